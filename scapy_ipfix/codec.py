@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How the Data Records of one layout are read and written, without any Packet.
+
+A :class:`RecordCodec` compiles the fields of a template once: fixed-length layouts into one
+:class:`struct.Struct`, others run by run, with a converter only for the fields that need one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from scapy_ipfix.datatypes import VARIABLE, DataType
+from scapy_ipfix.iespec import InformationElement, ValueNames, close_matches
+
+#: Layouts whose codec is kept. A peer that invents layouts only makes us compile again.
+CODEC_CACHE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateField:
+    """One field of a template: its element, its length on the wire, its name in records.
+
+    ``length`` is in octets, 65535 for variable length (RFC 7011 section 7). ``name`` is the
+    element's, with ``_2`` and so on behind it from the second time on.
+    """
+
+    element: InformationElement
+    length: int
+    name: str
+    is_scope: bool = False
+
+    @property
+    def is_variable(self) -> bool:
+        return self.length == VARIABLE
+
+    @property
+    def data_type(self) -> DataType:
+        return self.element.type
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether the data type may not travel in this length (RFC 7011 6.2)."""
+        return not (self.is_variable or self.length == 0 or self.data_type.permits(self.length))
+
+    def __str__(self) -> str:
+        if self.is_variable:
+            return f"{self.name}[v]"
+        return self.name if self.length == self.data_type.length else f"{self.name}[{self.length}]"
+
+    def encode(self, value: Any) -> Any:
+        """``value`` as the item that the codec packs. Raises ValueError."""
+        if isinstance(value, str) and self.element.values is not None:
+            value = self._named_value(value, self.element.values)
+        if self.is_variable:
+            octets = self.data_type.encode(value)
+            if len(octets) > 65535:
+                raise ValueError(f"{len(octets)} octets, a variable-length field holds 65535")
+            return octets
+        return self.data_type.codec(self.length).encode(value)
+
+    def _named_value(self, text: str, values: ValueNames) -> Any:
+        value = values.parse(text)
+        if value is not None:
+            return value
+        if self.data_type.is_integer and not text[:1].isdigit():
+            close = close_matches(text, values.names.values())
+            hint = f"; close are {', '.join(close)}" if close else ""
+            raise ValueError(f"{text!r} is no value of {self.element.name}{hint}")
+        return text
+
+    def normalise(self, value: Any) -> Any:
+        """``value`` as a record holds it: what decoding its octets would give."""
+        item = self.encode(value)
+        if self.is_variable:
+            return self.data_type.decode(item)
+        decode = self.data_type.codec(self.length).decode
+        return item if decode is None else decode(item)
+
+    @property
+    def zero(self) -> Any:
+        """The value of a field that nobody gave one (None: a field of no octets)."""
+        return self.normalise(self.data_type.zero)
+
+
+def prefixed(octets: bytes) -> bytes:
+    """Octets of a variable-length field with their length before them (RFC 7011 7)."""
+    length = len(octets)
+    if length < 255:
+        return bytes((length,)) + octets
+    return b"\xff" + length.to_bytes(2, "big") + octets
+
+
+class RecordCodec:
+    """Reads and writes the records of one layout, or only some of their fields.
+
+    ``wanted`` are indices of fields, in the order in which rows shall have them; None means
+    all, in the template's order. Writing needs all. ``python`` reads native Python values
+    instead of Scapy's.
+    """
+
+    def __init__(
+        self,
+        fields: tuple[TemplateField, ...],
+        wanted: tuple[int, ...] | None = None,
+        python: bool = False,
+    ) -> None:
+        self.fields = fields
+        keep = set(range(len(fields)) if wanted is None else wanted)
+        kept = sorted(keep)
+        self.names = tuple(fields[i].name for i in kept)
+        #: Octets of a record where all have as many, else of the shortest one.
+        self.minimum = sum(1 if field.is_variable else field.length for field in fields)
+        self.is_fixed = not any(field.is_variable for field in fields)
+        #: Where the asked-for order differs from the wire's: positions in the kept fields.
+        self._order = None if wanted is None else tuple(kept.index(i) for i in wanted)
+        if self._order == tuple(range(len(kept))):
+            self._order = None
+        self._runs = tuple(_runs(fields, keep))
+        self._decoders = tuple(
+            (position, decode)
+            for position, i in enumerate(kept)
+            if (decode := _decoder(fields[i], python)) is not None
+        )
+        self._named_decoders = tuple((self.names[i], decode) for i, decode in self._decoders)
+        if self.is_fixed:
+            self._struct = (self._runs[0][0] if self._runs else None) or struct.Struct("!")
+
+    # -- reading
+
+    def spans(self, body: bytes) -> tuple[list[tuple[int, int]], int]:
+        """Offsets of each record in the body of a Set, and where the last one ends.
+
+        Octets beyond that offset are padding if they are fewer than :attr:`minimum`, a
+        record that the Set cuts off otherwise. Records of no octets are never counted.
+        """
+        size = self.minimum
+        if size == 0:
+            return [], 0
+        end = len(body)
+        if self.is_fixed:
+            stop = end - end % size
+            return [(at, at + size) for at in range(0, stop, size)], stop
+        spans: list[tuple[int, int]] = []
+        position = 0
+        while end - position >= size:
+            start = position
+            for run, octets, _ in self._runs:
+                if run is not None:
+                    position += octets
+                    continue
+                if position >= end:
+                    return spans, start
+                length = body[position]
+                position += 1
+                if length == 255:
+                    length = int.from_bytes(body[position : position + 2], "big")
+                    position += 2
+                position += length
+            if position > end:
+                return spans, start
+            spans.append((start, position))
+        return spans, position
+
+    def count(self, body: bytes) -> tuple[int, int]:
+        """How many records the body of a Set holds, and where the last one ends."""
+        if self.is_fixed and self.minimum:
+            records = len(body) // self.minimum
+            return records, records * self.minimum
+        spans, stop = self.spans(body)
+        return len(spans), stop
+
+    def rows(self, body: bytes) -> list[tuple[Any, ...]]:
+        """The records in the body of a Set, each a tuple of values in the asked order."""
+        items = self._items(body)
+        if not self._decoders and self._order is None:
+            return items
+        columns: list[Iterable[Any]] = list(zip(*items))
+        if not columns:
+            return items
+        for position, decode in self._decoders:
+            columns[position] = map(decode, columns[position])
+        if self._order is not None:
+            if len(set(self._order)) < len(self._order):
+                columns = [tuple(column) for column in columns]
+            columns = [columns[position] for position in self._order]
+        return list(zip(*columns))
+
+    def dicts(self, body: bytes) -> list[dict[str, Any]]:
+        """The records in the body of a Set, each a dict keyed by field name."""
+        names = self.names
+        if self.is_fixed:
+            size = self.minimum
+            if not size:
+                return []
+            excess = len(body) % size
+            rows = self._struct.iter_unpack(body[:-excess] if excess else body)
+            records = [dict(zip(names, row)) for row in rows]
+        else:
+            records = [dict(zip(names, row)) for row in self._items(body)]
+        for name, decode in self._named_decoders:
+            for record in records:
+                record[name] = decode(record[name])
+        return records
+
+    def _items(self, body: bytes) -> list[tuple[Any, ...]]:
+        """Rows as they are unpacked, in the wire's order."""
+        if self.is_fixed:
+            size = self.minimum
+            if not size:
+                return []
+            excess = len(body) % size
+            return list(self._struct.iter_unpack(body[:-excess] if excess else body))
+        rows: list[tuple[Any, ...]] = []
+        position, end, size, runs = 0, len(body), self.minimum, self._runs
+        while end - position >= size:
+            row: list[Any] = []
+            for run, octets, keep in runs:
+                if run is not None:
+                    if position + octets > end:
+                        return rows
+                    row += run.unpack_from(body, position)
+                    position += octets
+                    continue
+                if position >= end:
+                    return rows
+                length = body[position]
+                position += 1
+                if length == 255:
+                    length = int.from_bytes(body[position : position + 2], "big")
+                    position += 2
+                stop = position + length
+                if stop > end:
+                    return rows
+                if keep:
+                    row.append(body[position:stop])
+                position = stop
+            rows.append(tuple(row))
+        return rows
+
+    # -- writing
+
+    def encode(self, row: Sequence[Any]) -> bytes:
+        """One record from values in the template's order.
+
+        Raises ValueError that names the field, the value and its limit.
+        """
+        if len(row) != len(self.fields):
+            raise ValueError(f"{len(row)} values for {len(self.fields)} fields")
+        if self.is_fixed:
+            items = list(row)
+            try:
+                for position, encode in self._encoders:
+                    items[position] = encode(items[position])
+                return self._struct.pack(*items)
+            except (struct.error, ValueError, TypeError, OverflowError):
+                # The slow way knows enum names and text, and says what is wrong with which.
+                return self._struct.pack(*self._checked(row))
+        parts = []
+        items = self._checked(row)
+        position = 0
+        for run, _, _ in self._runs:
+            if run is None:
+                parts.append(prefixed(items[position]))
+                position += 1
+            else:
+                width = _item_count(run)
+                parts.append(run.pack(*items[position : position + width]))
+                position += width
+        return b"".join(parts)
+
+    def encode_rows(self, rows: Iterable[Sequence[Any]]) -> list[bytes]:
+        """Many records from rows of values in the template's order."""
+        encode = self.encode
+        return [encode(row) for row in rows]
+
+    @cached_property
+    def _encoders(self) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+        # struct itself checks the integers and floats of native width, and much faster.
+        return tuple(
+            (position, field.data_type.codec(field.length).encode)
+            for position, field in enumerate(self.fields)
+            if field.data_type.codec(field.length).format.endswith("s")
+            or not (field.data_type.is_integer or field.data_type.name.startswith("float"))
+        )
+
+    def _checked(self, row: Sequence[Any]) -> list[Any]:
+        items = []
+        for field, value in zip(self.fields, row):
+            try:
+                items.append(field.encode(value))
+            except ValueError as problem:
+                raise ValueError(f"field {field.name}: {problem}") from None
+        return items
+
+
+def _runs(
+    fields: tuple[TemplateField, ...], keep: set[int]
+) -> Iterator[tuple[struct.Struct | None, int, bool]]:
+    """Fixed stretches as (Struct, octets, True), variable fields as (None, 0, kept)."""
+    formats: list[str] = []
+    for i, field in enumerate(fields):
+        if not field.is_variable:
+            wanted = i in keep
+            formats.append(
+                field.data_type.codec(field.length).format if wanted else f"{field.length}x"
+            )
+            continue
+        if formats:
+            run = struct.Struct("!" + "".join(formats))
+            yield run, run.size, True
+            formats = []
+        yield None, 0, i in keep
+    if formats:
+        run = struct.Struct("!" + "".join(formats))
+        yield run, run.size, True
+
+
+@lru_cache(CODEC_CACHE)
+def _item_count(run: struct.Struct) -> int:
+    return len(run.unpack(bytes(run.size)))
+
+
+def _decoder(field: TemplateField, python: bool) -> Callable[[Any], Any] | None:
+    kind = field.data_type
+    decode: Callable[[Any], Any] | None
+    if field.is_variable:
+        decode = None if kind.name == "octetArray" else kind.decode
+    else:
+        decode = kind.codec(field.length).decode
+    if not python or type(kind).to_python is DataType.to_python:
+        return decode
+    native = kind.to_python
+    if decode is None:
+        return native
+    return lambda item: native(decode(item))
+
+
+@lru_cache(CODEC_CACHE)
+def record_codec(
+    fields: tuple[TemplateField, ...], wanted: tuple[int, ...] | None, python: bool = False
+) -> RecordCodec:
+    """The codec of a layout, or of some of its fields; equal layouts share one."""
+    return RecordCodec(fields, wanted, python)

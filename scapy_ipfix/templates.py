@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Templates: what the records of a Set are made of (RFC 7011 3.4.1, RFC 3954 5.2).
+
+A :class:`Template` is an immutable value: an id, its fields in order, how many of them are
+scope. Its :class:`~scapy_ipfix.codec.RecordCodec` reads and writes Data Records (RFC 7011
+3.4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from operator import itemgetter
+from typing import Any
+
+from scapy_ipfix.codec import RecordCodec, TemplateField, record_codec
+from scapy_ipfix.datatypes import VARIABLE, data_type
+from scapy_ipfix.diagnostics import Defect
+from scapy_ipfix.elements import InformationModel, elements
+from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.wire import MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
+
+#: RFC 3954 6.1: what an Options Template's scope field types stand for. They are no
+#: Information Elements; as pseudo-elements they are fields like any other.
+V9_SCOPES: dict[int, InformationElement] = {
+    number: InformationElement(name, number, 0, data_type(kind))
+    for number, name, kind in (
+        (1, "scopeSystem", "unsigned64"),
+        (2, "scopeInterface", "unsigned32"),
+        (3, "scopeLineCard", "unsigned32"),
+        (4, "scopeCache", "unsigned32"),
+        (5, "scopeTemplate", "unsigned16"),
+    )
+}
+_V9_SCOPES_BY_NAME = {each.name.lower(): each for each in V9_SCOPES.values()}
+_V9_SCOPES_BY_NAME.update(
+    {name.removeprefix("scope"): each for name, each in list(_V9_SCOPES_BY_NAME.items())}
+)
+
+
+def v9_scope(kind: int) -> InformationElement:
+    """The pseudo-element of a NetFlow v9 scope field type; unknown types are octets."""
+    return V9_SCOPES.get(kind) or InformationElement(f"_scope_{kind}", kind)
+
+
+class Template:
+    """A Template (RFC 7011 3.4.1) or, with a scope, an Options Template (3.4.2).
+
+    ``fields`` are element names (NetFlow v9 names too), IESpecs such as
+    ``octetDeltaCount[4]`` or ``interfaceName[v]``, elements, or TemplateFields. Elements
+    without a natural length (octetArray, string, lists) are of variable length unless a
+    length is given. ``scope`` is how many of the first fields are scope fields; among
+    these, ``scopeSystem``, ``scopeInterface`` and so on are NetFlow v9's scope types.
+
+    Raises ValueError for an id outside 0..65535, an unknown name, more scope than fields.
+    Equality and hash are by id, fields and scope.
+    """
+
+    __slots__ = ("__dict__", "_hash", "fields", "id", "is_options", "scope_count")
+    id: int
+    fields: tuple[TemplateField, ...]
+    scope_count: int
+    #: Whether it is an Options Template; on the wire there are some without a scope.
+    is_options: bool
+    _hash: int
+
+    def __init__(
+        self,
+        id: int,
+        *fields: str | InformationElement | TemplateField | tuple[int, int],
+        scope: int = 0,
+        model: InformationModel = elements,
+    ) -> None:
+        if not 0 <= id <= 65535:
+            raise ValueError(f"template id {id} is not in 0..65535")
+        if not 0 <= scope <= max(len(fields), 0):
+            raise ValueError(f"template {id}: scope {scope} of {len(fields)} fields")
+        pairs = []
+        for position, field in enumerate(fields):
+            try:
+                pairs.append(_resolve(field, position < scope, model))
+            except ValueError as problem:
+                raise ValueError(f"template {id}, field {position + 1}: {problem}") from None
+        self._set(id, name_fields(pairs, scope), scope)
+
+    def _set(
+        self, id: int, fields: tuple[TemplateField, ...], scope: int, options: bool = False
+    ) -> None:
+        put = object.__setattr__
+        put(self, "id", id)
+        put(self, "fields", fields)
+        put(self, "scope_count", scope)
+        put(self, "is_options", options or scope > 0)
+        put(self, "_hash", hash((id, fields, scope)))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a Template does not change; make another")
+
+    @classmethod
+    def of(
+        cls, id: int, fields: tuple[TemplateField, ...], scope: int = 0, options: bool = False
+    ) -> Template:
+        """A template of fields that are named already. Raises nothing."""
+        self = cls.__new__(cls)
+        self._set(id, fields, scope, options)
+        return self
+
+    @classmethod
+    def from_wire(
+        cls,
+        span: TemplateSpan,
+        version: int,
+        model: InformationModel = elements,
+        options: bool = False,
+    ) -> Template:
+        """The template that a Template Record on the wire defines. Never raises.
+
+        In NetFlow v9 (``version`` 9) element ids are field types, and scope is of its own
+        kind (RFC 3954 6.1).
+        """
+        scope = min(span.scope_count, len(span.specifiers))
+        pairs: list[tuple[InformationElement, int]]
+        if version == V9_VERSION:
+            pairs = [
+                (v9_scope(kind) if i < scope else model.v9_element(kind), length)
+                for i, (_, kind, length) in enumerate(span.specifiers)
+            ]
+        else:
+            pairs = [(model.element(pen, id), length) for pen, id, length in span.specifiers]
+        return cls.of(span.template_id, name_fields(pairs, scope), scope, options)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the fields, as records have them."""
+        return self.codec.names
+
+    @property
+    def codec(self) -> RecordCodec:
+        """The codec of whole records; templates of equal layout share one."""
+        try:
+            return self.__dict__["codec"]  # type: ignore[no-any-return]
+        except KeyError:
+            codec = self.__dict__["codec"] = record_codec(self.fields, None)
+            return codec
+
+    def projection(self, names: tuple[str, ...] | None, python: bool = False) -> RecordCodec | None:
+        """A codec for these fields only, in this order; None if records lack one of them.
+
+        ``names`` None stands for all fields; ``python`` for native Python values.
+        """
+        known = self.__dict__.setdefault("projections", {})
+        key = names, python
+        if key not in known:
+            own = self.names
+            wanted = None
+            if names is not None and all(name in own for name in names):
+                wanted = tuple(own.index(name) for name in names)
+            lacking = names is not None and wanted is None
+            known[key] = None if lacking else record_codec(self.fields, wanted, python)
+        return known[key]  # type: ignore[no-any-return]
+
+    @property
+    def length(self) -> int:
+        """Octets of a record; of the shortest one where lengths vary."""
+        return self.codec.minimum
+
+    @property
+    def is_variable(self) -> bool:
+        return not self.codec.is_fixed
+
+    def with_id(self, id: int) -> Template:
+        """The same layout under another id."""
+        return Template.of(id, self.fields, self.scope_count, self.is_options)
+
+    def defects(self) -> list[Defect]:
+        """What RFC 7011 and RFC 3954 hold against this template."""
+        found = []
+        if self.id < MINIMUM_DATA_SET:
+            found.append(Defect.of("template-id", template_id=self.id))
+        if not self.fields:
+            found.append(Defect.of("template-empty", template_id=self.id))
+        elif self.length == 0:
+            found.append(Defect.of("template-zero-length", template_id=self.id))
+        found += [
+            Defect.of(
+                "field-length",
+                template_id=self.id,
+                name=field.name,
+                length=field.length,
+                type=field.data_type.name,
+            )
+            for field in self.fields
+            if field.is_forbidden
+        ]
+        return found
+
+    def rest_defects(self, rest: bytes, records: int) -> list[Defect]:
+        """What is wrong with the octets that follow ``records`` records in a Set."""
+        found = []
+        if self.length and len(rest) >= self.length:
+            found.append(
+                Defect.of("record-truncated", set_id=self.id, record=records + 1, octets=len(rest))
+            )
+        elif rest and rest.count(0) != len(rest):
+            found.append(Defect.of("padding-nonzero", set_id=self.id, octets=rest.hex(" ")))
+        if not records and not rest:
+            found.append(Defect.of("set-empty", set_id=self.id))
+        return found
+
+    def row(self, record: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
+        """A dict or a tuple of values as values in this template's order.
+
+        A dict may use any name that the model knows for an element; fields that it leaves
+        out get their type's zero. Raises ValueError for a name that is none of ours.
+        """
+        if not isinstance(record, Mapping):
+            return record
+        names = self.names
+        if len(record) == len(names):
+            try:
+                return self._pick(record)
+            except KeyError:
+                pass
+        given = dict(record)
+        values = [
+            given.pop(field.name) if field.name in given else field.zero for field in self.fields
+        ]
+        for name, value in given.items():
+            values[self._position(name)] = value
+        return values
+
+    @cached_property
+    def _pick(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        names = self.names
+        if len(names) == 1:
+            return lambda record: (record[names[0]],)
+        return itemgetter(*names) if names else lambda record: ()
+
+    def _position(self, name: str) -> int:
+        element = elements.get(name)
+        for position, field in enumerate(self.fields):
+            if field.element == element:
+                return position
+        raise ValueError(
+            f"template {self.id} has no field {name!r}; it has {', '.join(self.names)}"
+        )
+
+    def encode(self, record: Mapping[str, Any] | Sequence[Any]) -> bytes:
+        """A Data Record from a dict or a tuple of values.
+
+        Raises ValueError that names template, field, value and limit.
+        """
+        try:
+            return self.codec.encode(self.row(record))
+        except ValueError as problem:
+            raise self._named(problem) from None
+
+    def encode_rows(self, records: Iterable[Mapping[str, Any] | Sequence[Any]]) -> list[bytes]:
+        """Data Records from dicts or tuples of values; raises as :meth:`encode` does."""
+        row, encode = self.row, self.codec.encode
+        try:
+            return [encode(row(record)) for record in records]
+        except ValueError as problem:
+            raise self._named(problem) from None
+
+    def _named(self, problem: ValueError) -> ValueError:
+        text = str(problem)
+        return (
+            problem if text.startswith("template ") else ValueError(f"template {self.id}, {text}")
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Template)
+            and self._hash == other._hash
+            and (self.id, self.scope_count, self.is_options, self.fields)
+            == (other.id, other.scope_count, other.is_options, other.fields)
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        """What to type to get the same template."""
+        arguments = [str(self.id)]
+        for field in self.fields:
+            spec = self._spec(field)
+            arguments.append(repr(spec))
+        if self.scope_count:
+            arguments.append(f"scope={self.scope_count}")
+        return f"Template({', '.join(arguments)})"
+
+    @staticmethod
+    def _spec(field: TemplateField) -> str:
+        element = field.element
+        if V9_SCOPES.get(element.id) is element or elements.get(element.name) == element:
+            name = element.name
+        else:
+            name = f"{element.name}({element.pen}/{element.id})<{element.type}>"
+        if field.length == element.type.length or (field.is_variable and not element.type.length):
+            return name
+        return f"{name}[{'v' if field.is_variable else field.length}]"
+
+    def __str__(self) -> str:
+        kind = "options " if self.is_options else ""
+        size = f"{self.length}{' or more' if self.is_variable else ''} octets"
+        return f"{kind}{self.id}: {', '.join(map(str, self.fields))} ({size})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Template.of, (self.id, self.fields, self.scope_count, self.is_options)
+
+    def command(self, json: bool = False) -> str:
+        """Scapy's word for :meth:`__repr__`; in JSON a template is its line of text."""
+        return str(self) if json else repr(self)
+
+
+def _resolve(
+    field: str | InformationElement | TemplateField | tuple[int, int],
+    is_scope: bool,
+    model: InformationModel,
+) -> tuple[InformationElement, int]:
+    if isinstance(field, TemplateField):
+        return field.element, field.length
+    length = None
+    if isinstance(field, str):
+        bare, bracket, size = field.partition("[")
+        scope = _V9_SCOPES_BY_NAME.get(bare.lower()) if is_scope else None
+        if scope is not None:
+            element = scope
+            length = int(size.rstrip("]")) if bracket else None
+        else:
+            element, length = model.spec(field, define=False)
+    elif isinstance(field, tuple):
+        element = model.element(*field)
+    else:
+        element = field
+    if length is None:
+        length = element.type.length or VARIABLE
+    if not 0 <= length <= VARIABLE:
+        raise ValueError(f"{element.name}: length {length} is not in 0..65535")
+    return element, length
+
+
+def name_fields(
+    pairs: Iterable[tuple[InformationElement, int]], scope: int = 0
+) -> tuple[TemplateField, ...]:
+    """Fields with a name of their own each: RFC 7011 8 allows an element twice."""
+    taken: dict[str, int] = {}
+    fields = []
+    for position, (element, length) in enumerate(pairs):
+        name = element.name
+        seen = taken.get(name, 0)
+        if seen:
+            while f"{element.name}_{seen + 1}" in taken:
+                seen += 1
+            name = f"{element.name}_{seen + 1}"
+            taken[name] = 1
+        taken[element.name] = seen + 1
+        fields.append(TemplateField(element, length, name, position < scope))
+    return tuple(fields)
