@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Scapy Fields that messages, sets and records are made of.
+
+One Field class an abstract data type (RFC 7011 6.1), all of them an :class:`ElementField`,
+which leaves octets to :mod:`scapy_ipfix.datatypes`; the list fields of sets and messages; and
+the header's times.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+from scapy.fields import Field, FlagValue, IntField, PacketListField, RawVal, ShortField
+from scapy.packet import Packet
+from scapy.volatile import (
+    RandBin,
+    RandChoice,
+    RandFloat,
+    RandIP,
+    RandIP6,
+    RandMAC,
+    RandNum,
+    RandString,
+    VolatileValue,
+)
+
+from scapy_ipfix.codec import TemplateField, prefixed
+from scapy_ipfix.datatypes import data_type
+from scapy_ipfix.lazy import LazyPacketList, build_packets, raw
+from scapy_ipfix.templates import Template
+
+#: Longest string or octets that show() prints whole; records from the wire hold 64 KiB.
+SHOWN = 200
+_seconds = data_type("dateTimeSeconds")
+
+
+class UTCField(IntField):
+    """Seconds since 1970; None is the time of building. Shown as UTC, taken as text too."""
+
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        if isinstance(x, (str, float, datetime)):
+            return int.from_bytes(_seconds.encode(x), "big")
+        return x
+
+    def i2m(self, pkt: Packet | None, x: Any) -> int:
+        return int(time.time()) & 0xFFFFFFFF if x is None else x
+
+    def i2repr(self, pkt: Packet | None, x: Any) -> str:
+        return _seconds.to_text(x) if isinstance(x, int) else str(x)
+
+
+class LengthField(ShortField):
+    """A length or count that is filled in when None and left alone when given."""
+
+    def i2m(self, pkt: Packet | None, x: Any) -> int:
+        return 0 if x is None else x
+
+
+class ElementField(Field[Any, Any]):
+    """A field of a Data Record: one Information Element in so many octets."""
+
+    __slots__ = ["field"]
+
+    def __init__(self, name: str, field: TemplateField) -> None:
+        self.field = field
+        super().__init__(name, field.zero, "B")
+        self.default = field.zero
+        self.sz = 0 if field.is_variable else field.length
+
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        """What a person types, as the record holds it. Raises ValueError with the limit."""
+        if x is None or isinstance(x, (VolatileValue, RawVal)):
+            return x
+        if isinstance(x, FlagValue):
+            x = int(x)
+        try:
+            return self.field.normalise(x)
+        except ValueError as problem:
+            template = getattr(pkt, "template", None)
+            where = f"template {template.id}, " if template is not None else ""
+            raise ValueError(f"{where}field {self.name}: {problem}") from None
+
+    def i2h(self, pkt: Packet | None, x: Any) -> Any:
+        return x
+
+    def i2repr(self, pkt: Packet | None, x: Any) -> str:
+        if x is None:
+            return "None"
+        values = self.field.element.values
+        if values is not None and isinstance(x, int):
+            name = values.text(x)
+            if name:
+                return name
+        return self._text(x)
+
+    def _text(self, x: Any) -> str:
+        if isinstance(x, (RawVal, VolatileValue)):
+            return repr(x)
+        if isinstance(x, bytes):
+            return repr(x) if len(x) <= SHOWN else f"{x[:SHOWN]!r}... ({len(x)} octets)"
+        return self.field.data_type.to_text(x)
+
+    def addfield(self, pkt: Packet, s: bytes, val: Any) -> bytes:
+        if isinstance(val, RawVal):
+            return s + bytes(val)
+        item = self.field.zero if val is None else val
+        octets = self.field.data_type.encode(
+            self.field.encode(item) if isinstance(item, str) else item, self.field.length
+        )
+        return s + (prefixed(octets) if self.field.is_variable else octets)
+
+    def getfield(self, pkt: Packet, s: bytes) -> tuple[bytes, Any]:
+        length, start = self.field.length, 0
+        if self.field.is_variable:
+            length, start = s[0], 1
+            if length == 255:
+                length, start = int.from_bytes(s[1:3], "big"), 3
+            return s[start + length :], self.field.data_type.decode(s[start : start + length])
+        decode = self.field.data_type.decode if length else None
+        return s[length:], decode(s[:length]) if decode else self.field.zero
+
+    def randval(self) -> Any:
+        return RandBin(self._random_length())
+
+    def _random_length(self) -> Any:
+        return RandNum(0, 300) if self.field.is_variable else self.field.length
+
+
+class OctetArrayField(ElementField):
+    """octetArray, and what no model knows: bytes."""
+
+
+class IntegerField(ElementField):
+    """unsigned8 to unsigned256 and signed8 to signed64, in any number of octets."""
+
+    def randval(self) -> Any:
+        if not self.field.data_type.permits(self.field.length):
+            return super().randval()
+        bits = 8 * self.field.length
+        if self.field.data_type.name.startswith("signed"):
+            return RandNum(-(1 << bits - 1), (1 << bits - 1) - 1)
+        return RandNum(0, (1 << bits) - 1)
+
+
+class FlagsElementField(IntegerField):
+    """An integer whose bits have names: read as a FlagValue, as Scapy's FlagsField."""
+
+    def i2h(self, pkt: Packet | None, x: Any) -> Any:
+        values = self.field.element.values
+        if not isinstance(x, int) or values is None:
+            return x
+        names = values.names
+        labels = [names.get(bit, str(bit)) for bit in range(max(8 * self.field.length, 1))]
+        if all(len(label) == 1 for label in names.values()):
+            return FlagValue(x, "".join(label if len(label) == 1 else "?" for label in labels))
+        return FlagValue(x, labels)
+
+
+class FloatField(ElementField):
+    """float32 and float64."""
+
+    def randval(self) -> Any:
+        return RandFloat(-1e9, 1e9)
+
+
+class BooleanField(ElementField):
+    """boolean: True and False, or the octet where it is neither 1 nor 2."""
+
+    def randval(self) -> Any:
+        return RandChoice(True, False)
+
+
+class MACAddressField(ElementField):
+    """macAddress: text such as 02:00:5e:10:00:01."""
+
+    def randval(self) -> Any:
+        return RandMAC() if self.field.length == 6 else super().randval()
+
+
+class StringField(ElementField):
+    """string: str, or bytes where the wire is not UTF-8."""
+
+    def randval(self) -> Any:
+        return RandString(self._random_length())
+
+
+class DateTimeField(IntegerField):
+    """The four times: the integer on the wire, shown as UTC; takes datetime and ISO text."""
+
+
+class IPv4AddressField(ElementField):
+    """ipv4Address: text."""
+
+    def randval(self) -> Any:
+        return RandIP() if self.field.length == 4 else super().randval()
+
+
+class IPv6AddressField(ElementField):
+    """ipv6Address: text."""
+
+    def randval(self) -> Any:
+        return RandIP6() if self.field.length == 16 else super().randval()
+
+
+_FIELD_CLASSES: dict[str, type[ElementField]] = {
+    "float32": FloatField,
+    "float64": FloatField,
+    "boolean": BooleanField,
+    "macAddress": MACAddressField,
+    "string": StringField,
+    "ipv4Address": IPv4AddressField,
+    "ipv6Address": IPv6AddressField,
+}
+
+
+def element_field(name: str, field: TemplateField) -> ElementField:
+    """The Scapy Field for one field of a template, under that name."""
+    kind = field.data_type
+    if kind.is_time:
+        return DateTimeField(name, field)
+    if kind.is_integer:
+        values = field.element.values
+        if values is not None and values.kind == "flags":
+            return FlagsElementField(name, field)
+        return IntegerField(name, field)
+    return _FIELD_CLASSES.get(kind.name, OctetArrayField)(name, field)
+
+
+class TemplateReferenceField(Field[Any, Any]):
+    """The Template that a Data Set is read and written with: not on the wire."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, None, "B")
+        self.sz = 0
+
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        if x is None or isinstance(x, Template):
+            return x
+        raise ValueError(f"{self.name}: {x!r} is no Template")
+
+    def i2repr(self, pkt: Packet | None, x: Any) -> str:
+        return "None (unknown)" if x is None else str(x)
+
+    def addfield(self, pkt: Packet, s: bytes, val: Any) -> bytes:
+        return s
+
+    def getfield(self, pkt: Packet, s: bytes) -> tuple[bytes, Any]:
+        return s, None
+
+    def randval(self) -> Any:
+        return None
+
+
+class LazyListField(PacketListField):
+    """A list of packets that the owner's class makes of octets when someone looks.
+
+    Dissecting is the owner's: it puts a :class:`LazyPacketList` in place. Being a
+    PacketListField, the field is one to fuzz(), show() and getlayer().
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, [], Packet)
+
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        if isinstance(x, LazyPacketList):
+            return x
+        items = list(x) if isinstance(x, (list, tuple)) else [x]
+        packets = self.make(pkt, items)
+        for each in packets:
+            if isinstance(each, Packet):
+                each.add_parent(pkt)
+        return packets
+
+    def make(self, pkt: Packet | None, items: list[Any]) -> Any:
+        """The list that stands for what a person gave; bytes become Raw."""
+        return [
+            raw(bytes(item)) if isinstance(item, (bytes, bytearray)) else item for item in items
+        ]
+
+    def i2repr(self, pkt: Packet | None, x: Any) -> str:
+        if isinstance(x, LazyPacketList):
+            x.load(pkt)
+        return repr(list(x or ()))
+
+    def addfield(self, pkt: Packet, s: bytes, val: Any) -> bytes:
+        return s + build_packets(val)
+
+    def do_copy(self, x: Any) -> Any:
+        if isinstance(x, LazyPacketList):
+            return x.fresh()
+        return [each.copy() if isinstance(each, Packet) else each for each in x or ()]
+
+    def i2len(self, pkt: Packet, x: Any) -> int:
+        return len(build_packets(x))
+
+
+class OctetsField(Field[bytes, bytes]):
+    """Octets to the end of what is given: padding, and what could not be read."""
+
+    def __init__(self, name: str, default: bytes | None = b"") -> None:
+        super().__init__(name, default, "B")
+
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        return x.encode() if isinstance(x, str) else x
+
+    def addfield(self, pkt: Packet, s: bytes, val: bytes | None) -> bytes:
+        return s + bytes(val or b"")
+
+    def getfield(self, pkt: Packet, s: bytes) -> tuple[bytes, bytes]:
+        return b"", s
+
+    def i2len(self, pkt: Packet, x: Any) -> int:
+        return len(x or b"")
+
+    def i2repr(self, pkt: Packet | None, x: Any) -> str:
+        if not x:
+            return "''"
+        if x.count(0) == len(x):
+            return f"{len(x)} zero octets"
+        text = x[:SHOWN].hex(" ")
+        return text if len(x) <= SHOWN else f"{text} ... ({len(x)} octets)"
+
+    def randval(self) -> Any:
+        return None

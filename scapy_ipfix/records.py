@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Data Records as Scapy Packets: a subclass of :class:`Record` for every template layout.
+
+Making a Packet class costs more than reading thousands of records, so it is made when a
+record is looked at, shared between templates of equal layout and kept while it is among the
+most recent ones. Scapy remembers every Packet class it sees; these keep their own field
+tables, so that a peer that invents layouts does not make Scapy grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from scapy.fields import RawVal
+from scapy.packet import Packet
+from scapy.volatile import VolatileValue
+
+from scapy_ipfix.codec import RecordCodec, TemplateField
+from scapy_ipfix.fields import ElementField, element_field
+from scapy_ipfix.templates import Template
+
+#: Record classes kept. The class of a layout beyond that is made anew when looked at.
+CLASS_CACHE = 512
+
+
+class Record(Packet):
+    """A Data Record (RFC 7011 3.4.3), one field per Information Element.
+
+    ``Record(template, sourceIPv4Address="192.0.2.1", ...)`` crafts one, ``Record(template,
+    octets)`` dissects one. Fields that are not given have their type's zero value; those of
+    a record from the wire are lossless. :attr:`template` is the template it goes by.
+
+    Raises ValueError for a value that a field cannot hold, AttributeError for a field that
+    the template does not have.
+    """
+
+    __slots__ = ["template"]
+    name = "Data Record"
+    fields_desc: list[Any] = []
+    match_subclass = True
+    template: Template
+    _layout: tuple[TemplateField, ...] = ()
+    _defaults: dict[str, Any] = {}
+    _fieldtype: dict[str, ElementField] = {}
+    _codec: RecordCodec
+    _attributes: tuple[str, ...] = ()
+
+    @classmethod
+    def dispatch_hook(
+        cls, _pkt: Any = b"", *arguments: Any, template: Template | None = None, **fields: Any
+    ) -> type[Record]:
+        chosen = _pkt if isinstance(_pkt, Template) else template
+        return record_class(chosen) if chosen is not None else cls
+
+    def __init__(
+        self, _pkt: Any = b"", *arguments: Any, template: Template | None = None, **fields: Any
+    ) -> None:
+        if isinstance(_pkt, Template):
+            template, _pkt = _pkt, (arguments[0] if arguments else b"")
+            arguments = arguments[1:]
+        if template is None:
+            template = Template.of(256, self._layout)
+        object.__setattr__(self, "template", template)
+        aliased = {self._field_name(name): value for name, value in fields.items()}
+        super().__init__(_pkt, *arguments, **aliased)
+
+    def _field_name(self, name: str) -> str:
+        """The field that a person means by a NetFlow v9 name or by the element's own."""
+        if name in self._fieldtype or name.startswith("_") or name in _PACKET_ARGUMENTS:
+            return name
+        try:
+            return self._attributes[self.template._position(name)]
+        except ValueError as problem:
+            raise AttributeError(str(problem)) from None
+
+    def init_fields(self, for_dissect_only: bool = False) -> None:
+        """Field tables of the class's own, instead of Scapy's, which last for ever."""
+        self.default_fields = self._defaults.copy()
+        self.fieldtype = self._fieldtype
+        self.packetfields: list[Any] = []
+
+    def do_dissect(self, s: bytes) -> bytes:
+        codec = self._codec
+        spans, _ = codec.spans(s)
+        if not spans:
+            return s
+        _, stop = spans[0]
+        octets = s[:stop]
+        self.fields = dict(zip(self._attributes, codec.rows(octets)[0]))
+        self.raw_packet_cache = octets
+        self.raw_packet_cache_fields = None
+        self.explicit = 1
+        return s[stop:]
+
+    def self_build(self) -> bytes:
+        if self.raw_packet_cache is not None:
+            return self.raw_packet_cache
+        row = [self.getfieldval(name) for name in self._attributes]
+        if any(value is None or isinstance(value, (RawVal, VolatileValue)) for value in row):
+            octets = b""
+            for field, value in zip(self.fields_desc, row):
+                if isinstance(value, VolatileValue):
+                    value = value._fix()
+                octets = field.addfield(self, octets, value)
+            return octets
+        return self.template.encode(row)
+
+    def values(self, values: str = "scapy") -> dict[str, Any]:
+        """The record as a dict keyed by element name.
+
+        ``values`` "scapy" gives what the fields hold, "python" native Python: ``ipaddress``,
+        aware ``datetime`` in UTC.
+        """
+        names = self.template.names
+        row = [self.getfieldval(name) for name in self._attributes]
+        if values == "python":
+            row = [
+                field.data_type.to_python(value) for field, value in zip(self.template.fields, row)
+            ]
+        elif values != "scapy":
+            raise ValueError(f"values is 'scapy' or 'python', not {values!r}")
+        return dict(zip(names, row))
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The scope fields of an Options Data Record (RFC 7011 3.4.2.1) and their values."""
+        count = self.template.scope_count
+        return {name: self.getfieldval(name) for name in self._attributes[:count]}
+
+    def __getitem__(self, key: Any) -> Any:
+        """A field by element name, a layer by class, as everywhere in Scapy."""
+        if isinstance(key, str) and key in self._fieldtype:
+            return self.getfieldval(key)
+        return super().__getitem__(key)
+
+    def _command(self, json: bool = False) -> list[tuple[str, Any]]:
+        items: list[tuple[str, Any]] = []
+        for name in self._attributes:
+            if name not in self.fields and not json:
+                continue
+            value = self.getfieldval(name)
+            if json:
+                if isinstance(value, bytes):
+                    value = value.hex()
+            else:
+                value = repr(value)
+            items.append((name, value))
+        if not json:
+            items.insert(0, ("template", repr(self.template)))
+        return items
+
+    def literal(self) -> str:
+        """The record as the dict that a DataSet takes for it."""
+        pairs = (
+            f"{name!r}: {self.getfieldval(attribute)!r}"
+            for name, attribute in zip(self.template.names, self._attributes)
+        )
+        return "{" + ", ".join(pairs) + "}"
+
+    def mysummary(self) -> str:
+        return f"{self.name} of template {self.template.id}"
+
+    def copy(self) -> Any:
+        clone = super().copy()
+        clone.template = self.template
+        return clone
+
+    def clone_with(self, payload: Any = None, **fields: Any) -> Any:
+        clone = super().clone_with(payload, **fields)
+        clone.template = self.template
+        return clone
+
+    def __setattr__(self, attr: str, value: Any) -> None:
+        if attr not in self.__all_slots__ and attr not in self._fieldtype:
+            attr = self._field_name(attr)
+        super().__setattr__(attr, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self.template, bytes(self))
+
+
+_PACKET_ARGUMENTS = frozenset({"post_transform", "stop_dissection_after"})
+
+
+def _unpickle(template: Template, octets: bytes) -> Packet:
+    return Record(template, octets)
+
+
+@lru_cache(CLASS_CACHE)
+def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[Record]:
+    attributes = []
+    for field in layout:
+        # A name that Packet itself uses, or that another field's has become, gets a _ .
+        name = field.name
+        while hasattr(Record, name) or name in Record.__all_slots__ or name in attributes:
+            name += "_"
+        attributes.append(name)
+    fields = [element_field(name, field) for name, field in zip(attributes, layout)]
+    title = "Data Record"
+    if scope_count:
+        scope = ", ".join(field.name for field in layout[:scope_count])
+        title = f"Options Data Record, scope {scope}"
+    # Scapy keeps every class whose name has no underscore before it in conf.layers for ever.
+    made = type(Record)(
+        "_Record",
+        (Record,),
+        {
+            "fields_desc": fields,
+            "name": title,
+            "_layout": layout,
+            "_defaults": {field.name: field.default for field in fields},
+            "_fieldtype": {field.name: field for field in fields},
+            "_codec": Template.of(256, layout).codec,
+            "_attributes": tuple(attributes),
+        },
+    )
+    made.__name__ = made.__qualname__ = "Record"
+    return made  # type: ignore[no-any-return]
+
+
+def record_class(template: Template) -> type[Record]:
+    """The Packet class for records of a template; equal layouts share one."""
+    return _record_class(template.fields, template.scope_count)
+
+
+_FRESH: dict[str, Callable[[], Any]] = {
+    "fields": dict,
+    "overloaded_fields": dict,
+    "post_transforms": list,
+}
+_SLOTS_SET_APART = frozenset(
+    {*_FRESH, "default_fields", "fieldtype", "original", "raw_packet_cache", "parent", "template"}
+    | {"name", "explicit"}
+)
+
+
+def read_records(
+    template: Template, body: bytes, spans: list[tuple[int, int]], parent: Packet | None
+) -> list[Packet]:
+    """The records at those offsets of a Set's body, as packets."""
+    made = record_class(template)
+    prototype = made(template)
+    # As Packet.__init__ leaves them, set slot by slot: it would cost more than the decoding.
+    shared = [
+        (getattr(Packet, slot).__set__, getattr(prototype, slot))
+        for slot in dict.fromkeys(Packet.__slots__)
+        if slot not in _SLOTS_SET_APART and hasattr(prototype, slot)
+    ]
+    put = {slot: getattr(Packet, slot).__set__ for slot in _SLOTS_SET_APART - {"template"}}
+    put_fields, put_defaults, put_types = put["fields"], put["default_fields"], put["fieldtype"]
+    put_original, put_cache, put_parent = put["original"], put["raw_packet_cache"], put["parent"]
+    put_overloaded, put_transforms = put["overloaded_fields"], put["post_transforms"]
+    put_name, put_explicit = put["name"], put["explicit"]
+    put_template = Record.template.__set__  # type: ignore[attr-defined]
+    attributes, defaults, types = made._attributes, made._defaults, made._fieldtype
+    title = prototype.name
+    new = made.__new__
+    records: list[Packet] = []
+    if not spans:
+        return records
+    rows = template.codec.rows(body[spans[0][0] : spans[-1][1]])
+    for (start, stop), row in zip(spans, rows):
+        record = new(made)
+        for setter, value in shared:
+            setter(record, value)
+        octets = body[start:stop]
+        put_name(record, title)
+        put_fields(record, dict(zip(attributes, row)))
+        put_defaults(record, defaults.copy())
+        put_types(record, types)
+        put_original(record, octets)
+        put_cache(record, octets)
+        put_explicit(record, 1)
+        put_overloaded(record, {})
+        put_transforms(record, [])
+        put_parent(record, parent)
+        put_template(record, template)
+        records.append(record)
+    return records
+
+
+def make_record(template: Template, record: Any) -> Packet:
+    """A Record from what a person gives for one: a Record, a dict, a tuple, or octets.
+
+    Raises ValueError that names template, field, value and limit.
+    """
+    if isinstance(record, Packet):
+        return record
+    if isinstance(record, (bytes, bytearray)):
+        return Record(template, bytes(record))
+    if isinstance(record, Mapping):
+        made = record_class(template)
+        values = {}
+        for name, value in record.items():
+            position = (
+                template.names.index(name) if name in template.names else template._position(name)
+            )
+            values[made._attributes[position]] = value
+        return made(template, **values)
+    if len(record) != len(template.fields):
+        raise ValueError(
+            f"template {template.id}: {len(record)} values for {len(template.fields)} fields"
+        )
+    made = record_class(template)
+    return made(template, **dict(zip(made._attributes, record)))
