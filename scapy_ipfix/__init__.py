@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""IPFIX (RFC 7011) and NetFlow v9 (RFC 3954) for Scapy.
+
+Layers that dissect and craft export messages, and a session that keeps Template state, so
+that Data Sets become Data Records with one typed field per Information Element::
+
+    from scapy.all import *
+    from scapy_ipfix import *
+
+    s = IPFIXSession()
+    pkts = sniff(offline="pcaps/softflowd_ipfix.pcap", session=s)
+    pkts[3].show()
+"""
+
+from __future__ import annotations
+
+from scapy_ipfix.bindings import bind_port
+from scapy_ipfix.elements import InformationElement, InformationModel, elements
+from scapy_ipfix.messages import IPFIX, NetFlowV9
+from scapy_ipfix.reader import dissect, iter_records
+from scapy_ipfix.records import Record
+from scapy_ipfix.session import IPFIXSession
+from scapy_ipfix.sets import (
+    DataFlowSet,
+    DataSet,
+    OptionsTemplateFlowSet,
+    OptionsTemplateSet,
+    Set,
+    TemplateFlowSet,
+    TemplateSet,
+)
+from scapy_ipfix.templaterecords import (
+    FieldSpecifier,
+    FlowSetFieldSpecifier,
+    FlowSetOptionsTemplateRecord,
+    FlowSetTemplateRecord,
+    OptionsTemplateRecord,
+    ScopeFieldSpecifier,
+    TemplateRecord,
+)
+from scapy_ipfix.templates import Template
+from scapy_ipfix.version import __version__
+
+__all__ = [
+    "IPFIX",
+    "DataFlowSet",
+    "DataSet",
+    "FieldSpecifier",
+    "FlowSetFieldSpecifier",
+    "FlowSetOptionsTemplateRecord",
+    "FlowSetTemplateRecord",
+    "IPFIXSession",
+    "InformationElement",
+    "InformationModel",
+    "NetFlowV9",
+    "OptionsTemplateFlowSet",
+    "OptionsTemplateRecord",
+    "OptionsTemplateSet",
+    "Record",
+    "ScopeFieldSpecifier",
+    "Set",
+    "Template",
+    "TemplateFlowSet",
+    "TemplateRecord",
+    "TemplateSet",
+    "bind_port",
+    "dissect",
+    "elements",
+    "iter_records",
+]

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Records and packets out of a source: a capture, an IPFIX File, packets, messages.
+
+:func:`iter_records` is the fast way and builds no Packet; :func:`dissect` is the Scapy way
+for packets at hand. Both put every message to the same session, and give the same records.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+from scapy.config import conf
+from scapy.layers import l2  # noqa: F401  (registers the link types)
+from scapy.packet import Packet
+from scapy.plist import PacketList
+
+from scapy_ipfix.capture import CaptureFile, Frame, is_capture_path, plain_udp
+from scapy_ipfix.collector import DataRead, MessageRead, TransportKey
+from scapy_ipfix.elements import elements
+from scapy_ipfix.ports import PORTS
+from scapy_ipfix.session import IPFIXSession
+from scapy_ipfix.stream import MessageStream, read_messages
+from scapy_ipfix.templates import V9_SCOPES
+from scapy_ipfix.wire import is_export
+
+_KINDS = {"all": None, "data": False, "options": True}
+_REPEATED = re.compile(r"(.+)_[0-9]+")
+#: Endpoints whose transport session is remembered between messages.
+_REMEMBERED = 65536
+
+
+@overload
+def iter_records(
+    source: Any,
+    fields: None = None,
+    kind: str = "all",
+    values: str = "scapy",
+    *,
+    session: IPFIXSession | None = None,
+) -> Iterator[dict[str, Any]]: ...
+@overload
+def iter_records(
+    source: Any,
+    fields: Sequence[str],
+    kind: str = "all",
+    values: str = "scapy",
+    *,
+    session: IPFIXSession | None = None,
+) -> Iterator[tuple[Any, ...]]: ...
+def iter_records(
+    source: Any,
+    fields: Sequence[str] | None = None,
+    kind: str = "all",
+    values: str = "scapy",
+    *,
+    session: IPFIXSession | None = None,
+) -> Iterator[Any]:
+    """The Data Records of a source, each a dict keyed by element name.
+
+    ``source`` is a path or an open binary file (pcap, pcapng, gzip of either, a file of raw
+    IPFIX Messages), packets, or messages as packets or bytes. ``fields`` (element names,
+    NetFlow v9 names too) gives tuples in that order, of the records that have them all.
+    ``kind`` is "all", "data" or "options". ``values`` "scapy" is as Record fields have them,
+    "python" gives ``ipaddress`` and aware ``datetime``. ``session`` keeps what is learned,
+    for a look at its diagnostics afterwards or to go on with the next file.
+
+    Records whose template comes late come when it does. Raises ValueError for an unknown
+    ``kind``, ``values`` or element, CaptureError (a ValueError) for a file that is no
+    capture, OSError.
+    """
+    if kind not in _KINDS:
+        raise ValueError(f"kind is 'all', 'data' or 'options', not {kind!r}")
+    if values not in ("scapy", "python"):
+        raise ValueError(f"values is 'scapy' or 'python', not {values!r}")
+    names = None if fields is None else _names(fields)
+    session = session or IPFIXSession()
+    return _records(iter_sets(source, session), names, _KINDS[kind], values == "python")
+
+
+def _records(
+    sets: Iterable[DataRead],
+    names: tuple[str, ...] | None,
+    options: bool | None,
+    python: bool,
+) -> Iterator[Any]:
+    for read in sets:
+        template = read.template
+        assert template is not None
+        if options is not None and template.is_options is not options:
+            continue
+        codec = template.projection(names, python)
+        if codec is None:
+            continue
+        yield from codec.dicts(read.body) if names is None else codec.rows(read.body)
+
+
+def iter_sets(source: Any, session: IPFIXSession) -> Iterator[DataRead]:
+    """The Data Sets of a source that can be decoded, each with its template.
+
+    One that waits for its template comes when that does. ``source`` is as in
+    :func:`iter_records`.
+    """
+    for message in iter_messages(source, session):
+        yield from message.ready
+
+
+def iter_messages(source: Any, session: IPFIXSession) -> Iterator[MessageRead]:
+    """The messages of a source as the session read them; see :func:`iter_records`.
+
+    A path is opened before the first message is asked for, so that a missing file is an
+    error at once.
+    """
+    if is_capture_path(source):
+        return _from_capture(CaptureFile(source), session)
+    if isinstance(source, (Packet, bytes, bytearray)):
+        source = [source]
+    return _from_items(source, session)
+
+
+def _from_items(items: Iterable[Any], session: IPFIXSession) -> Iterator[MessageRead]:
+    loose = TransportKey("message")
+    for item in items:
+        if isinstance(item, (bytes, bytearray)):
+            session.packets += 1
+            read = session.collector.read(loose, bytes(item), packet=session.packets)
+            if read is not None:
+                yield read
+            continue
+        yield from session.take(item)
+
+
+def _from_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
+    with capture:
+        if capture.kind == "ipfix":
+            yield from _from_ipfix_file(capture, session)
+        else:
+            yield from _from_frames(capture.frames(), session)
+        if capture.cut is not None:
+            session.note_cut(capture.name, capture.cut)
+
+
+def _from_ipfix_file(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
+    cutter = MessageStream()
+    key = TransportKey("file", capture.name)
+    skipped = 0
+    for octets in read_messages(capture.stream, cutter):
+        session.packets += 1
+        if cutter.skipped > skipped:
+            session.note_skipped(key, cutter.skipped - skipped)
+            skipped = cutter.skipped
+        read = session.collector.read(key, octets, packet=session.packets)
+        if read is not None:
+            yield read
+    if cutter.skipped > skipped:
+        session.note_skipped(key, cutter.skipped - skipped)
+
+
+def _from_frames(frames: Iterable[Frame], session: IPFIXSession) -> Iterator[MessageRead]:
+    keys: dict[bytes, tuple[TransportKey, bool]] = {}
+    read_message = session.collector.read
+    any_port = session.any_port
+    for frame in frames:
+        found = plain_udp(frame)
+        if found is None:
+            yield from session.take(_packet(frame))
+            continue
+        session.packets += 1
+        ends, payload = found
+        if payload[:1] != b"\0":
+            continue  # neither version, on no port
+        known = keys.get(ends)
+        if known is None:
+            if len(keys) >= _REMEMBERED:
+                keys.clear()
+            known = keys[ends] = _transport(ends)
+        key, bound = known
+        if (payload[1:2] in (b"\x09", b"\x0a")) and (bound or (any_port and is_export(payload))):
+            read = read_message(key, payload, frame.time, session.packets)
+            if read is not None:
+                yield read
+
+
+def _transport(ends: bytes) -> tuple[TransportKey, bool]:
+    family = socket.AF_INET if len(ends) == 12 else socket.AF_INET6
+    size = (len(ends) - 4) // 2
+    sport, dport = struct.unpack_from("!HH", ends, 2 * size)
+    key = TransportKey(
+        "udp",
+        socket.inet_ntop(family, ends[:size]),
+        sport,
+        socket.inet_ntop(family, ends[size : 2 * size]),
+        dport,
+    )
+    return key, sport in PORTS["udp"] or dport in PORTS["udp"]
+
+
+def _packet(frame: Frame) -> Packet:
+    """The frame as Scapy's layers see it; of an unknown link type, or unreadable, Raw."""
+    layer = conf.l2types.num2layer.get(frame.link_type, conf.raw_layer)
+    try:
+        packet: Packet = layer(frame.octets)
+    except Exception:  # any layer of Scapy's may fail on what a stranger captured
+        packet = conf.raw_layer(frame.octets)
+    packet.time = frame.time
+    return packet
+
+
+def dissect(packets: Iterable[Packet], session: IPFIXSession | None = None) -> PacketList:
+    """Packets at hand with their Data Sets resolved, as ``sniff(session=...)`` gives them.
+
+    Fragments are put together. ``session`` keeps what is learned, for the next call.
+    """
+    session = session or IPFIXSession()
+    processed = [session.process(each) for each in packets]
+    return PacketList([each for each in processed if each is not None], name="Dissected")
+
+
+def _names(fields: Sequence[str]) -> tuple[str, ...]:
+    """The names that records have for what a person asks for; raises ValueError."""
+    if isinstance(fields, str):
+        raise ValueError(f"fields is a list of names, not the text {fields!r}")
+    names = []
+    scopes = {each.name for each in V9_SCOPES.values()}
+    for name in fields:
+        repeated = _REPEATED.fullmatch(name)
+        element = elements.get(name)
+        if element is not None:
+            names.append(element.name)
+        elif name in scopes or (repeated and (repeated[1] in elements or repeated[1] in scopes)):
+            names.append(name)
+        else:
+            elements[name]  # raises, with the names that come close
+    return tuple(names)

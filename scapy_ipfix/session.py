@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`IPFIXSession`: template state for packets, sniffed, read or at hand.
+
+The session finds the message in a packet and who sent it, lets its
+:class:`~scapy_ipfix.collector.Collector` read it, and leaves on the message what templates
+its Data Sets go by. Records come to be when someone looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.packet import NoPayload, Packet
+from scapy.sessions import DefaultSession
+
+from scapy_ipfix.collector import Collector, Domain, DomainStats, Limits, MessageRead, TransportKey
+from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
+from scapy_ipfix.elements import InformationModel, elements
+from scapy_ipfix.lazy import LazyPacketList
+from scapy_ipfix.messages import MESSAGE_CLASSES, Message
+from scapy_ipfix.reassembly import Fragments
+from scapy_ipfix.sets import DataSet
+from scapy_ipfix.tables import Table
+from scapy_ipfix.wire import is_export
+
+
+class IPFIXSession(DefaultSession):
+    """Keeps Template state, so that Data Sets become Data Records.
+
+    Use it as ``sniff(session=IPFIXSession)``, or make one and look at it afterwards::
+
+        s = IPFIXSession()
+        sniff(offline="x.pcap", session=s)
+        s.templates, s.stats, s.diagnostics
+
+    Templates belong to a transport session and observation domain (RFC 7011 8), in NetFlow
+    v9 to a sourceId; ``scope="exporter"`` leaves the ports out. Data that came before its
+    template is resolved in place when the template comes. ``any_port=False`` leaves alone
+    what is not on a bound port. ``model`` names the elements. ``limits`` bounds what is kept.
+    Nothing that came off the wire raises.
+    """
+
+    def __init__(
+        self,
+        supersession: Any = None,
+        *,
+        scope: str = "session",
+        any_port: bool = True,
+        model: InformationModel = elements,
+        limits: Limits | None = None,
+    ) -> None:
+        super().__init__(supersession)
+        self.any_port = any_port
+        self.collector = Collector(scope=scope, model=model, limits=limits)
+        self._fragments = Fragments(self.collector.limits.fragment_octets)
+        self._keys: dict[tuple[Any, ...], TransportKey] = {}
+        #: Packets seen so far; diagnostics count from 1.
+        self.packets = 0
+
+    # -- what Scapy calls
+
+    def process(self, pkt: Packet) -> Packet | None:
+        """Takes a packet in and gives it back, its messages resolved as far as possible.
+
+        An IP fragment gives None until the datagram is whole, then the whole packet.
+        """
+        if self.supersession:
+            pkt = self.supersession.process(pkt)
+            if not pkt:
+                return None
+        self.packets += 1
+        whole = self._defragmented(pkt)
+        if whole is not None:
+            self._read(whole)
+        return whole
+
+    def take(self, pkt: Packet) -> list[MessageRead]:
+        """Takes a packet in, as :meth:`process`; gives what its messages were read as."""
+        self.packets += 1
+        whole = self._defragmented(pkt)
+        return [] if whole is None else self._read(whole)
+
+    # -- what a person looks at
+
+    @property
+    def templates(self) -> Table:
+        """The templates in force, as a table: exporter, domain, id, fields, refreshes."""
+        rows = [
+            (
+                str(domain.transport),
+                domain.id,
+                state.template.id,
+                "v9" if domain.version == 9 else "IPFIX",
+                "options" if state.template.is_options else "data",
+                state.refreshes,
+                ", ".join(map(str, state.template.fields)),
+            )
+            for domain in self.collector.domains
+            for _, state in sorted(domain.states.items())
+        ]
+        return Table(("exporter", "domain", "id", "version", "kind", "refreshes", "fields"), rows)
+
+    @property
+    def stats(self) -> Table:
+        """Messages, octets, records and so on, by exporter and domain."""
+        return stats_table(self.collector.domains)
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """What was wrong on the wire, each with its RFC section."""
+        return self.collector.diagnostics
+
+    def domain_stats(self, transport: TransportKey, domain: int) -> DomainStats | None:
+        """The counters of one observation domain, None for one never heard of."""
+        for each in self.collector.domains:
+            if each.transport == transport and each.id == domain:
+                return each.stats
+        return None
+
+    # -- packets
+
+    def note_cut(self, name: str, why: str) -> None:
+        """A capture ended before it should have."""
+        self._note("capture-cut", name=name, why=why)
+
+    def note_skipped(self, key: TransportKey, octets: int) -> None:
+        """Octets of a stream were no message."""
+        self._note("stream-resync", str(key), octets=octets)
+
+    def _note(self, code: str, exporter: str = "", **numbers: Any) -> None:
+        self.diagnostics.note(Diagnostic(Defect.of(code, **numbers), self.packets, exporter))
+
+    def _read(self, pkt: Packet) -> list[MessageRead]:
+        """Reads the export messages in a whole packet; what is not one gives nothing."""
+        found = []
+        for transport, message in self._messages(pkt):
+            octets = message.raw_packet_cache
+            if octets is None:
+                octets = bytes(message)
+            read = self.collector.read(transport, octets, float(pkt.time), self.packets)
+            if read is not None:
+                found.append(read)
+                _bind(message, read)
+        return found
+
+    def _messages(self, pkt: Packet) -> Iterator[tuple[TransportKey, Message]]:
+        layer = pkt
+        network: Packet | None = None
+        transport: Packet | None = None
+        while not isinstance(layer, NoPayload):
+            kind = layer.__class__
+            if kind is UDP or kind is TCP:
+                transport = layer
+                if kind is UDP and self.any_port:
+                    _recognise(layer)
+            elif kind is IP or kind is IPv6:
+                network, transport = layer, None
+            elif isinstance(layer, Message):
+                yield self._key(network, transport), layer
+            layer = layer.payload
+
+    def _key(self, network: Packet | None, transport: Packet | None) -> TransportKey:
+        if network is None or transport is None:
+            return TransportKey("message")
+        known = (
+            transport.__class__,
+            network.getfieldval("src"),
+            transport.getfieldval("sport"),
+            network.getfieldval("dst"),
+            transport.getfieldval("dport"),
+        )
+        key = self._keys.get(known)
+        if key is None:
+            if len(self._keys) >= self.collector.limits.transports:
+                self._keys.clear()
+            protocol, source, sport, destination, dport = known
+            key = TransportKey(
+                protocol.__name__.lower(), str(source), sport, str(destination), dport
+            )
+            self._keys[known] = key
+        return key
+
+    def _defragmented(self, pkt: Packet) -> Packet | None:
+        layer = pkt
+        while layer.__class__ is not IP:
+            layer = layer.payload
+            if isinstance(layer, (NoPayload, UDP, TCP)):
+                return pkt
+        if layer.getfieldval("frag") or int(layer.getfieldval("flags")) & 1:
+            return self._fragments.take(pkt, layer)
+        return pkt
+
+    def __repr__(self) -> str:
+        collector = self.collector
+        domains = list(collector.domains)
+        return (
+            f"<{type(self).__name__}: {self.packets} packets, "
+            f"{sum(each.stats.messages for each in domains)} messages, "
+            f"{sum(each.stats.records for each in domains)} records, "
+            f"{sum(len(each.templates) for each in domains)} templates, "
+            f"{len(domains)} domains, {sum(self.diagnostics.counts.values())} diagnostics>"
+        )
+
+
+def _recognise(udp: Packet) -> None:
+    """Makes a message of a UDP payload that is unmistakably one, on a port nobody bound."""
+    payload = udp.payload
+    if isinstance(payload, (Message, NoPayload)):
+        return
+    octets = payload.original or payload.raw_packet_cache
+    if not octets or octets[:2] not in (b"\x00\x0a", b"\x00\x09"):
+        return
+    octets = bytes(payload) if payload.__class__.__name__ == "Raw" else octets
+    if is_export(octets):
+        udp.decode_payload_as(MESSAGE_CLASSES[octets[1]])
+
+
+def _bind(message: Message, read: MessageRead) -> None:
+    message.context = read
+    sets = message.fields.get("sets")
+    if type(sets) is LazyPacketList and sets.octets is not None:
+        return  # nobody has looked: they will ask the context
+    for index, each in enumerate(sets or ()):
+        if isinstance(each, DataSet):
+            template = read.template(index)
+            if template is not None and each.template is None:
+                each.bind(template)
+            read.made(index, each)
+
+
+def stats_table(domains: Iterable[Domain]) -> Table:
+    """The counters of observation domains as a table."""
+    rows = []
+    for domain in domains:
+        stats = domain.stats
+        rows.append(
+            (
+                str(domain.transport),
+                domain.id,
+                "v9" if domain.version == 9 else "IPFIX",
+                stats.messages,
+                stats.octets,
+                stats.templates,
+                stats.records,
+                stats.undecoded_sets,
+                stats.first_export,
+                stats.last_export,
+            )
+        )
+    return Table(
+        (
+            *("exporter", "domain", "version", "messages", "octets", "templates", "records"),
+            *("undecoded sets", "first export", "last export"),
+        ),
+        rows,
+    )
