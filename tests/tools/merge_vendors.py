@@ -1,0 +1,979 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Makes the tables of vendors' elements and of value names from what public projects know.
+
+    python tests/tools/merge_vendors.py ../shared/registry
+
+writes to ``scapy_ipfix/data``: ``<pen>_<vendor>.csv``, ``enterprises.csv``, ``netflow9.csv``,
+``netflow9_aliases.csv`` and those of ``enums/*.csv`` that a registry has. It takes facts
+only (numbers, names, types, semantics, units, value names) and gives the same files for the
+same sources. ``--check`` writes nothing and says which files differ; ``--disagreements``
+prints what the sources disagree on and what was decided, as ``tests/test_data.py`` has it.
+
+Every source says :class:`Fact`\\ s. All facts about one number become one element:
+
+* a name is that of the first source in :data:`RANK` that has a name; tshark's titles for
+  people (``HTTP Request URL``) count only when nobody has more;
+* a type is that of the enterprise's own registry, else the most specific (an address, a time
+  or a list before text before octets), else the wider (RFC 7011 section 6.2 lets a field be
+  shorter than its type, not longer), else that of the first in rank;
+* semantics, units, range and status are those of the first in rank that has any;
+* :data:`DECISIONS` goes before all of this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import keyword
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+PACKAGE_DATA = Path(__file__).parents[2] / "scapy_ipfix" / "data"
+
+#: Stands where an enterprise number does, for NetFlow v9 field types.
+NETFLOW9 = -1
+
+#: Sources, the most trusted first. fixbuf is CERT's own registry, NetGauze and libfds copy
+#: the vendors' documents, tshark and logstash know what their users met.
+RANK = ("fixbuf", "netgauze", "libfds", "tshark", "logstash", "title")
+
+
+class Enterprise(NamedTuple):
+    """An enterprise: the end of its file's name and what to call it.
+
+    ``reverse_bit`` is set in the numbers of its reverse elements (RFC 5103 section 6.2);
+    ``v9_base`` + number is the NetFlow v9 field type of its elements.
+    """
+
+    slug: str
+    name: str
+    reverse_bit: int | None = None
+    v9_base: int | None = None
+
+
+ENTERPRISES = {
+    9: Enterprise("cisco", "Cisco"),
+    637: Enterprise("nokia", "Nokia"),
+    2011: Enterprise("huawei", "Huawei"),
+    2636: Enterprise("juniper", "Juniper"),
+    3054: Enterprise("ixia", "Ixia"),
+    5951: Enterprise("netscaler", "NetScaler"),
+    6871: Enterprise("cert", "CERT", reverse_bit=0x4000),
+    6876: Enterprise("vmware", "VMware"),
+    8057: Enterprise("cesnet", "CESNET"),
+    9789: Enterprise("astaro", "Astaro"),
+    10704: Enterprise("barracuda", "Barracuda"),
+    13745: Enterprise("plixer", "Plixer"),
+    15397: Enterprise("procera", "Procera"),
+    16982: Enterprise("muni", "Masaryk University"),
+    21373: Enterprise("netfilter", "Netfilter"),
+    26866: Enterprise("gigamon", "Gigamon"),
+    32622: Enterprise("cace", "CACE"),
+    33610: Enterprise("fastip", "FastIP"),
+    35632: Enterprise("ntop", "ntop", v9_base=57472),
+    39499: Enterprise("flowmon", "Flowmon"),
+    41916: Enterprise("viptela", "Viptela"),
+    47729: Enterprise("niagara", "Niagara Networks"),
+}
+
+#: Enterprise numbers that a source has and that are left out.
+LEFT_OUT = {
+    0: "IANA's own elements come from IANA",
+    12326: "Barracuda's list again, under a number that is not Barracuda's (tshark: Hermes)",
+    29305: "reverse elements (RFC 5103) follow from IANA's",
+}
+
+#: What was decided by hand: (enterprise or NETFLOW9, id, column): (value, why).
+DECISIONS: dict[tuple[int, int, str], tuple[str, str]] = {
+    (637, 91, "units"): ("", "a service's number has no unit"),
+    (2636, 137, "type"): ("unsigned32", "tshark takes it apart in two or four octets"),
+    (9, 4317, "name"): ("tcpWindowSizeMean", "as tcpWindowSizeMin"),
+    (3054, 143, "name"): ("ixiaDstRegionName", "as ixiaSrcRegionName; tshark's field agrees"),
+    (3054, 194, "type"): ("ipv6Address", "its name says so"),
+    (13745, 118, "type"): ("ipv6Address", "its name says so"),
+    (13745, 119, "type"): ("ipv6Address", "its name says so"),
+    (13745, 130, "type"): ("ipv4Address", "as client_ip_v4"),
+    (13745, 131, "type"): ("ipv4Address", "as server_ip_v4"),
+    (26866, 107, "type"): ("octetArray", "octets for tshark, as the algorithms beside it"),
+    (35632, 85, "name"): ("dstToSrcMaxThroughput", "tshark's field says dst_to_src"),
+    (35632, 86, "name"): ("dstToSrcMinThroughput", "tshark's field says dst_to_src"),
+    (35632, 87, "name"): ("dstToSrcAvgThroughput", "tshark's field says dst_to_src"),
+    (35632, 274, "type"): ("unsigned32", "as the three TEIDs beside it"),
+    (35632, 284, "type"): ("ipv4Address", "its title says IP address"),
+    (NETFLOW9, 16386, "name"): ("etaInitialDataPacketOld", "IANA's style"),
+    (NETFLOW9, 16387, "name"): ("etaSequenceOfPktLengthsAndTimesOld", "IANA's style"),
+    (NETFLOW9, 24628, "name"): ("natContextId", "tshark's field name"),
+    (NETFLOW9, 24629, "name"): ("natContextName", "tshark's field name"),
+    (NETFLOW9, 24630, "name"): ("natAssignTime", "tshark's field name"),
+    (NETFLOW9, 24631, "name"): ("natUnassignTime", "tshark's field name"),
+    (NETFLOW9, 24632, "name"): ("natIntAddr", "tshark's field name"),
+    (NETFLOW9, 24633, "name"): ("natExtAddr", "tshark's field name"),
+    (NETFLOW9, 24634, "name"): ("natExtPortFirst", "tshark's field name"),
+    (NETFLOW9, 24635, "name"): ("natExtPortLast", "tshark's field name"),
+    (NETFLOW9, 33002, "name"): ("fwExtEvent", "two of three, and as Cisco has it"),
+    (NETFLOW9, 40000, "name"): ("aaaUsername", "userName is IANA's 371"),
+}
+
+#: Vendors' prefixes that logstash puts before names (and misspells).
+LOGSTASH_PREFIXES = {
+    9: re.compile("cisc?o"),
+    5951: re.compile("netscaler?(?!Unknown)"),
+    6876: re.compile("vmware"),
+}
+
+#: Value names of vendors' elements, by name.
+VALUES = {
+    9: {
+        "servicesWaasSegment": "enum:ciscoServicesWaasSegment",
+        "servicesWaasPassThroughReason": "enum:ciscoServicesWaasPassThroughReason",
+    },
+    3054: {
+        "ixiaDnsSectionType": "enum:ixiaDnsSectionType",
+        "ixiaDnsMsgQrFlag": "enum:ixiaDnsMsgQrFlag",
+    },
+    6871: {
+        "initialTCPFlags": "flags:tcpControlBits",
+        "unionTCPFlags": "flags:tcpControlBits",
+        "obsoleteReverseInitialTCPFlags": "flags:tcpControlBits",
+        "obsoleteReverseUnionTCPFlags": "flags:tcpControlBits",
+    },
+    6876: {
+        "tenantProtocol": "enum:protocolIdentifier",
+        "flowDirection": "enum:flowDirection",
+    },
+    10704: {"logOp": "enum:barracudaLogOp", "trafficType": "enum:barracudaTrafficType"},
+    15397: {
+        "proceraIncomingDscp": "enum:ipDiffServCodePoint",
+        "proceraOutgoingDscp": "enum:ipDiffServCodePoint",
+    },
+    16982: {
+        "tunnelProtocol": "enum:protocolIdentifier",
+        "tunnelTCPFlags": "flags:tcpControlBits",
+    },
+    33610: {"tcpFlags": "flags:tcpControlBits"},
+    35632: {"untunneledProtocol": "enum:protocolIdentifier"},
+    NETFLOW9: {"fwExtEvent": "enum:fwExtEvent", "fwEvent": "enum:firewallEvent"},
+}
+
+
+class Fact(NamedTuple):
+    """What one source says of one element; empty where it says nothing."""
+
+    source: str
+    pen: int
+    id: int
+    name: str
+    type: str = ""
+    semantics: str = ""
+    units: str = ""
+    range: str = ""
+    status: str = ""
+
+
+class Disagreement(NamedTuple):
+    """A column of an element on which sources differ, or that was decided by hand."""
+
+    pen: int
+    id: int
+    column: str
+    decided: str
+    said: tuple[str, ...]
+    why: str
+
+    def __str__(self) -> str:
+        whose = "v9" if self.pen == NETFLOW9 else str(self.pen)
+        said = ", ".join(self.said) or "nothing"
+        return f"{whose}/{self.id} {self.column}: {self.decided or '-'}, {self.why}\n    {said}"
+
+
+COLUMNS = ("id", "name", "type", "semantics", "units", "range", "status", "values")
+Row = dict[str, str]
+Rows = dict[int, Row]
+
+
+# ---- What the sources say ------------------------------------------------------------------
+
+
+def read_libfds(path: Path) -> Iterator[Fact]:
+    """libfds: an enterprise a file. Two numbers that nobody has stand for NetFlow v9."""
+    root = ElementTree.parse(path).getroot()
+    pen = int(root.findtext("scope/pen", ""))
+    # 2^32-2 has the field types below 32768 as they are, 2^32-1 those above it less 32768.
+    base = {0xFFFFFFFE: 0, 0xFFFFFFFF: 0x8000}.get(pen)
+    for element in root.iterfind("element"):
+        said = {child.tag: (child.text or "").strip() for child in element}
+        yield Fact(
+            "libfds",
+            pen if base is None else NETFLOW9,
+            int(said["id"]) + (base or 0),
+            said["name"],
+            said["dataType"].replace("ipv6address", "ipv6Address"),
+            said.get("dataSemantics", ""),
+            said.get("units", "").removeprefix("none"),
+            status=said.get("status", ""),
+        )
+
+
+def read_iana_form(path: Path, source: str, pen: int) -> Iterator[Fact]:
+    """A registry in the form of IANA's, as CERT and NetGauze have theirs."""
+    for record in ElementTree.parse(path).getroot().iterfind(".//{*}record"):
+        said = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in record}
+        if said.get("dataType"):
+            yield Fact(
+                source,
+                pen,
+                int(said["elementId"]),
+                said["name"],
+                said["dataType"],
+                said.get("dataTypeSemantics", ""),
+                said.get("units", ""),
+                said.get("range", ""),
+                said.get("status", ""),
+            )
+
+
+LOGSTASH_TYPES: dict[str | int, str] = {
+    **{f":uint{size}": f"unsigned{size}" for size in (8, 16, 32, 64)},
+    **{f":int{size}": f"signed{size}" for size in (8, 16, 32, 64)},
+    ":uint15": "unsigned16",  # a slip of the pen
+    ":uint24": "unsigned32",
+    **{size: f"unsigned{8 * size}" for size in (1, 2, 4, 8)},
+    ":float": "float32",
+    ":double": "float64",
+    ":string": "string",
+    ":octetarray": "octetArray",
+    ":acl_id_asa": "octetArray",
+    ":ip4_addr": "ipv4Address",
+    ":ip6_addr": "ipv6Address",
+    ":mac_addr": "macAddress",
+}
+
+
+def read_logstash(path: Path) -> Iterator[Fact]:
+    """logstash's IPFIX elements: by enterprise, by number, a type and a name."""
+    for pen, elements in _load_yaml(path).items():
+        for id, entry in elements.items():
+            if len(entry) == 2:  # not [:skip]
+                yield _logstash_fact(pen, id, *entry)
+
+
+def read_logstash_v9(path: Path) -> Iterator[Fact]:
+    """logstash's NetFlow v9 field types: by number, a type and a name."""
+    v9_base = ENTERPRISES[35632].v9_base
+    assert v9_base is not None
+    for type, entry in _load_yaml(path).items():
+        if len(entry) == 2:
+            ntop = type > v9_base
+            yield _logstash_fact(
+                35632 if ntop else NETFLOW9, type - v9_base if ntop else type, *entry
+            )
+
+
+def _logstash_fact(pen: int, id: int, type: str | int, name: str) -> Fact:
+    return Fact("logstash", pen, id, name.strip(" :"), LOGSTASH_TYPES.get(type, ""))
+
+
+def _load_yaml(path: Path) -> dict[int, Any]:
+    try:
+        import yaml  # type: ignore[import-untyped,unused-ignore]
+    except ImportError:
+        raise SystemExit("merge_vendors.py reads logstash's YAML: pip install pyyaml") from None
+    loaded: dict[int, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+class TsharkField(NamedTuple):
+    """A field of tshark's dissector: what it shows, the name for filters, and the type."""
+
+    title: str
+    filter: str
+    type: str
+    description: str
+
+
+TSHARK_TYPES = {
+    **{f"FT_UINT{size}": f"unsigned{size}" for size in (8, 16, 32, 64)},
+    "FT_STRING": "string",
+    "FT_FLOAT": "float32",
+    "FT_IPv4": "ipv4Address",
+    "FT_IPv6": "ipv6Address",
+    "FT_ETHER": "macAddress",
+    "FT_ABSOLUTE_TIME": "dateTimeSeconds",  # each of them in four octets
+    "FT_RELATIVE_TIME": "unsigned32",
+    "FT_BYTES": "octetArray",
+    "FT_GUID": "octetArray",
+    "FT_NONE": "subTemplateList",  # Ixia's lists: the only such fields that are no headings
+}
+
+#: tshark's table of an enterprise's field types: the enterprise, and how its fields begin.
+TSHARK_VENDORS = {
+    "cflow.template_barracuda_field_type": (10704, "cflow.pie.barracuda."),
+    "cflow.template_cisco_field_type": (9, "cflow.pie.cisco."),
+    "cflow.template_fastip_field_type": (33610, "cflow.pie.fastip."),
+    "cflow.template_gigamon_field_type": (26866, "cflow.pie.gigamon."),
+    "cflow.template_ixia_field_type": (3054, "cflow.pie.ixia."),
+    "cflow.template_juniper_resiliency_type": (2636, "cflow.pie.juniper."),
+    "cflow.template_netscaler_field_type": (5951, "cflow.pie.netscaler."),
+    "cflow.template_niagara_networks_field_type": (47729, "cflow.pie.niagaranetworks."),
+    "cflow.template_ntop_field_type": (35632, "cflow.pie.ntop."),
+    "cflow.template_plixer_field_type": (13745, "cflow.pie.plixer."),
+}
+#: Of these the table has titles. Those in the second set have their fields in the same order.
+TSHARK_TITLES = {9, 3054, 5951}
+TSHARK_IN_ORDER = {3054, 5951}
+#: Field types whose field tshark spells in another way.
+TSHARK_MISSPELT = {
+    "SRC_TO_SRC_MAX_THROUGHPUT": "dst_to_src_max_throughput",
+    "SRC_TO_SRC_MIN_THROUGHPUT": "dst_to_src_min_throughput",
+    "SRC_TO_SRC_AVG_THROUGHPUT": "dst_to_src_avg_throughput",
+    "UPSTREAM_TUNNEL_ID": "tunnel_id",
+    "DOWNSTREAM_TUNNEL_ID": "downstram_tunnel_id",
+    "SIP_INVITE_OK_TIME": "sip_ok_time",
+    "SRC_PROC_PID": "src_proc_id",
+    "MYSQL_SRV_VERSION": "mysql_server_version",
+    "ORACLE_RSP_CODE": "oracle_resp_code",
+    "ORACLE_RSP_STRING": "oracle_resp_string",
+    "GTPV1_REQ_MSG_TYPE": "gtpv1_req_msg_typ",
+    "GTPV1_RAT_TYPE": "gtpv1_rai_type",
+    "RADIUS_ACCT_IN_OCTETS": "radius_acct_in_octects",
+    "RADIUS_ACCT_OUT_OCTETS": "radius_acct_out_octects",
+    "GTPV2_END_USER_MSISDN": "gtpv2_and_user_msisdn",
+    "NUM_PKTS_TTL_224_255": "num_pkts_ttl_224_225",
+    "DHCP_CLIENT_NAME": "dhcp_clien_name",
+    "GTPV2_S5_S8_GTPC_TEID": "gptv2_s5_s8_gtpc_teid",
+    "METER_OS_DISTRIBUTION_NAME": "meter_os_distribution",
+}
+
+#: How tshark dissects the NetFlow v9 field types that it names: the extract in the registry
+#: has its fields of enterprises only. 37013's form is not known, so it is a number.
+TSHARK_V9_TYPES = {
+    24628: "unsigned32",
+    24629: "string",
+    24630: "dateTimeSeconds",
+    24631: "dateTimeSeconds",
+    24632: "ipv4Address",
+    24633: "ipv4Address",
+    24634: "unsigned16",
+    24635: "unsigned16",
+    33000: "octetArray",
+    33001: "octetArray",
+    33002: "unsigned16",
+    34000: "unsigned16",
+    34001: "unsigned16",
+    34002: "string",
+    34003: "string",
+    **dict.fromkeys((37000, 37003, 37004, 37006, 37007, 37009, 37014, 37016, 37017), "unsigned32"),
+    **dict.fromkeys((37019, 37021, 37022, 37023, 37024, 37025), "unsigned32"),
+    **dict.fromkeys((37083, 37084, 37085), "unsigned32"),
+    **dict.fromkeys((37011, 37012, 37041), "unsigned8"),
+    **dict.fromkeys((37013, 37071, 37074), "unsigned64"),
+    37086: "unsigned16",
+    40000: "string",
+    40001: "ipv4Address",
+    40002: "ipv4Address",
+    40003: "unsigned16",
+    40004: "unsigned16",
+    40005: "unsigned8",
+}
+TSHARK_V9_UNITS = dict.fromkeys((37016, 37023, 37024, 37025), "microseconds")
+
+#: In NetFlow v9 an element of Cisco's has the field type 32768 + id: all of libfds's
+#: netflowExtra are so, and tshark's 37019, 37022, 37025 and 37041. This is the range of field
+#: types that tshark names and that are elements of Cisco's by this rule.
+CISCO_V9_BASE = 0x8000
+CISCO_V9_RANGE = range(37000, 37100)
+#: FastIP's too are in tshark's table, with a base of their own.
+FASTIP_V9_BASE = 33610
+
+
+class Tshark:
+    """tshark's tables: named values by field, and the fields of vendors' elements."""
+
+    def __init__(self, directory: Path) -> None:
+        self.values: dict[str, dict[int, str]] = {}
+        for _, field, value, name, *_ in _read_tsv(directory / "tshark_values.tsv"):
+            self.values.setdefault(field, {})[int(value, 0)] = name
+        self.fields = [
+            TsharkField(title, filter, type, rest[-1])
+            for title, filter, type, *rest in _read_tsv(directory / "tshark_pie_fields.tsv")
+        ]
+
+    def facts(self) -> Iterator[Fact]:
+        """What tshark says of the elements of enterprises."""
+        for table, (pen, prefix) in TSHARK_VENDORS.items():
+            named = self.values[table]
+            fields = [each for each in self.fields if _vendor(each).startswith(prefix)]
+            if pen in TSHARK_IN_ORDER:
+                matched = dict(zip(named, fields, strict=True))
+            else:
+                by_key = {key: each for each in fields for key in _keys(each, prefix)}
+                matched = {
+                    id: by_key[key]
+                    for id, text in named.items()
+                    if (key := _fold(TSHARK_MISSPELT.get(text, text))) in by_key
+                }
+            for id, text in named.items():
+                field = matched.get(id)
+                name = text
+                if field and pen == 3054:
+                    # Some titles are sentences; then the filter is written as a name is.
+                    filter = _vendor(field).removeprefix(prefix)
+                    name = "ixia " + (filter if re.search("[A-Z]", filter) else text)
+                yield Fact(
+                    "title" if pen in TSHARK_TITLES else "tshark",
+                    pen,
+                    id,
+                    name,
+                    TSHARK_TYPES[field.type] if field else "",
+                    units=_units(field, text) if field else "",
+                )
+        # CACE's have no table. Their fields are in the order of the numbers, which begin at 0;
+        # a text has two fields, its length and itself.
+        cace: dict[str, str] = {}
+        for field in self.fields:
+            named_in = re.search(r"\((cace\w+)\)", field.description)
+            if named_in:
+                cace[named_in[1]] = TSHARK_TYPES[field.type]
+        for id, (name, type) in enumerate(cace.items()):
+            yield Fact("tshark", 32622, id, name, type)
+
+    def v9_facts(self, iana: Iterable[int]) -> Iterator[Fact]:
+        """What tshark says of NetFlow v9 field types that IANA does not have."""
+        ntop = {57472 + id for id in self.values["cflow.template_ntop_field_type"]}
+        for type, name in self.values["cflow.template_field_type"].items():
+            if type not in ntop and type not in iana:
+                cisco = type in CISCO_V9_RANGE
+                yield Fact(
+                    "tshark",
+                    9 if cisco else NETFLOW9,
+                    type - CISCO_V9_BASE if cisco else type,
+                    name,
+                    TSHARK_V9_TYPES.get(type, ""),
+                    units=TSHARK_V9_UNITS.get(type, ""),
+                )
+
+
+def _vendor(field: TsharkField) -> str:
+    """The filter name with tshark's own slips mended, so that it begins as its vendor's do."""
+    name = field.filter.replace("cflow.pie.ciso.", "cflow.pie.cisco.")
+    name = name.replace("cflow.pie.plixer_", "cflow.pie.plixer.")
+    return name.replace("cflow.pie.server_nw", "cflow.pie.ntop.server_nw")
+
+
+def _keys(field: TsharkField, prefix: str) -> tuple[str, str]:
+    return _fold(field.title), _fold(_vendor(field).removeprefix(prefix))
+
+
+def _units(field: TsharkField, text: str) -> str:
+    if field.type == "FT_RELATIVE_TIME":
+        return "seconds"
+    if re.search(r"\((us|usec)\)|_USEC$", f"{field.title} {field.description} {text}"):
+        return "microseconds"
+    if re.search(r"\((ms|msec)\)|_MS$", f"{field.title} {field.description} {text}"):
+        return "milliseconds"
+    return ""
+
+
+def _read_tsv(path: Path) -> Iterator[list[str]]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        yield line.split("\t")
+
+
+def read_facts(registry: Path) -> list[Fact]:
+    """Everything that all sources say of vendors' elements and NetFlow v9 field types."""
+    vendors = registry / "vendors"
+    iana = iana_names(registry)
+    tshark = Tshark(vendors)
+    facts = [
+        *read_iana_form(vendors / "libfixbuf_cert.xml", "fixbuf", 6871),
+        *read_iana_form(vendors / "netgauze_huawei.xml", "netgauze", 2011),
+        *read_iana_form(vendors / "netgauze_nokia.xml", "netgauze", 637),
+        *read_iana_form(vendors / "netgauze_vmware.xml", "netgauze", 6876),
+        *(fact for path in sorted(vendors.glob("libfds_*.xml")) for fact in read_libfds(path)),
+        *tshark.facts(),
+        *tshark.v9_facts(iana),
+        *read_logstash(vendors / "logstash_ipfix.yaml"),
+        *read_logstash_v9(vendors / "logstash_netflow9.yaml"),
+    ]
+    return [
+        fact
+        for fact in facts
+        if fact.pen not in LEFT_OUT
+        # 416 and 419 are nameless in IANA's registry: duplicates of 352 and 353.
+        and not (fact.pen == NETFLOW9 and (fact.id in iana or fact.id in (416, 419)))
+        # Reverse elements follow from the others by the bit.
+        and not (fact.pen == 6871 and fact.id & 0x4000)
+    ]
+
+
+def iana_names(registry: Path) -> dict[int, str]:
+    """IANA's elements: number to name."""
+    facts = _registry(registry / "iana" / "ipfix.xml", "ipfix-information-elements")
+    return {
+        int(said["elementId"]): said["name"].strip()
+        for said in facts
+        if said.get("dataType") and said["elementId"].isdecimal()
+    }
+
+
+# ---- Names ---------------------------------------------------------------------------------
+
+
+def _fold(name: str) -> str:
+    """What is left of a name when spelling does not count."""
+    return "".join(each for each in name.casefold() if each.isalnum())
+
+
+def identifier(name: str) -> str:
+    """A name in IANA's style: ``HTTP_RET_CODE`` is httpRetCode, ``FW Rule`` is fwRule.
+
+    One word stays as its vendor writes it, but for ``Timestamp``, which is timestamp. What
+    is in parentheses, as units in titles are, goes.
+    """
+    words: list[str] = re.findall(r"[A-Za-z0-9]+", name.partition("(")[0])
+    if len(words) == 1 and not words[0].isupper():
+        word = words[0]
+        return word[0].lower() + word[1:] if re.match(r"[A-Z][a-z]", word) else word
+    text = ""
+    for word in words:
+        if word.casefold() in ("ipv4", "ipv6"):
+            word = f"IPv{word[3]}"
+        elif word.isupper():
+            word = word.capitalize()
+        if not text:
+            text = word.lower() if word.startswith("IPv") else word[0].lower() + word[1:]
+        else:
+            # 5_32 must not become 532.
+            joint = "_" if text[-1].isdigit() and word[0].isdigit() else ""
+            text += joint + word[0].upper() + word[1:]
+    return text
+
+
+def clean_name(fact: Fact) -> str:
+    """The name that a fact gives, without what its source adds to it."""
+    name = fact.name
+    if fact.source == "logstash" and (prefix := LOGSTASH_PREFIXES.get(fact.pen)):
+        name = prefix.sub("", name, count=1)
+        name = name[0].lower() + name[1:] if name != fact.name else name
+    return identifier(name)
+
+
+# ---- Merging -------------------------------------------------------------------------------
+
+
+def _breadth(type: str) -> tuple[int, int]:
+    """How specific a type is, and how wide."""
+    if type == "octetArray":
+        return 0, 0
+    if type == "string":
+        return 1, 0
+    number = re.fullmatch(r"(?:un)?signed(\d+)", type)
+    return (1, int(number[1])) if number else (2, 0)
+
+
+def _choose_type(said: list[tuple[Fact, str]]) -> tuple[str, str]:
+    fact, type = said[0]
+    if fact.source == "fixbuf":
+        return type, WHY["fixbuf"]
+    best = max(said, key=lambda each: _breadth(each[1]))[1]
+    if _breadth(best)[0] > min(_breadth(each)[0] for _, each in said):
+        return best, "more specific"
+    return best, "wider: a field may be shorter than its type"
+
+
+WHY = {
+    "fixbuf": "CERT's own registry",
+    "netgauze": "the vendor's documents, by NetGauze",
+    "libfds": "the vendor's documents, by libfds",
+    "tshark": "tshark says more than logstash",
+}
+
+
+def merge(facts: Iterable[Fact]) -> tuple[dict[int, Rows], list[Disagreement]]:
+    """One row an element, by enterprise and number, and what the sources disagreed on."""
+    facts_of: dict[tuple[int, int], list[Fact]] = {}
+    for fact in sorted(facts, key=lambda fact: (fact.pen, fact.id, RANK.index(fact.source))):
+        facts_of.setdefault((fact.pen, fact.id), []).append(fact)
+    tables: dict[int, Rows] = {}
+    disagreements: list[Disagreement] = []
+    for (pen, id), said in facts_of.items():
+        row = tables.setdefault(pen, {}).setdefault(id, dict.fromkeys(COLUMNS, ""))
+        row["id"] = str(id)
+        for column in COLUMNS[1:-1]:
+            row[column], differ = _decide(column, said)
+            disagreements += differ
+        row["type"] = row["type"] or "octetArray"
+        row["status"] = row["status"].removeprefix("current")
+    for pen, rows in tables.items():
+        disagreements += _tell_apart(pen, rows)
+        for row in rows.values():
+            row["values"] = VALUES.get(pen, {}).get(row["name"], "")
+    return tables, sorted(disagreements)
+
+
+def _decide(column: str, facts: list[Fact]) -> tuple[str, list[Disagreement]]:
+    """The value of a column, and the disagreement about it if there is one."""
+    speak = [fact for fact in facts if getattr(fact, column)]
+    if column == "name":
+        speak = [fact for fact in speak if fact.source != "title"] or speak
+        said = [(fact, clean_name(fact)) for fact in speak]
+        different = {_fold(name) for _, name in said}
+    else:
+        said = [(fact, getattr(fact, column)) for fact in speak]
+        different = {value for _, value in said}
+    pen, id = facts[0].pen, facts[0].id
+    by_hand = DECISIONS.get((pen, id, column))
+    value, why = "", ""
+    if by_hand:
+        value, why = by_hand
+    elif column == "type" and said:
+        value, why = _choose_type(said)
+    elif said:
+        value, why = said[0][1], WHY.get(said[0][0].source, "")
+    if not by_hand and len(different) < 2:
+        return value, []
+    literal = (f"{fact.source}={getattr(fact, column)}" for fact in speak)
+    unique = dict.fromkeys(each.replace("title=", "tshark=") for each in literal)
+    return value, [Disagreement(pen, id, column, value, tuple(unique), why)]
+
+
+def _tell_apart(pen: int, rows: Rows) -> Iterator[Disagreement]:
+    """Gives names that an enterprise has twice the number at their end, but for the first."""
+    first: dict[str, int] = {}
+    for id, row in sorted(rows.items()):
+        other = first.setdefault(row["name"].casefold(), id)
+        if other != id:
+            name = row["name"]
+            row["name"] = f"{name}{id}"
+            why = f"{other} has this name"
+            yield Disagreement(pen, id, "name", row["name"], (f"all={name}",), why)
+
+
+def netflow9(tables: Mapping[int, Rows], types: Mapping[int, str]) -> Rows:
+    """The NetFlow v9 field types that are not IANA's: their own, Cisco's and FastIP's.
+
+    ``types`` are those that tshark names.
+    """
+    rows = dict(tables[NETFLOW9])
+    for pen, base in ((9, CISCO_V9_BASE), (33610, FASTIP_V9_BASE)):
+        for id, row in tables[pen].items():
+            if pen == 9 or base + id in types:
+                rows[base + id] = {**row, "id": str(base + id)}
+    return rows
+
+
+# ---- NetFlow v9's names --------------------------------------------------------------------
+
+#: RFC 3954 section 8, and Cisco's later lists: a number, the names of it and of the numbers
+#: that follow; "+" joins names of one number.
+CISCO_NAMES = """
+1 IN_BYTES IN_PKTS FLOWS PROTOCOL TOS+SRC_TOS TCP_FLAGS L4_SRC_PORT IPV4_SRC_ADDR
+9 SRC_MASK+IPV4_SRC_MASK INPUT_SNMP L4_DST_PORT IPV4_DST_ADDR DST_MASK+IPV4_DST_MASK
+14 OUTPUT_SNMP IPV4_NEXT_HOP SRC_AS DST_AS BGP_IPV4_NEXT_HOP MUL_DST_PKTS MUL_DST_BYTES
+21 LAST_SWITCHED FIRST_SWITCHED OUT_BYTES OUT_PKTS MIN_PKT_LNGTH MAX_PKT_LNGTH
+27 IPV6_SRC_ADDR IPV6_DST_ADDR IPV6_SRC_MASK IPV6_DST_MASK IPV6_FLOW_LABEL ICMP_TYPE
+33 MUL_IGMP_TYPE SAMPLING_INTERVAL SAMPLING_ALGORITHM FLOW_ACTIVE_TIMEOUT
+37 FLOW_INACTIVE_TIMEOUT ENGINE_TYPE ENGINE_ID TOTAL_BYTES_EXP TOTAL_PKTS_EXP TOTAL_FLOWS_EXP
+44 IPV4_SRC_PREFIX IPV4_DST_PREFIX MPLS_TOP_LABEL_TYPE MPLS_TOP_LABEL_IP_ADDR
+48 FLOW_SAMPLER_ID FLOW_SAMPLER_MODE FLOW_SAMPLER_RANDOM_INTERVAL FLOW_CLASS MIN_TTL MAX_TTL
+54 IPV4_IDENT DST_TOS SRC_MAC+IN_SRC_MAC DST_MAC+OUT_DST_MAC SRC_VLAN DST_VLAN
+60 IP_PROTOCOL_VERSION DIRECTION IPV6_NEXT_HOP BGP_IPV6_NEXT_HOP+BPG_IPV6_NEXT_HOP
+64 IPV6_OPTION_HEADERS
+70 MPLS_LABEL_1 MPLS_LABEL_2 MPLS_LABEL_3 MPLS_LABEL_4 MPLS_LABEL_5 MPLS_LABEL_6
+76 MPLS_LABEL_7 MPLS_LABEL_8 MPLS_LABEL_9 MPLS_LABEL_10 IN_DST_MAC OUT_SRC_MAC
+82 IF_NAME IF_DESC SAMPLER_NAME IN_PERMANENT_BYTES IN_PERMANENT_PKTS
+88 FRAGMENT_OFFSET FORWARDING_STATUS MPLS_PAL_RD MPLS_PREFIX_LEN
+92 SRC_TRAFFIC_INDEX DST_TRAFFIC_INDEX APPLICATION_DESCRIPTION
+95 APPLICATION_TAG+APPLICATION_ID APPLICATION_NAME
+234 INGRESS_VRFID EGRESS_VRFID
+"""
+#: Cisco's guide to NetFlow of the ASA.
+ASA_NAMES = """
+4 NF_F_PROTOCOL 7 NF_F_SRC_PORT 8 NF_F_SRC_ADDR_IPV4 10 NF_F_SRC_INTF_ID 11 NF_F_DST_PORT
+12 NF_F_DST_ADDR_IPV4 14 NF_F_DST_INTF_ID 27 NF_F_SRC_ADDR_IPV6 28 NF_F_DST_ADDR_IPV6
+85 NF_F_FLOW_BYTES 148 NF_F_CONN_ID 152 NF_F_FLOW_CREATE_TIME_MSEC 176 NF_F_ICMP_TYPE
+177 NF_F_ICMP_CODE 178 NF_F_ICMP_TYPE_IPV6 179 NF_F_ICMP_CODE_IPV6
+225 NF_F_XLATE_SRC_ADDR_IPV4 226 NF_F_XLATE_DST_ADDR_IPV4 227 NF_F_XLATE_SRC_PORT
+228 NF_F_XLATE_DST_PORT 231 NF_F_FWD_FLOW_DELTA_BYTES 232 NF_F_REV_FLOW_DELTA_BYTES
+233 NF_F_FW_EVENT 281 NF_F_XLATE_SRC_ADDR_IPV6 282 NF_F_XLATE_DST_ADDR_IPV6
+323 NF_F_EVENT_TIME_MSEC 33000 NF_F_INGRESS_ACL_ID 33001 NF_F_EGRESS_ACL_ID
+33002 NF_F_FW_EXT_EVENT 40000 NF_F_USERNAME 40000 NF_F_USERNAME_MAX
+"""
+
+
+def aliases(registry: Path, names: Iterable[str]) -> list[tuple[int, str]]:
+    """NetFlow v9's names of field types: Cisco's, tshark's, logstash's; the first that asks.
+
+    None is also, but for case, one of ``names``, which are those of elements.
+    """
+    taken = {name.casefold() for name in names}
+    known: dict[str, int] = {}
+    for type, alias in _aliases(registry):
+        if alias.casefold() not in taken:
+            known.setdefault(alias, type)
+    return sorted((type, alias) for alias, type in known.items())
+
+
+def _aliases(registry: Path) -> Iterator[tuple[int, str]]:
+    for line in CISCO_NAMES.strip().splitlines():
+        first, *groups = line.split()
+        for type, group in enumerate(groups, int(first)):
+            for alias in group.split("+"):
+                yield type, alias
+    asa = ASA_NAMES.split()
+    yield from zip(map(int, asa[::2]), asa[1::2], strict=True)
+    tshark = Tshark(registry / "vendors").values["cflow.template_field_type"]
+    for type, name in tshark.items():
+        alias = name.replace(" ", "_")
+        if re.fullmatch("[A-Z0-9_]+", alias):
+            yield type, alias
+    logstash = _load_yaml(registry / "vendors" / "logstash_netflow9.yaml")
+    for type, (_, *name) in logstash.items():
+        if name and re.fullmatch("[a-z0-9_]+", name[0].strip(":")):
+            yield type, name[0].strip(":").upper()
+
+
+# ---- Names of values -----------------------------------------------------------------------
+
+#: Enumerations that a sub-registry of IANA's has: the file, and the registry's id in it.
+IANA_ENUMS = {
+    "anonymizationTechnique": ("ipfix", "ipfix-anonymization-technique"),
+    "biflowDirection": ("ipfix", "ipfix-biflow-direction"),
+    "classificationEngineId": ("ipfix", "classification-engine-ids"),
+    "firewallEvent": ("ipfix", "ipfix-firewall-event"),
+    "flowDirection": ("flow_direction", "ipfix-flow-direction"),
+    "flowEndReason": ("ipfix", "ipfix-flow-end-reason"),
+    "flowSelectorAlgorithm": ("ipfix", "ipfix-flowselectoralgorithm"),
+    "informationElementDataType": ("ipfix", "ipfix-information-element-data-types"),
+    "informationElementSemantics": ("ipfix", "ipfix-information-element-semantics"),
+    "informationElementUnits": ("ipfix", "ipfix-information-element-units"),
+    "mibCaptureTimeSemantics": ("ipfix", "ipfix-mib-capture-time-semantics"),
+    "mplsTopLabelType": ("ipfix", "ipfix-mpls-label-type"),
+    "natEvent": ("ipfix", "ipfix-nat-event-type"),
+    "natOriginatingAddressRealm": ("ipfix", "ipfix-nat-originating-address-realm"),
+    "natQuotaExceededEvent": ("ipfix", "ipfix-nat-quota-exceeded-event"),
+    "natThresholdEvent": ("ipfix", "ipfix-nat-threshold-event"),
+    "natType": ("ipfix", "ipfix-nat-type"),
+    "observationPointType": ("ipfix", "ipfix-observation-point-type"),
+    "selectorAlgorithm": ("psamp_parameters", "psamp-parameters-1"),
+    "srhIPv6ActiveSegmentType": ("ipfix", "ipfix-ipv6-srh-segment-type"),
+    "srhSegmentIPv6EndpointBehavior": ("segment_routing", "srv6-endpoint-behaviors"),
+    "structuredDataTypesSemantics": ("ipfix", "ipfix-structured-data-types-semantics"),
+    "valueDistributionMethod": ("ipfix", "ipfix-value-distribution-method"),
+}
+
+#: Enumerations that tshark has.
+TSHARK_ENUMS = {
+    "barracudaLogOp": "cflow.pie.barracuda.logop",
+    "barracudaTrafficType": "cflow.pie.barracuda.traffictype",
+    "ciscoServicesWaasPassThroughReason": "cflow.pie.cisco.services_waas_passthrough-reason",
+    "ciscoServicesWaasSegment": "cflow.pie.cisco.services_waas_segment",
+    "engineType": "cflow.engine_type",
+    "fwExtEvent": "cflow.fw_ext_event",
+    "ixiaDnsMsgQrFlag": "cflow.pie.ixia.dns-hdr-qr",
+    "ixiaDnsSectionType": "cflow.pie.ixia.dns-section-type",
+    "scopeFieldType": "cflow.scope_field_type",
+}
+
+#: Names that are ours, where the registry has a sentence or a slip.
+VALUE_DECISIONS = {
+    ("classificationEngineId", 21): "Qosmos ixEngine",
+    ("classificationEngineId", 22): "ntop nDPI",
+    ("classificationEngineId", 23): "ipoque PACE2",
+    ("classificationEngineId", 24): "ipoque vPACE",
+    ("dataLinkFrameType", 0): "IEEE802.3",
+    ("dataLinkFrameType", 1): "IEEE802.11",
+    ("natOriginatingAddressRealm", 2): "Public",  # IANA has Private twice
+    ("srhSegmentIPv6EndpointBehavior", 32767): "SID of RFC 8754",
+}
+
+#: Files in enums that no source here has; they are written by hand and left alone.
+BY_HAND = frozenset(
+    {
+        "anonymizationFlags",
+        "bgpValidityState",
+        "ethernetType",
+        "exportProtocolVersion",
+        "fragmentFlags",
+        "gtpuFlags",
+        "gtpuMsgType",
+        "gtpuPduType",
+        "icmpTypeCodeIPv4",
+        "icmpTypeCodeIPv6",
+        "icmpTypeIPv4",
+        "icmpTypeIPv6",
+        "igmpType",
+        "interfaceType",
+        "ipClassOfService",
+        "ipDiffServCodePoint",
+        "ipPrecedence",
+        "ipVersion",
+        "ipv4Options",
+        "ipv6ExtensionHeaders",
+        "isMulticast",
+        "pseudoWireType",
+        "samplerMode",
+        "samplingAlgorithm",
+        "srhFlagsIPv6",
+        "tcpControlBits",
+        "tcpOptions",
+        "udpSafeOptions",
+        "udpUnsafeOptions",
+    }
+)
+
+
+def enums(registry: Path) -> dict[str, dict[int, str]]:
+    """Names of values by file."""
+    iana = registry / "iana"
+    known = {
+        file: _values(_registry(iana / f"{xml}.xml", id)) for file, (xml, id) in IANA_ENUMS.items()
+    }
+    tshark = Tshark(registry / "vendors").values
+    known |= {file: dict(tshark[field]) for file, field in TSHARK_ENUMS.items()}
+    known["forwardingStatus"] = _forwarding_status(iana / "ipfix.xml")
+    known["protocolIdentifier"] = _protocols(iana / "protocol_numbers.xml")
+    known["ipv6ExtensionHeadersFull"] = {
+        int(said["value"]): said["label"] or f"EXP{said['number']}"
+        for said in _registry(iana / "ipfix.xml", "ipfix-ipv6extensionheaders-bits")
+        if said["value"].isdecimal()
+    }
+    # Each value is a bit of its own, to be ORed: here bits are counted.
+    known["dataLinkFrameType"] = {
+        value.bit_length() - 1: name
+        for value, name in _values(
+            _registry(iana / "ipfix.xml", "ipfix-data-link-frame-type")
+        ).items()
+    }
+    for (file, value), name in VALUE_DECISIONS.items():
+        known[file][value] = name
+    return known
+
+
+def _registry(path: Path, id: str) -> Iterator[dict[str, str]]:
+    """The records of one (sub-)registry in a file of IANA's."""
+    for registry in ElementTree.parse(path).getroot().iter():
+        if registry.get("id") == id and registry.tag.endswith("}registry"):
+            for record in registry.iterfind("{*}record"):
+                yield {
+                    child.tag.rpartition("}")[2]: " ".join("".join(child.itertext()).split())
+                    for child in record
+                }
+
+
+def _values(records: Iterable[dict[str, str]]) -> dict[int, str]:
+    """Value to name, of those that are assigned; a name ends where its explanation begins."""
+    names = {}
+    for said in records:
+        value = said.get("value") or said["id"]
+        name = (said.get("name") or said.get("description", "")).partition(":")[0]
+        name = re.sub(r" \((?:Historic|invalid)\)", "", name).rstrip(".")
+        if re.fullmatch(r"\d+|0x[0-9A-Fa-f]+", value) and name not in (
+            *("Reserved", "Unassigned", "unassigned", "Invalid", ""),
+        ):
+            names[int(value, 0)] = name
+    return names
+
+
+def _forwarding_status(path: Path) -> dict[int, str]:
+    """The octet's values: the status in its upper two bits, with the reason in the others."""
+    names = {0: "Unknown"}
+    for status, bits in (("Forwarded", "01"), ("Dropped", "10"), ("Consumed", "11")):
+        for value, reason in _values(_registry(path, f"forwarding-status-{bits}b")).items():
+            names[value] = status if reason == "Unknown" else f"{status}: {reason}"
+    return names
+
+
+def _protocols(path: Path) -> dict[int, str]:
+    """Protocol numbers, called as in /etc/protocols and so in Scapy: in lower case."""
+    names = {}
+    for said in _registry(path, "protocol-numbers-1"):
+        name = said.get("name") or said["description"]
+        if not said["value"].isdecimal() or name == "Reserved":
+            continue
+        if name.startswith("Use for experimentation"):
+            name = f"exp{said['value']}"
+        name = name.replace(" (deprecated)", "").casefold()
+        names[int(said["value"])] = re.sub(r"[^a-z0-9.+-]", "-", name)
+    return names
+
+
+# ---- Files ---------------------------------------------------------------------------------
+
+
+def make_files(registry: Path) -> tuple[dict[str, str], list[Disagreement]]:
+    """The text of every file by its path below ``data``, and the disagreements."""
+    tables, disagreements = merge(read_facts(registry))
+    v9 = netflow9(tables, Tshark(registry / "vendors").values["cflow.template_field_type"])
+    files = {}
+    for pen, enterprise in ENTERPRISES.items():
+        files[f"{pen}_{enterprise.slug}.csv"] = _rows_text(tables.pop(pen))
+    del tables[NETFLOW9]
+    if tables:
+        raise SystemExit(f"no file for the enterprises {sorted(tables)}: see ENTERPRISES")
+    files["netflow9.csv"] = _rows_text(v9)
+    names = [*iana_names(registry).values(), *(row["name"] for row in v9.values())]
+    if len({name.casefold() for name in names}) < len(names):
+        twice = sorted(name for name in names if sum(name == each for each in names) > 1)
+        raise SystemExit(f"names of both IANA's and v9's elements: {twice}")
+    files["netflow9_aliases.csv"] = _csv_text(("id", "alias"), aliases(registry, names))
+    files["enterprises.csv"] = _csv_text(
+        ("pen", "name", "reverse_bit", "v9_base"),
+        [(0, "IANA", None, None), *((pen, *each[1:]) for pen, each in ENTERPRISES.items())],
+    )
+    for file, values in enums(registry).items():
+        files[f"enums/{file}.csv"] = _csv_text(("value", "name"), sorted(values.items()))
+    return files, disagreements
+
+
+def _rows_text(rows: Rows) -> str:
+    for row in rows.values():
+        if not row["name"].isidentifier() or keyword.iskeyword(row["name"]):
+            raise SystemExit(f"element {row['id']}: {row['name']!r} is no name for an attribute")
+    return _csv_text(COLUMNS, (row.values() for _, row in sorted(rows.items())))
+
+
+def _csv_text(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns 1 when ``--check`` finds a difference."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("registry", type=Path, help="directory with iana and vendors in it")
+    parser.add_argument("--output", type=Path, default=PACKAGE_DATA, help="where to write")
+    parser.add_argument("--check", action="store_true", help="only say which files differ")
+    parser.add_argument("--disagreements", action="store_true", help="only print those")
+    options = parser.parse_args(arguments)
+    files, disagreements = make_files(options.registry)
+    if options.disagreements:
+        print(*disagreements, sep="\n")
+        return 0
+    differ = 0
+    for path in sorted(options.output.glob("enums/*.csv")):
+        if f"enums/{path.name}" not in files and path.stem not in BY_HAND:
+            differ += 1
+            print(f"enums/{path.name} is neither made here nor by hand")
+    for name, text in files.items():
+        path = options.output / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            differ += 1
+            print(name)
+            if not options.check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="\n")
+    print(f"{len(files)} files, {differ} {'differ' if options.check else 'written'}")
+    return int(options.check and differ > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
