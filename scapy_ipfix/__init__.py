@@ -14,6 +14,9 @@ that Data Sets become Data Records with one typed field per Information Element:
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from scapy_ipfix.bindings import bind_port
 from scapy_ipfix.elements import InformationElement, InformationModel, elements
 from scapy_ipfix.messages import IPFIX, NetFlowV9
@@ -68,3 +71,9 @@ __all__ = [
     "elements",
     "iter_records",
 ]
+
+
+def scapy_ext(ext: Any) -> None:
+    """Tells Scapy about us: ``conf.exts.load("scapy-ipfix")``, then ``load_layer("ipfix")``."""
+    ext.config("scapy-ipfix", __version__)
+    ext.register("ipfix", ext.MODE.LAYERS, Path(__file__).with_name("layer.py"), default=False)

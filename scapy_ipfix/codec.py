@@ -98,15 +98,15 @@ class RecordCodec:
     """Reads and writes the records of one layout, or only some of their fields.
 
     ``wanted`` are indices of fields, in the order in which rows shall have them; None means
-    all, in the template's order. Writing needs all. ``python`` reads native Python values
-    instead of Scapy's.
+    all, in the template's order. Writing needs all. ``values`` is the domain
+    they are read in (:data:`~scapy_ipfix.datatypes.VALUE_DOMAINS`).
     """
 
     def __init__(
         self,
         fields: tuple[TemplateField, ...],
         wanted: tuple[int, ...] | None = None,
-        python: bool = False,
+        values: str = "scapy",
     ) -> None:
         self.fields = fields
         keep = set(range(len(fields)) if wanted is None else wanted)
@@ -123,7 +123,7 @@ class RecordCodec:
         self._decoders = tuple(
             (position, decode)
             for position, i in enumerate(kept)
-            if (decode := _decoder(fields[i], python)) is not None
+            if (decode := _decoder(fields[i], values)) is not None
         )
         self._named_decoders = tuple((self.names[i], decode) for i, decode in self._decoders)
         if self.is_fixed:
@@ -324,24 +324,26 @@ def _item_count(run: struct.Struct) -> int:
     return len(run.unpack(bytes(run.size)))
 
 
-def _decoder(field: TemplateField, python: bool) -> Callable[[Any], Any] | None:
+def _decoder(field: TemplateField, values: str) -> Callable[[Any], Any] | None:
     kind = field.data_type
     decode: Callable[[Any], Any] | None
     if field.is_variable:
         decode = None if kind.name == "octetArray" else kind.decode
+        octets = True
     else:
-        decode = kind.codec(field.length).decode
-    if not python or type(kind).to_python is DataType.to_python:
-        return decode
-    native = kind.to_python
-    if decode is None:
-        return native
-    return lambda item: native(decode(item))
+        codec = kind.codec(field.length)
+        decode = codec.decode
+        octets = decode is None and codec.format.endswith("s")
+    convert = DataType.to_json.__get__(kind) if octets and values == "json" else None
+    convert = kind.converter(values) or convert
+    if convert is None or decode is None:
+        return convert or decode
+    return lambda item: convert(decode(item))
 
 
 @lru_cache(CODEC_CACHE)
 def record_codec(
-    fields: tuple[TemplateField, ...], wanted: tuple[int, ...] | None, python: bool = False
+    fields: tuple[TemplateField, ...], wanted: tuple[int, ...] | None, values: str = "scapy"
 ) -> RecordCodec:
     """The codec of a layout, or of some of its fields; equal layouts share one."""
-    return RecordCodec(fields, wanted, python)
+    return RecordCodec(fields, wanted, values)

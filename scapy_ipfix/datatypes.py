@@ -22,6 +22,7 @@ import ipaddress
 import math
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -32,6 +33,9 @@ from typing import Any, NamedTuple
 VARIABLE = 65535
 #: Decoded addresses remembered, in each of the caches below. Flows repeat their hosts.
 CACHE_SIZE = 65536
+
+#: What values can be read as: Scapy's, native Python, or what JSON has.
+VALUE_DOMAINS = ("scapy", "python", "json")
 
 _INTEGER_FORMATS = {
     (1, False): "B",
@@ -129,11 +133,29 @@ class DataType:
         """A value of the Scapy domain as native Python (see the module's page)."""
         return value
 
+    def to_json(self, value: Any) -> Any:
+        """A value of the Scapy domain as JSON can have it: octets in hexadecimal."""
+        return value.hex() if isinstance(value, bytes) else value
+
     def to_text(self, value: Any) -> str:
         """A value of the Scapy domain as a person reads it."""
         if isinstance(value, bytes):
             return value.hex() if value else "''"
         return str(value)
+
+    def converter(self, values: str) -> Callable[[Any], Any] | None:
+        """What turns the Scapy domain into another: "python" or "json"; None: nothing has to.
+
+        Raises ValueError for another domain.
+        """
+        if values not in VALUE_DOMAINS:
+            raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
+        kind = type(self)
+        if values == "python" and kind.to_python is not DataType.to_python:
+            return self.to_python
+        if values == "json" and kind.to_json is not DataType.to_json:
+            return self.to_json
+        return None
 
     def flaw(self, value: Any) -> str | None:
         """What RFC 7011 holds against a decoded value, None when nothing."""
@@ -261,6 +283,12 @@ class _Float(DataType):
             return float(value)
 
         return Codec("f" if length == 4 else "d", None, number)
+
+    def to_json(self, value: Any) -> Any:
+        """JSON has neither NaN nor infinity: those are text."""
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)
+        return super().to_json(value)
 
     def _octets(self, value: Any) -> bytes:
         return b"" if value == 0.0 and not isinstance(value, bytes) else super()._octets(value)
@@ -424,6 +452,9 @@ class _String(DataType):
             return super()._octets(value)
         raise self._refuse(value, "give str, or bytes for what is not UTF-8")
 
+    def to_json(self, value: Any) -> Any:
+        return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
     def to_text(self, value: Any) -> str:
         # repr, since a string from the wire may hold control characters
         return repr(value)
@@ -487,13 +518,27 @@ class _Time(_Integer):
 
     def to_text(self, value: Any) -> str:
         """UTC as ISO 8601, with as many decimals as the type has."""
-        when = self.to_python(value)
-        if not isinstance(when, datetime):
+        if not isinstance(value, int):
             return super().to_text(value)
-        text = when.strftime("%Y-%m-%dT%H:%M:%S")
-        if self.ticks == 1000:
-            text += f".{value % 1000:03d}"
-        return text + "Z"
+        seconds, rest = divmod(value, self.ticks)
+        text = _second_text[seconds]
+        if text is None:
+            return str(value)
+        return f"{text}.{rest:03d}Z" if self.ticks == 1000 else f"{text}Z"
+
+    def to_json(self, value: Any) -> Any:
+        return value if value is None else self.to_text(value)
+
+
+def _utc(seconds: int) -> str | None:
+    """Seconds since 1970 as far as the calendar goes, None beyond."""
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+_second_text = _Cache(_utc)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -526,17 +571,20 @@ class _NTPTime(_Time):
         return _UNIX_EPOCH + timedelta(seconds=seconds, microseconds=fraction * 1_000_000 >> 32)
 
     def to_text(self, value: Any) -> str:
-        when = self.to_python(value)
-        if not isinstance(when, datetime):
+        if not isinstance(value, int) or not 0 <= value < 1 << 64:
             return DataType.to_text(self, value)
-        fraction = (value & 0xFFFFFFFF) * 10**self.decimals >> 32
-        return f"{when.strftime('%Y-%m-%dT%H:%M:%S')}.{fraction:0{self.decimals}d}Z"
+        seconds, fraction = self._split(value)
+        decimals = fraction * 10**self.decimals >> 32
+        return f"{_second_text[seconds]}.{decimals:0{self.decimals}d}Z"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _OctetArray(DataType):
     def _codec(self, length: int) -> Codec | None:
         return Codec(f"{length}s", None, _octets_codec(self, length).encode)
+
+    def to_json(self, value: Any) -> Any:
+        return super().to_json(value)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -17,20 +17,21 @@ ship with the package; :meth:`InformationModel.copy` makes one of your own from 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.iespec import (
     MAX_ID,
-    MAX_V9_TYPE,
     FieldSpec,
     IESpec,
     InformationElement,
+    UnknownElement,
     ValueNames,
     close_matches,
     is_iespec,
@@ -38,7 +39,8 @@ from scapy_ipfix.iespec import (
     parse_placeholder,
     placeholder_name,
 )
-from scapy_ipfix.registries import SHIPPED, Registry, at, read_elements
+from scapy_ipfix.registries import SHIPPED, Registry
+from scapy_ipfix.registryfiles import at, read_elements
 from scapy_ipfix.reverse import (
     REVERSE_PEN,
     forward_names,
@@ -66,19 +68,6 @@ LEARNED = 4096
 if "scapy_ipfix.elements" in sys.orig_argv:
     # python -m imports the package, hence this module, before it runs this module, and warns.
     warnings.filterwarnings("ignore", "'scapy_ipfix.elements' found in sys.modules")
-
-
-class UnknownElement(ValueError, KeyError):
-    """No element of that name or number; ``matches`` are names that come close."""
-
-    def __init__(self, key: object, matches: Iterable[str] = ()) -> None:
-        super().__init__(key, tuple(matches))
-        self.key = key
-        self.matches = tuple(matches)
-
-    def __str__(self) -> str:
-        hint = f"; close are {', '.join(self.matches)}" if self.matches else ""
-        return f"no Information Element {self.key!r}{hint}"
 
 
 class InformationModel:
@@ -140,7 +129,7 @@ class InformationModel:
 
         Raises ValueError for an element of an enterprise that has no field types.
         """
-        field_type = self._v9_type(element)
+        field_type = self._registry.v9_type(element)
         if field_type is None:
             raise ValueError(f"{element} has no NetFlow v9 field type")
         return field_type
@@ -185,15 +174,6 @@ class InformationModel:
             return self.element(0, field_type)
         self._v9_found[field_type] = element
         return element
-
-    def _v9_type(self, element: InformationElement) -> int | None:
-        if not element.pen:
-            return element.id
-        enterprise = self._registry.enterprises.get(element.pen)
-        if enterprise is None or enterprise.v9_base is None:
-            return None
-        field_type = enterprise.v9_base + element.id
-        return field_type if field_type <= MAX_V9_TYPE else None
 
     # By name, or by anything
 
@@ -368,16 +348,17 @@ class InformationModel:
 
     def v9_names(self, element: InformationElement) -> tuple[str, ...]:
         """Cisco's names for an element as a NetFlow v9 field type, as ``IN_BYTES``."""
-        field_type = self._v9_type(element)
+        field_type = self._registry.v9_type(element)
         if field_type is None or self.v9_element(field_type) != element:
             return ()
         return tuple(self._registry.aliases.get(field_type, ()))
 
     def __repr__(self) -> str:
-        counts = Counter(each.pen for each in self)
+        counts = Counter(each.pen for each in self if each.id <= MAX_ID)
         names = self.enterprises
         rows = [(str(pen), names.get(pen, ""), str(count)) for pen, count in counts.items()]
-        return table(("pen", "enterprise", "elements"), [*rows, ("", "all", str(len(self)))])
+        rows.append(("", "NetFlow v9 alone", str(len(self._registry.v9_elements))))
+        return table(("pen", "enterprise", "elements"), rows)
 
     __str__ = __repr__
 
@@ -393,13 +374,7 @@ class InformationModel:
         """
         if not replace:
             self._check(element)
-        number = (element.pen, element.id)
-        previous = self._own.get(number)
-        if previous is not None:
-            self._own_names.pop(previous.name, None)
-        self._own[number] = element
-        self._own_names[element.name] = element
-        self._forget()
+        self._put(element)
 
     def learn(self, element: InformationElement) -> bool:
         """Add an element that a peer described (RFC 5610), and say whether it was.
@@ -422,8 +397,9 @@ class InformationModel:
 
         The file has IESpecs, one a line (``#`` begins a comment), or is IANA's XML, IANA's
         CSV, or CSV as this project's. ``pen`` is the enterprise of XML and CSV, by default
-        the number in a name as ``9_cisco.csv``, else 0. Raises OSError, or ValueError
-        (``file:line: what``) and then adds nothing.
+        the number in a name as ``9_cisco.csv``, else 0. A name in such a registry that is
+        someone else's, as enterprises like to do with IANA's, stays theirs. Raises OSError,
+        or ValueError (``file:line: what``) and then adds nothing.
         """
         staged = self.copy()
         count = 0
@@ -432,7 +408,12 @@ class InformationModel:
                 if isinstance(item, str):
                     staged.spec(item)
                 else:
-                    staged.add(item)
+                    known = staged._known(item.pen, item.id)
+                    if known is not None and item.values is None:
+                        # Only our own CSV names values; those known outlive the others.
+                        item = dataclasses.replace(item, values=known.values)
+                    staged._check_number(item)
+                    staged._put(item, named=staged._owner(item) is None)
             except ValueError as error:
                 raise at(Path(path), line, error) from None
             count += 1
@@ -440,21 +421,43 @@ class InformationModel:
         self._forget()
         return count
 
+    def _put(self, element: InformationElement, named: bool = True) -> None:
+        number = (element.pen, element.id)
+        previous = self._own.get(number)
+        if previous is not None and self._own_names.get(previous.name) is previous:
+            del self._own_names[previous.name]
+        self._own[number] = element
+        if named:
+            self._own_names[element.name] = element
+        self._forget()
+
     def _forget(self) -> None:
         self._found.clear()
         self._placeholders.clear()
         self._v9_found.clear()
 
     def _check(self, element: InformationElement) -> None:
+        """Raise ValueError where ``element`` contradicts what is known."""
+        self._check_number(element)
+        owner = self._owner(element)
+        if owner is not None:
+            raise ValueError(f"{element} has the name of {owner}")
+
+    def _check_number(self, element: InformationElement) -> None:
         known = self._known(element.pen, element.id)
-        if known is not None and known.is_known:
-            if (known.name, known.type) != (element.name, element.type):
-                raise ValueError(f"{element} contradicts {known}, as this model has it")
+        if known is None or not known.is_known:
             return
-        other = self._standard(element.name)
-        other = other or self.get((element.pen, self._registry.ids(element.pen).get(element.name)))
-        if other is not None and (other.pen, other.id) != (element.pen, element.id):
-            raise ValueError(f"{element} has the name of {other}")
+        if (known.name, known.type) != (element.name, element.type):
+            raise ValueError(f"{element} contradicts {known}, as this model has it")
+
+    def _owner(self, element: InformationElement) -> InformationElement | None:
+        """The element of another number that has this one's name."""
+        owner = self._standard(element.name)
+        if owner is None:
+            owner = self.get((element.pen, self._registry.ids(element.pen).get(element.name)))
+        if owner is None or (owner.pen, owner.id) == (element.pen, element.id):
+            return None
+        return owner
 
 
 def _by_number(element: InformationElement) -> tuple[int, int]:

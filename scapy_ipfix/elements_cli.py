@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scapy_ipfix.elements import InformationElement, ValueNames, elements
-from scapy_ipfix.registries import (
+from scapy_ipfix.registryfiles import (
     COLUMNS,
     DATA,
     Row,
@@ -116,8 +116,6 @@ def update(xml: Path, output: Path, protocol_numbers: Path | None = None) -> str
             raise at(xml, line, f"{element} has the number of {new[element.id].name}")
         values = old[element.id].values if element.id in old else ""
         new[element.id] = Row.of(element)._replace(values=values or _value_names(element, enums))
-    if not new:
-        raise at(xml, 1, "no Information Elements, is it IANA's ipfix.xml?")
     changes = [change for id in sorted(old.keys() | new) for change in _changes(old, new, id)]
     if protocol_numbers is not None:
         changes += _update_protocols(protocol_numbers, enums / "protocolIdentifier.csv")

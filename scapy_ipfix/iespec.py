@@ -49,6 +49,19 @@ def close_matches(name: str, names: Iterable[str]) -> list[str]:
     return [folded[each] for each in difflib.get_close_matches(name.casefold(), folded, 3)]
 
 
+class UnknownElement(ValueError, KeyError):
+    """No element of that name or number; ``matches`` are names that come close."""
+
+    def __init__(self, key: object, matches: Iterable[str] = ()) -> None:
+        super().__init__(key, tuple(matches))
+        self.key = key
+        self.matches = tuple(matches)
+
+    def __str__(self) -> str:
+        hint = f"; close are {', '.join(self.matches)}" if self.matches else ""
+        return f"no Information Element {self.key!r}{hint}"
+
+
 class ValueNames:
     """What the values of an element are called. Immutable.
 
@@ -294,7 +307,7 @@ class IESpec(NamedTuple):
 
 def is_iespec(text: str) -> bool:
     """Whether ``text`` has more than a name in it."""
-    return any(bracket in text for bracket in "(<[")
+    return "(" in text or "<" in text or "[" in text
 
 
 def parse_iespec(text: str) -> IESpec:

@@ -20,6 +20,7 @@ from scapy.plist import PacketList
 
 from scapy_ipfix.capture import CaptureFile, Frame, is_capture_path, plain_udp
 from scapy_ipfix.collector import DataRead, MessageRead, TransportKey
+from scapy_ipfix.datatypes import VALUE_DOMAINS
 from scapy_ipfix.elements import elements
 from scapy_ipfix.ports import PORTS
 from scapy_ipfix.session import IPFIXSession
@@ -65,7 +66,8 @@ def iter_records(
     IPFIX Messages), packets, or messages as packets or bytes. ``fields`` (element names,
     NetFlow v9 names too) gives tuples in that order, of the records that have them all.
     ``kind`` is "all", "data" or "options". ``values`` "scapy" is as Record fields have them,
-    "python" gives ``ipaddress`` and aware ``datetime``. ``session`` keeps what is learned,
+    "python" gives ``ipaddress`` and aware ``datetime``, "json" what JSON can have: times as
+    ISO text, octets in hexadecimal. ``session`` keeps what is learned,
     for a look at its diagnostics afterwards or to go on with the next file.
 
     Records whose template comes late come when it does. Raises ValueError for an unknown
@@ -74,25 +76,25 @@ def iter_records(
     """
     if kind not in _KINDS:
         raise ValueError(f"kind is 'all', 'data' or 'options', not {kind!r}")
-    if values not in ("scapy", "python"):
-        raise ValueError(f"values is 'scapy' or 'python', not {values!r}")
-    names = None if fields is None else _names(fields)
+    if values not in VALUE_DOMAINS:
+        raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
+    names = None if fields is None else field_names(fields)
     session = session or IPFIXSession()
-    return _records(iter_sets(source, session), names, _KINDS[kind], values == "python")
+    return _records(iter_sets(source, session), names, _KINDS[kind], values)
 
 
 def _records(
     sets: Iterable[DataRead],
     names: tuple[str, ...] | None,
     options: bool | None,
-    python: bool,
+    values: str,
 ) -> Iterator[Any]:
     for read in sets:
         template = read.template
         assert template is not None
         if options is not None and template.is_options is not options:
             continue
-        codec = template.projection(names, python)
+        codec = template.projection(names, values)
         if codec is None:
             continue
         yield from codec.dicts(read.body) if names is None else codec.rows(read.body)
@@ -115,7 +117,7 @@ def iter_messages(source: Any, session: IPFIXSession) -> Iterator[MessageRead]:
     error at once.
     """
     if is_capture_path(source):
-        return _from_capture(CaptureFile(source), session)
+        return read_capture(CaptureFile(source), session)
     if isinstance(source, (Packet, bytes, bytearray)):
         source = [source]
     return _from_items(source, session)
@@ -133,7 +135,8 @@ def _from_items(items: Iterable[Any], session: IPFIXSession) -> Iterator[Message
         yield from session.take(item)
 
 
-def _from_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
+def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
+    """The messages of an open capture as the session read them; closes it at the end."""
     with capture:
         if capture.kind == "ipfix":
             yield from _from_ipfix_file(capture, session)
@@ -219,7 +222,7 @@ def dissect(packets: Iterable[Packet], session: IPFIXSession | None = None) -> P
     return PacketList([each for each in processed if each is not None], name="Dissected")
 
 
-def _names(fields: Sequence[str]) -> tuple[str, ...]:
+def field_names(fields: Sequence[str]) -> tuple[str, ...]:
     """The names that records have for what a person asks for; raises ValueError."""
     if isinstance(fields, str):
         raise ValueError(f"fields is a list of names, not the text {fields!r}")

@@ -110,17 +110,15 @@ class Record(Packet):
     def values(self, values: str = "scapy") -> dict[str, Any]:
         """The record as a dict keyed by element name.
 
-        ``values`` "scapy" gives what the fields hold, "python" native Python: ``ipaddress``,
-        aware ``datetime`` in UTC.
+        ``values`` "scapy" gives what the fields hold, "python" native Python (``ipaddress``,
+        aware ``datetime`` in UTC), "json" what JSON can have.
         """
         names = self.template.names
         row = [self.getfieldval(name) for name in self._attributes]
-        if values == "python":
-            row = [
-                field.data_type.to_python(value) for field, value in zip(self.template.fields, row)
-            ]
-        elif values != "scapy":
-            raise ValueError(f"values is 'scapy' or 'python', not {values!r}")
+        for position, field in enumerate(self.template.fields):
+            convert = field.data_type.converter(values)
+            if convert is not None:
+                row[position] = convert(row[position])
         return dict(zip(names, row))
 
     @property

@@ -143,20 +143,22 @@ class Template:
             codec = self.__dict__["codec"] = record_codec(self.fields, None)
             return codec
 
-    def projection(self, names: tuple[str, ...] | None, python: bool = False) -> RecordCodec | None:
+    def projection(
+        self, names: tuple[str, ...] | None, values: str = "scapy"
+    ) -> RecordCodec | None:
         """A codec for these fields only, in this order; None if records lack one of them.
 
-        ``names`` None stands for all fields; ``python`` for native Python values.
+        ``names`` None stands for all fields; ``values`` is the domain to read them in.
         """
         known = self.__dict__.setdefault("projections", {})
-        key = names, python
+        key = names, values
         if key not in known:
             own = self.names
             wanted = None
             if names is not None and all(name in own for name in names):
                 wanted = tuple(own.index(name) for name in names)
             lacking = names is not None and wanted is None
-            known[key] = None if lacking else record_codec(self.fields, wanted, python)
+            known[key] = None if lacking else record_codec(self.fields, wanted, values)
         return known[key]  # type: ignore[no-any-return]
 
     @property

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``python -m scapy_ipfix`` is ``scapy-ipfix``."""
+
+import sys
+
+from scapy_ipfix.cli import main
+
+sys.exit(main())

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``scapy-ipfix``: the records of captures, at a shell prompt.
+
+scapy-ipfix FILE...            the records, as tables
+scapy-ipfix COMMAND --help     send, generate, torture, check
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO, TextIO, cast
+
+from scapy_ipfix.capture import CaptureError, CaptureFile
+from scapy_ipfix.collector import DataRead
+from scapy_ipfix.output import CSV, JSONLines, Output, TextTable
+from scapy_ipfix.reader import field_names, read_capture
+from scapy_ipfix.session import IPFIXSession
+from scapy_ipfix.version import __version__
+
+#: Commands of their own; anything else is a file to print.
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {}
+
+#: Files of fewer octets are read before progress would be worth a line.
+_LONG_FILE = 4 << 20
+_PROGRESS_EVERY = 0.5
+_SPOOL = 64 << 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; gives the exit status: 0, or 2 for input that cannot be read."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # Findings are printed when asked for; the log would say them a second time.
+    logging.getLogger("scapy.ipfix").setLevel(logging.CRITICAL)
+    try:
+        if arguments and arguments[0] in COMMANDS:
+            return COMMANDS[arguments[0]](arguments[1:])
+        return _print(arguments)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except (CaptureError, OSError) as problem:
+        print(f"scapy-ipfix: {_reason(problem)}", file=sys.stderr)
+        return 2
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
+    return str(problem)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scapy-ipfix",
+        description="Print the Data Records of IPFIX and NetFlow v9 captures.",
+        epilog=(
+            "FILE is a pcap or pcapng, either with gzip, or a file of IPFIX Messages; "
+            "- or none is standard input. Commands of their own: "
+            + (", ".join(sorted(COMMANDS)) or "none")
+            + "."
+        ),
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line")
+    form.add_argument("--csv", action="store_true", help="one CSV table, all fields as columns")
+    form.add_argument("--templates", action="store_true", help="the templates, not the records")
+    form.add_argument("--stats", action="store_true", help="counters by exporter and domain")
+    parser.add_argument(
+        "--fields", metavar="NAME,...", help="only these fields, of records that have them all"
+    )
+    parser.add_argument(
+        "--kind", choices=("all", "data", "options"), default="all", help="which records"
+    )
+    parser.add_argument(
+        "--bound-ports", action="store_true", help="leave alone what comes on other ports"
+    )
+    parser.add_argument(
+        "--scope",
+        choices=("session", "exporter"),
+        default="session",
+        help="exporter: templates hold whatever port they came from",
+    )
+    parser.add_argument(
+        "--diagnostics", action="store_true", help="what was wrong on the wire, on stderr"
+    )
+    parser.add_argument("--width", type=int, help="characters of a line (default: the terminal)")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _print(arguments: Sequence[str]) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.files:
+        if sys.stdin.isatty():
+            parser.print_usage(sys.stderr)
+            return 2
+        options.files = ["-"]
+    try:
+        fields = field_names(options.fields.split(",")) if options.fields else None
+    except ValueError as problem:
+        parser.error(str(problem))
+    session = IPFIXSession(any_port=not options.bound_ports, scope=options.scope)
+    with contextlib.ExitStack() as stack:
+        sources = [_source(name, stack, again=options.csv) for name in options.files]
+        progress = stack.enter_context(contextlib.closing(Progress(sys.stderr)))
+        if options.templates or options.stats:
+            for _ in _sets(sources, session, progress):
+                pass
+            print(session.templates if options.templates else session.stats)
+        else:
+            output = _output(options, sources, fields)
+            wanted = {"all": None, "data": False, "options": True}[options.kind]
+            for read in _sets(sources, session, progress):
+                template = read.template
+                if template is not None and wanted in (None, template.is_options):
+                    output.write(read, template)
+                    progress.records = output.records
+            output.finish()
+    sys.stdout.flush()
+    if options.diagnostics:
+        for each in session.diagnostics:
+            print(each, file=sys.stderr)
+    elif session.diagnostics.counts:
+        total = sum(session.diagnostics.counts.values())
+        found = f"{total} finding{'s' if total > 1 else ''} on the wire"
+        print(f"scapy-ipfix: {found}, --diagnostics prints them", file=sys.stderr)
+    return 0
+
+
+def _output(
+    options: argparse.Namespace, sources: list[str | BinaryIO], fields: tuple[str, ...] | None
+) -> Output:
+    if options.json:
+        return JSONLines(sys.stdout, fields)
+    if options.csv:
+        return CSV(sys.stdout, fields or _columns(sources, options))
+    width = options.width
+    if width is None and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+    return TextTable(sys.stdout, fields, width)
+
+
+def _columns(sources: list[str | BinaryIO], options: argparse.Namespace) -> list[str]:
+    """Every field that any record of the sources has, in order of appearance."""
+    session = IPFIXSession(any_port=not options.bound_ports, scope=options.scope)
+    columns: dict[str, None] = {}
+    seen = set()
+    for read in _sets(sources, session, None):
+        template = read.template
+        if template is not None and template not in seen:
+            seen.add(template)
+            if options.kind == "all" or template.is_options is (options.kind == "options"):
+                columns.update(dict.fromkeys(template.names))
+    return list(columns)
+
+
+def _source(name: str, stack: contextlib.ExitStack, *, again: bool) -> str | BinaryIO:
+    """A file to read, standard input for -; kept where it has to be read twice."""
+    if name != "-":
+        return name
+    stdin = sys.stdin.buffer
+    if not again:
+        return cast(BinaryIO, stdin)
+    spool = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL))  # noqa: SIM115
+    shutil.copyfileobj(stdin, spool)
+    return cast(BinaryIO, spool)
+
+
+def _sets(
+    sources: list[str | BinaryIO], session: IPFIXSession, progress: Progress | None
+) -> Iterator[DataRead]:
+    for source in sources:
+        if not isinstance(source, str) and source.seekable():
+            source.seek(0)
+        capture = CaptureFile(source)
+        for message in read_capture(capture, session):
+            if progress is not None:
+                progress.show(capture)
+            yield from message.ready
+
+
+class Progress:
+    """A line on a terminal that says how far a long file is read; nothing elsewhere."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.records = 0
+        self._out = out
+        self._next = time.monotonic() + _PROGRESS_EVERY if out.isatty() else float("inf")
+        self._shown = False
+
+    def show(self, capture: CaptureFile) -> None:
+        """Shows the state every half second."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _PROGRESS_EVERY
+        size = capture.size
+        if 0 < size < _LONG_FILE:
+            return
+        share = f"{100 * capture.position // size} %, " if size else ""
+        self._out.write(f"\r{capture.name}: {share}{self.records} records\x1b[K")
+        self._out.flush()
+        self._shown = True
+
+    def close(self) -> None:
+        """Takes the line away again."""
+        if self._shown:
+            self._out.write("\r\x1b[K")
+            self._out.flush()

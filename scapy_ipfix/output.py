@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Data Sets written as text: a table, JSON lines, CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, TextIO
+
+from scapy_ipfix.collector import DataRead, Domain
+from scapy_ipfix.templates import Template
+from scapy_ipfix.text import cut, field_texts, printable
+
+#: What every line says before its fields; no Information Element begins with ``_``.
+CONTEXT = ("_exporter", "_domain", "_template")
+#: Records that a table lines up with each other.
+_TABLE_BLOCK = 1000
+
+_encode_json = json.JSONEncoder(separators=(", ", ": "), allow_nan=False, default=str).encode
+
+
+class Output(Protocol):
+    """Takes Data Sets one by one; ``finish`` writes what was held back."""
+
+    records: int
+
+    def write(self, read: DataRead, template: Template) -> None: ...
+    def finish(self) -> None: ...
+
+
+class JSONLines:
+    """A JSON object a line: exporter, domain, template, then the fields."""
+
+    def __init__(self, out: TextIO, fields: tuple[str, ...] | None = None) -> None:
+        self.records = 0
+        self._out = out
+        self._fields = fields
+
+    def write(self, read: DataRead, template: Template) -> None:
+        codec = template.projection(self._fields, "json")
+        if codec is None:
+            return
+        if self._fields is None:
+            records = codec.dicts(read.body)
+        else:
+            records = [dict(zip(self._fields, row)) for row in codec.rows(read.body)]
+        if not records:
+            return
+        self.records += len(records)
+        before = _encode_json(dict(zip(CONTEXT, _context(read))))[:-1] + ", "
+        self._out.write("".join([f"{before}{_encode_json(record)[1:]}\n" for record in records]))
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
+class CSV:
+    """One CSV table of all templates: a column for every field that any of them has."""
+
+    def __init__(self, out: TextIO, columns: Sequence[str]) -> None:
+        self.records = 0
+        self._writer = csv.writer(out, lineterminator="\n")
+        self._columns = tuple(columns)
+        self._writer.writerow((*CONTEXT, *columns))
+
+    def write(self, read: DataRead, template: Template) -> None:
+        names = set(template.names)
+        context = _context(read)
+        texts = dict(zip(template.names, field_texts(template)))
+        chosen = [texts.get(name) for name in self._columns]
+        if not names.intersection(self._columns):
+            return
+        for record in template.codec.dicts(read.body):
+            self.records += 1
+            self._writer.writerow(
+                (
+                    *context,
+                    *(
+                        text(record[name]) if text is not None else ""
+                        for name, text in zip(self._columns, chosen)
+                    ),
+                )
+            )
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
+class TextTable:
+    """Tables for a person: records of one exporter and template below each other.
+
+    ``width`` (characters) breaks a table into blocks of columns; None leaves lines as long
+    as they are.
+    """
+
+    def __init__(
+        self, out: TextIO, fields: tuple[str, ...] | None = None, width: int | None = None
+    ) -> None:
+        self.records = 0
+        self._out = out
+        self._fields = fields
+        self._width = width
+        self._kept: list[tuple[str, ...]] = []
+        self._of: tuple[Domain, Template] | None = None
+        self._blocks = 0
+
+    def write(self, read: DataRead, template: Template) -> None:
+        of = read.domain, template
+        if self._of != of or len(self._kept) >= _TABLE_BLOCK:
+            self.finish()
+            self._of = of
+        codec = template.projection(self._fields)
+        if codec is None:
+            return
+        texts = field_texts(template)
+        if self._fields is not None:
+            by_name = dict(zip(template.names, texts))
+            texts = tuple(by_name[name] for name in self._fields)
+        self._kept += [
+            tuple(cut(text(value)) for text, value in zip(texts, row))
+            for row in codec.rows(read.body)
+        ]
+
+    def finish(self) -> None:
+        """Writes the table that is held back until its columns are known to be wide enough."""
+        rows, self._kept = self._kept, []
+        if not rows or self._of is None:
+            return
+        domain, template = self._of
+        kind = "options template" if template.is_options else "template"
+        version = "NetFlow v9" if domain.version == 9 else "IPFIX"
+        if self._blocks:
+            self._out.write("\n")
+        self._blocks += 1
+        count = f"{len(rows)} record{'s' if len(rows) > 1 else ''}"
+        self._out.write(
+            f"{domain.transport}  {version}  domain {domain.id}  {kind} {template.id}  {count}\n"
+        )
+        names = template.names if self._fields is None else self._fields
+        first = self.records + 1
+        self.records += len(rows)
+        numbers = tuple(str(first + i) for i in range(len(rows)))
+        for block in _blocks(names, rows, len(numbers[-1]) + 2, self._width):
+            header = [printable(names[i]) for i in block]
+            columns = [[header[n], *(row[i] for row in rows)] for n, i in enumerate(block)]
+            self._out.write(_lined_up([["#", *numbers], *columns]))
+
+
+def _context(read: DataRead) -> tuple[Any, ...]:
+    return str(read.domain.transport), read.domain.id, read.set_id
+
+
+def _blocks(
+    names: Sequence[str], rows: list[tuple[str, ...]], margin: int, width: int | None
+) -> Iterable[list[int]]:
+    """Columns that fit beside each other, as indices."""
+    block: list[int] = []
+    used = margin
+    for i, name in enumerate(names):
+        size = max(len(name), max(len(row[i]) for row in rows)) + 2
+        if block and width is not None and used + size > width:
+            yield block
+            block, used = [], margin
+        block.append(i)
+        used += size
+    if block:
+        yield block
+
+
+def _lined_up(columns: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in columns]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+        for line in zip(*columns)
+    )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Values as text for a terminal, a table or a CSV file, whatever came off the wire.
+
+A string from the wire may hold control characters, terminal escapes or 64 KiB. None of that
+may reach the terminal or break a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from scapy_ipfix.codec import TemplateField
+from scapy_ipfix.templates import Template
+
+#: Longest cell of a table.
+CELL = 48
+
+
+def printable(text: str) -> str:
+    """``text`` with everything that is not printable escaped as Python would write it."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def cut(text: str, width: int = CELL) -> str:
+    """``text`` in at most ``width`` characters."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+@lru_cache(1024)
+def field_texts(template: Template) -> tuple[Callable[[Any], str], ...]:
+    """For each field of a template, what makes text of its value in the Scapy domain."""
+    return tuple(_texter(field) for field in template.fields)
+
+
+def _texter(field: TemplateField) -> Callable[[Any], str]:
+    kind, values = field.data_type, field.element.values
+    plain = str if kind.name == "string" else kind.to_text
+
+    def text(value: Any) -> str:
+        if value is None:
+            return ""
+        if values is not None and isinstance(value, int):
+            name = values.text(value)
+            if name:
+                return name
+        if isinstance(value, bytes):
+            return value.hex() if kind.name != "string" else value.decode("utf-8", "replace")
+        return printable(plain(value))
+
+    return text
