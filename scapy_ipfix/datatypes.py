@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cache
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 #: The Field Length that announces a variable-length field (RFC 7011 section 7).
@@ -348,7 +348,7 @@ class _Mac(DataType):
                         pass
             raise self._refuse(value, "six octets, as in 02:00:5e:10:00:01")
 
-        return Codec("6s", _Cache(lambda octets: octets.hex(":")).__getitem__, encode)
+        return Codec("6s", lru_cache(CACHE_SIZE)(lambda octets: octets.hex(":")), encode)
 
     def _octets(self, value: Any) -> bytes:
         return b"" if value == self.zero else super()._octets(value)
@@ -374,7 +374,7 @@ class _IPv4(DataType):
             except (OSError, TypeError, ValueError):
                 raise self._refuse(value, "an address as 192.0.2.1") from None
 
-        return Codec("4s", _Cache(socket.inet_ntoa).__getitem__, _memoised(encode))
+        return Codec("4s", lru_cache(CACHE_SIZE)(socket.inet_ntoa), _memoised(encode))
 
     def to_python(self, value: Any) -> Any:
         return ipaddress.IPv4Address(value) if isinstance(value, str) else value
@@ -403,10 +403,8 @@ class _IPv6(DataType):
             except (OSError, TypeError, ValueError):
                 raise self._refuse(value, "an address as 2001:db8::1") from None
 
-        def decode(octets: bytes) -> str:
-            return socket.inet_ntop(socket.AF_INET6, octets)
-
-        return Codec("16s", _Cache(decode).__getitem__, _memoised(encode))
+        decode = partial(socket.inet_ntop, socket.AF_INET6)
+        return Codec("16s", lru_cache(CACHE_SIZE)(decode), _memoised(encode))
 
     def to_python(self, value: Any) -> Any:
         return ipaddress.IPv6Address(value) if isinstance(value, str) else value

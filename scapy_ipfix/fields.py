@@ -69,6 +69,15 @@ class ElementField(Field[Any, Any]):
         self.default = field.zero
         self.sz = 0 if field.is_variable else field.length
 
+    def __get__(self, record: Packet | None, owner: type[Packet] | None = None) -> Any:
+        """The field of a record by attribute, the Field itself by that of its class."""
+        if record is None:
+            return self
+        try:
+            return record.fields[self.name]
+        except KeyError:
+            return record.getfieldval(self.name)
+
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
         """What a person types, as the record holds it. Raises ValueError with the limit."""
         if x is None or isinstance(x, (VolatileValue, RawVal)):
@@ -147,15 +156,30 @@ class IntegerField(ElementField):
 class FlagsElementField(IntegerField):
     """An integer whose bits have names: read as a FlagValue, as Scapy's FlagsField."""
 
+    __slots__ = ["_labels"]
+
+    def __init__(self, name: str, field: TemplateField) -> None:
+        self._labels: Any = None
+        super().__init__(name, field)
+
+    def __get__(self, record: Packet | None, owner: type[Packet] | None = None) -> Any:
+        return self if record is None else self.i2h(record, super().__get__(record))
+
     def i2h(self, pkt: Packet | None, x: Any) -> Any:
-        values = self.field.element.values
-        if not isinstance(x, int) or values is None:
+        if not isinstance(x, int):
             return x
-        names = values.names
-        labels = [names.get(bit, str(bit)) for bit in range(max(8 * self.field.length, 1))]
-        if all(len(label) == 1 for label in names.values()):
-            return FlagValue(x, "".join(label if len(label) == 1 else "?" for label in labels))
-        return FlagValue(x, labels)
+        if self._labels is None:
+            self._labels = self._named_bits()
+        return FlagValue(x, self._labels)
+
+    def _named_bits(self) -> str | list[str]:
+        """Names as FlagValue takes them: text where each is a letter, else a list."""
+        values = self.field.element.values
+        names = values.names if values is not None else {}
+        bits = range(max(8 * self.field.length, 1))
+        if all(len(name) == 1 for name in names.values()):
+            return "".join(names.get(bit, "?") for bit in bits)
+        return [names.get(bit, str(bit)) for bit in bits]
 
 
 class FloatField(ElementField):
@@ -268,9 +292,10 @@ class LazyListField(PacketListField):
             return x
         items = list(x) if isinstance(x, (list, tuple)) else [x]
         packets = self.make(pkt, items)
-        for each in packets:
-            if isinstance(each, Packet):
-                each.add_parent(pkt)
+        if not isinstance(packets, LazyPacketList):
+            for each in packets:
+                if isinstance(each, Packet):
+                    each.add_parent(pkt)
         return packets
 
     def make(self, pkt: Packet | None, items: list[Any]) -> Any:

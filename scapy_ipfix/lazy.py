@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, SupportsIndex
 
+from scapy.base_classes import Gen
 from scapy.config import conf
 from scapy.packet import Packet
+from scapy.volatile import VolatileValue
 
 from scapy_ipfix.diagnostics import Defect
 
@@ -204,6 +206,23 @@ class LazyPacket(Packet):
         if type(found[1]) is LazyPacketList:
             found[1].load(self)
         return found
+
+    def do_build(self) -> bytes:
+        """As Packet's, without the copy of everything that only random values need."""
+        explicit = self.explicit
+        if not explicit and not self._is_volatile():
+            self.explicit = 1
+        try:
+            return super().do_build()
+        finally:
+            self.explicit = explicit
+
+    def _is_volatile(self) -> bool:
+        return any(
+            isinstance(value, (VolatileValue, Gen))
+            for values in (self.fields, self.default_fields, self.overloaded_fields)
+            for value in values.values()
+        )
 
     def self_build(self) -> bytes:
         """The octets as they were as long as nobody has looked into the lists."""

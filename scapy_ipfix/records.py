@@ -9,7 +9,7 @@ tables, so that a peer that invents layouts does not make Scapy grow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +44,7 @@ class Record(Packet):
     _layout: tuple[TemplateField, ...] = ()
     _defaults: dict[str, Any] = {}
     _fieldtype: dict[str, ElementField] = {}
+    _blanks: dict[str, Any] | None = None
     _codec: RecordCodec
     _attributes: tuple[str, ...] = ()
 
@@ -85,6 +86,7 @@ class Record(Packet):
         codec = self._codec
         spans, _ = codec.spans(s)
         if not spans:
+            self.raw_packet_cache, self.explicit = b"", 1
             return s
         _, stop = spans[0]
         octets = s[:stop]
@@ -170,6 +172,30 @@ class Record(Packet):
         clone.template = self.template
         return clone
 
+    def __getattr__(self, attr: str) -> Any:
+        """What is no field: slots that :func:`read_records` left empty fill when asked for."""
+        if attr not in _SLOTS:
+            return super().__getattr__(attr)
+        value = self._blank()[attr]
+        if isinstance(value, (dict, list)):
+            value = value.copy()
+        object.__setattr__(self, attr, value)
+        return value
+
+    @classmethod
+    def _blank(cls) -> dict[str, Any]:
+        """The slots as Packet.__init__ leaves them, None where it leaves them empty."""
+        if cls._blanks is None:
+            made = cls(Template.of(256, cls._layout), _internal=1)
+            found = {}
+            for slot in _SLOTS:
+                try:
+                    found[slot] = object.__getattribute__(made, slot)
+                except AttributeError:
+                    found[slot] = None
+            cls._blanks = found
+        return cls._blanks
+
     def __setattr__(self, attr: str, value: Any) -> None:
         if attr not in self.__all_slots__ and attr not in self._fieldtype:
             attr = self._field_name(attr)
@@ -179,6 +205,7 @@ class Record(Packet):
         return _unpickle, (self.template, bytes(self))
 
 
+_SLOTS = frozenset(Packet.__slots__)
 _PACKET_ARGUMENTS = frozenset({"post_transform", "stop_dissection_after"})
 
 
@@ -211,10 +238,14 @@ def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[R
             "_defaults": {field.name: field.default for field in fields},
             "_fieldtype": {field.name: field for field in fields},
             "_codec": Template.of(256, layout).codec,
+            "_blanks": None,
             "_attributes": tuple(attributes),
         },
     )
     made.__name__ = made.__qualname__ = "Record"
+    # As descriptors, fields are read without the detour over Packet.__getattr__.
+    for field in fields:
+        setattr(made, field.name, field)
     return made  # type: ignore[no-any-return]
 
 
@@ -223,58 +254,38 @@ def record_class(template: Template) -> type[Record]:
     return _record_class(template.fields, template.scope_count)
 
 
-_FRESH: dict[str, Callable[[], Any]] = {
-    "fields": dict,
-    "overloaded_fields": dict,
-    "post_transforms": list,
-}
-_SLOTS_SET_APART = frozenset(
-    {*_FRESH, "default_fields", "fieldtype", "original", "raw_packet_cache", "parent", "template"}
-    | {"name", "explicit"}
-)
+_new = object.__new__
+_put_fields = Packet.fields.__set__
+_put_original = Packet.original.__set__
+_put_cache = Packet.raw_packet_cache.__set__
+_put_explicit = Packet.explicit.__set__
+_put_parent = Packet.parent.__set__
+_put_template = Record.template.__set__  # type: ignore[attr-defined]
 
 
 def read_records(
     template: Template, body: bytes, spans: list[tuple[int, int]], parent: Packet | None
 ) -> list[Packet]:
-    """The records at those offsets of a Set's body, as packets."""
-    made = record_class(template)
-    prototype = made(template)
-    # As Packet.__init__ leaves them, set slot by slot: it would cost more than the decoding.
-    shared = [
-        (getattr(Packet, slot).__set__, getattr(prototype, slot))
-        for slot in dict.fromkeys(Packet.__slots__)
-        if slot not in _SLOTS_SET_APART and hasattr(prototype, slot)
-    ]
-    put = {slot: getattr(Packet, slot).__set__ for slot in _SLOTS_SET_APART - {"template"}}
-    put_fields, put_defaults, put_types = put["fields"], put["default_fields"], put["fieldtype"]
-    put_original, put_cache, put_parent = put["original"], put["raw_packet_cache"], put["parent"]
-    put_overloaded, put_transforms = put["overloaded_fields"], put["post_transforms"]
-    put_name, put_explicit = put["name"], put["explicit"]
-    put_template = Record.template.__set__  # type: ignore[attr-defined]
-    attributes, defaults, types = made._attributes, made._defaults, made._fieldtype
-    title = prototype.name
-    new = made.__new__
-    records: list[Packet] = []
+    """The records at those offsets of a Set's body, as packets.
+
+    Only the slots that differ from one to the other are set, and not through Packet's
+    ``__setattr__``: the others fill when asked for (:meth:`Record.__getattr__`).
+    """
     if not spans:
-        return records
+        return []
+    made = record_class(template)
+    attributes = made._attributes
+    records: list[Packet] = []
     rows = template.codec.rows(body[spans[0][0] : spans[-1][1]])
     for (start, stop), row in zip(spans, rows):
-        record = new(made)
-        for setter, value in shared:
-            setter(record, value)
+        record = _new(made)
         octets = body[start:stop]
-        put_name(record, title)
-        put_fields(record, dict(zip(attributes, row)))
-        put_defaults(record, defaults.copy())
-        put_types(record, types)
-        put_original(record, octets)
-        put_cache(record, octets)
-        put_explicit(record, 1)
-        put_overloaded(record, {})
-        put_transforms(record, [])
-        put_parent(record, parent)
-        put_template(record, template)
+        _put_fields(record, dict(zip(attributes, row)))
+        _put_original(record, octets)
+        _put_cache(record, octets)
+        _put_explicit(record, 1)
+        _put_parent(record, parent)
+        _put_template(record, template)
         records.append(record)
     return records
 
