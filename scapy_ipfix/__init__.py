@@ -19,6 +19,7 @@ from typing import Any
 
 from scapy_ipfix.bindings import bind_port
 from scapy_ipfix.elements import InformationElement, InformationModel, elements
+from scapy_ipfix.lists import BasicList, SubTemplateBlock, SubTemplateList, SubTemplateMultiList
 from scapy_ipfix.messages import IPFIX, NetFlowV9
 from scapy_ipfix.reader import dissect, iter_records
 from scapy_ipfix.records import Record
@@ -46,6 +47,7 @@ from scapy_ipfix.version import __version__
 
 __all__ = [
     "IPFIX",
+    "BasicList",
     "DataFlowSet",
     "DataSet",
     "FieldSpecifier",
@@ -62,6 +64,9 @@ __all__ = [
     "Record",
     "ScopeFieldSpecifier",
     "Set",
+    "SubTemplateBlock",
+    "SubTemplateList",
+    "SubTemplateMultiList",
     "Template",
     "TemplateFlowSet",
     "TemplateRecord",

@@ -16,6 +16,8 @@ from typing import Any
 from scapy_ipfix.datatypes import VARIABLE, DataType
 from scapy_ipfix.iespec import InformationElement, ValueNames, close_matches
 
+#: The types whose octets are lists (RFC 6313); the codec leaves them to who knows templates.
+STRUCTURED = frozenset({"basicList", "subTemplateList", "subTemplateMultiList"})
 #: Layouts whose codec is kept. A peer that invents layouts only makes us compile again.
 CODEC_CACHE = 1024
 
@@ -56,7 +58,8 @@ class TemplateField:
         if isinstance(value, str) and self.element.values is not None:
             value = self._named_value(value, self.element.values)
         if self.is_variable:
-            octets = self.data_type.encode(value)
+            # Octets go as they are: of no natural length the wire had it, or a person wants it.
+            octets = value if type(value) is bytes else self.data_type.encode(value)
             if len(octets) > 65535:
                 raise ValueError(f"{len(octets)} octets, a variable-length field holds 65535")
             return octets
@@ -119,6 +122,12 @@ class RecordCodec:
         self._order = None if wanted is None else tuple(kept.index(i) for i in wanted)
         if self._order == tuple(range(len(kept))):
             self._order = None
+        #: Fields whose octets are lists: position in a row, name, data type.
+        self.structured = tuple(
+            (at, fields[i].name, fields[i].data_type.name)
+            for at, i in enumerate(kept if wanted is None else wanted)
+            if fields[i].data_type.name in STRUCTURED
+        )
         self._runs = tuple(_runs(fields, keep))
         self._decoders = tuple(
             (position, decode)
@@ -250,41 +259,88 @@ class RecordCodec:
         """
         if len(row) != len(self.fields):
             raise ValueError(f"{len(row)} values for {len(self.fields)} fields")
-        if self.is_fixed:
-            items = list(row)
-            try:
-                for position, encode in self._encoders:
-                    items[position] = encode(items[position])
-                return self._struct.pack(*items)
-            except (struct.error, ValueError, TypeError, OverflowError):
-                # The slow way knows enum names and text, and says what is wrong with which.
-                return self._struct.pack(*self._checked(row))
-        parts = []
-        items = self._checked(row)
-        position = 0
-        for run, _, _ in self._runs:
-            if run is None:
-                parts.append(prefixed(items[position]))
-                position += 1
-            else:
-                width = _item_count(run)
-                parts.append(run.pack(*items[position : position + width]))
-                position += width
-        return b"".join(parts)
+        items = list(row)
+        try:
+            for position, encode in self._encoders:
+                items[position] = encode(items[position])
+            return self._pack(items)
+        except (struct.error, ValueError, TypeError, OverflowError):
+            # The slow way knows enum names and text, and says what is wrong with which.
+            return self._pack(self._checked(row))
 
-    def encode_rows(self, rows: Iterable[Sequence[Any]]) -> list[bytes]:
-        """Many records from rows of values in the template's order."""
-        encode = self.encode
-        return [encode(row) for row in rows]
+    def _pack(self, items: list[Any]) -> bytes:
+        if self.is_fixed:
+            return self._struct.pack(*items)
+        return b"".join(
+            [
+                prefixed(items[start]) if pack is None else pack(*items[start:stop])
+                for pack, start, stop in self._packers
+            ]
+        )
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> list[bytes]:
+        """Many records from rows of values in the template's order.
+
+        Raises as :meth:`encode` does for the first row that does not fit.
+        """
+        # Column by column, which takes half the time of row by row.
+        for careful in (False, True):
+            try:
+                return self._encode_columns(rows, careful)
+            except (struct.error, ValueError, TypeError, OverflowError):
+                continue
+        return [self.encode(row) for row in rows]
+
+    def _encode_columns(self, rows: Sequence[Sequence[Any]], careful: bool) -> list[bytes]:
+        """``careful`` knows enum names and text also for what is a plain number as a rule."""
+        columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+        if len(columns) != len(self.fields) or not columns:
+            raise ValueError("no column for every field")  # the caller finds out which row
+        for position, encode in self._encoders:
+            columns[position] = map(encode, columns[position])
+        if careful:
+            for position in self._plain:
+                if set(map(type, columns[position])) != {int}:
+                    columns[position] = map(self.fields[position].encode, columns[position])
+        parts = [
+            map(prefixed, columns[start]) if pack is None else map(pack, *columns[start:stop])
+            for pack, start, stop in self._packers
+        ]
+        return list(parts[0]) if len(parts) == 1 else list(map(b"".join, zip(*parts)))
+
+    @cached_property
+    def _packers(self) -> tuple[tuple[Callable[..., bytes] | None, int, int], ...]:
+        """What packs the items from where to where; None for one of variable length."""
+        packers: list[tuple[Callable[..., bytes] | None, int, int]] = []
+        start = 0
+        for run, _, _ in self._runs:
+            stop = start + (1 if run is None else _item_count(run))
+            packers.append((None if run is None else run.pack, start, stop))
+            start = stop
+        return tuple(packers)
+
+    @cached_property
+    def _plain(self) -> tuple[int, ...]:
+        """Fields whose values struct packs, and checks, as they are: numbers of native width."""
+        return tuple(
+            position
+            for position, field in enumerate(self.fields)
+            if (field.data_type.is_integer or field.data_type.name.startswith("float"))
+            and not field.data_type.codec(field.length).format.endswith("s")
+        )
 
     @cached_property
     def _encoders(self) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
-        # struct itself checks the integers and floats of native width, and much faster.
+        """What makes items of the values of the other fields."""
         return tuple(
-            (position, field.data_type.codec(field.length).encode)
+            (
+                position,
+                field.encode
+                if field.is_variable or field.element.values is not None
+                else field.data_type.codec(field.length).encode,
+            )
             for position, field in enumerate(self.fields)
-            if field.data_type.codec(field.length).format.endswith("s")
-            or not (field.data_type.is_integer or field.data_type.name.startswith("float"))
+            if position not in self._plain
         )
 
     def _checked(self, row: Sequence[Any]) -> list[Any]:
@@ -327,6 +383,8 @@ def _item_count(run: struct.Struct) -> int:
 def _decoder(field: TemplateField, values: str) -> Callable[[Any], Any] | None:
     kind = field.data_type
     decode: Callable[[Any], Any] | None
+    if kind.name in STRUCTURED:
+        return None
     if field.is_variable:
         decode = None if kind.name == "octetArray" else kind.decode
         octets = True
@@ -343,7 +401,9 @@ def _decoder(field: TemplateField, values: str) -> Callable[[Any], Any] | None:
 
 @lru_cache(CODEC_CACHE)
 def record_codec(
-    fields: tuple[TemplateField, ...], wanted: tuple[int, ...] | None, values: str = "scapy"
+    fields: tuple[TemplateField, ...],
+    wanted: tuple[int, ...] | None = None,
+    values: str = "scapy",
 ) -> RecordCodec:
     """The codec of a layout, or of some of its fields; equal layouts share one."""
     return RecordCodec(fields, wanted, values)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
 from scapy_ipfix.elements import InformationModel, elements
+from scapy_ipfix.structured import ListContext, lists_read
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import (
     IPFIX_HEADER,
@@ -75,13 +76,16 @@ class Limits:
 class Waiting(Protocol):
     """A Data Set packet that wants its template as soon as it is known."""
 
-    def bind(self, template: Template) -> Any: ...
+    def bind(self, template: Template, context: ListContext | None = None) -> Any: ...
 
 
 class DataRead:
     """A Data Set of a message: where it is, and its template as soon as that is known."""
 
-    __slots__ = ("domain", "index", "octets", "packet", "set_id", "start", "stop", "template")
+    __slots__ = (
+        *("_lists", "domain", "index", "octets", "packet", "set_id", "start", "stop"),
+        "template",
+    )
 
     def __init__(
         self,
@@ -101,6 +105,7 @@ class DataRead:
         self.stop = stop
         self.template = template
         self.packet: Waiting | None = None
+        self._lists: ListContext | None = None
 
     @property
     def body(self) -> bytes:
@@ -111,8 +116,31 @@ class DataRead:
         """The template came: for who asks from now on, and for the packet that asked before."""
         self.template = template
         if self.packet is not None:
-            self.packet.bind(template)
+            self.packet.bind(template, self.lists)
             self.packet = None
+
+    @property
+    def lists(self) -> ListContext:
+        """What lists in the records are read with: templates as the domain had them then."""
+        context = self._lists
+        return context if context is not None else self.domain.list_context()
+
+    def keep_lists(self) -> None:
+        """Lists are to be read with the templates of now, whenever someone looks."""
+        self._lists = self.domain.list_context()
+
+    def records(self, names: tuple[str, ...] | None = None, values: str = "scapy") -> list[Any]:
+        """The records as dicts; as tuples in the order of ``names`` where these are given.
+
+        ``values`` is the domain of values. None at all while the template is unknown, or if
+        it lacks one of ``names``.
+        """
+        codec = self.template.projection(names, values) if self.template is not None else None
+        if codec is None:
+            return []
+        body = self.body
+        records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
+        return lists_read(records, codec, self.lists, values) if codec.structured else records
 
 
 class MessageRead:
@@ -122,13 +150,17 @@ class MessageRead:
     earlier messages included whose template came with this one.
     """
 
-    __slots__ = ("domain", "exported", "ready", "sequence", "sets", "version")
+    __slots__ = ("domain", "exported", "octets", "ready", "sequence", "sets", "version")
 
-    def __init__(self, version: int, domain: Domain, exported: int, sequence: int) -> None:
+    def __init__(
+        self, version: int, domain: Domain, exported: int, sequence: int, octets: bytes
+    ) -> None:
         self.version = version
         self.domain = domain
         self.exported = exported
         self.sequence = sequence
+        #: The whole message, as it came.
+        self.octets = octets
         self.sets: list[DataRead] = []
         self.ready: list[DataRead] = []
 
@@ -142,6 +174,11 @@ class MessageRead:
         """The template of the set at that index of the message, None while unknown."""
         read = self._at(index)
         return read.template if read is not None else None
+
+    def lists(self, index: int) -> ListContext:
+        """What lists in the records of the set at that index are read with."""
+        read = self._at(index)
+        return read.lists if read is not None else ListContext()
 
     def made(self, index: int, data_set: Waiting) -> None:
         """Remembers the packet of a Data Set that waits for its template."""
@@ -184,6 +221,8 @@ class Domain:
     templates: dict[int, Template] = field(default_factory=dict)
     states: dict[int, TemplateState] = field(default_factory=dict)
     pending: dict[int, deque[DataRead]] = field(default_factory=dict)
+    #: Made when a record has lists, and anew when templates have changed since.
+    _lists: ListContext | None = None
     stats: DomainStats = field(default_factory=DomainStats)
 
     @property
@@ -220,6 +259,8 @@ class Domain:
                 else:
                     ready.append(read)
                     records += self._count(read, template)
+                    if template.codec.structured:
+                        read.keep_lists()
             elif set_id in template_ids:
                 options = set_id == template_ids[1]
                 self._read_templates(octets[at + 4 : until], options, index, message)
@@ -243,6 +284,17 @@ class Domain:
         for defect in template.rest_defects(body[stop:], records):
             self.note_defect(defect, read.index)
         return records
+
+    def list_context(self) -> ListContext:
+        """What lists are read with: the templates of now, and later ones where there is none."""
+        if self._lists is None:
+            then, live = self.templates.copy(), self.templates
+            self._lists = ListContext(
+                lambda template_id: then.get(template_id) or live.get(template_id),
+                self.model,
+                self.version,
+            )
+        return self._lists
 
     # -- templates
 
@@ -273,6 +325,7 @@ class Domain:
             )
         self.states[template.id] = TemplateState(template, 0, self.collector.time)
         self.templates[template.id] = template
+        self._lists = None
         self.collector.template_defined(self, template.id)
         for read in self.pending.pop(template.id, ()):
             self.collector.no_longer_pending(read)
@@ -296,6 +349,7 @@ class Domain:
     def forget(self, template_id: int) -> None:
         """Drops a template: withdrawn, expired, or one too many."""
         self.templates.pop(template_id, None)
+        self._lists = None
         self.states.pop(template_id, None)
         self.collector.template_forgotten(self, template_id)
 
@@ -383,7 +437,7 @@ class Collector:
         if stats.first_export is None:
             stats.first_export = exported
         stats.last_export = exported
-        message = MessageRead(version, domain, exported, sequence)
+        message = MessageRead(version, domain, exported, sequence, octets)
         domain.read_sets(message, octets, start, stop)
         return message
 

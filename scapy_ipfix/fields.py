@@ -8,6 +8,7 @@ the header's times.
 
 from __future__ import annotations
 
+import struct
 import time
 from datetime import datetime
 from typing import Any
@@ -26,14 +27,18 @@ from scapy.volatile import (
     VolatileValue,
 )
 
-from scapy_ipfix.codec import TemplateField, prefixed
+from scapy_ipfix.codec import STRUCTURED, TemplateField, prefixed
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.lazy import LazyPacketList, build_packets, raw
+from scapy_ipfix.structured import ListContext, encode_list, templates_of
 from scapy_ipfix.templates import Template
 
 #: Longest string or octets that show() prints whole; records from the wire hold 64 KiB.
 SHOWN = 200
 _seconds = data_type("dateTimeSeconds")
+#: The packet class of each kind of list. The lists hold records, which have these fields:
+#: :mod:`scapy_ipfix.lists`, further down, fills this in.
+LIST_PACKETS: dict[str, Any] = {}
 
 
 class UTCField(IntField):
@@ -87,9 +92,13 @@ class ElementField(Field[Any, Any]):
         try:
             return self.field.normalise(x)
         except ValueError as problem:
-            template = getattr(pkt, "template", None)
-            where = f"template {template.id}, " if template is not None else ""
-            raise ValueError(f"{where}field {self.name}: {problem}") from None
+            raise self.refused(pkt, problem) from None
+
+    def refused(self, pkt: Packet | None, problem: ValueError) -> ValueError:
+        """What is wrong with a person's value, with the template and the field in it."""
+        template = getattr(pkt, "template", None)
+        where = f"template {template.id}, " if template is not None else ""
+        return ValueError(f"{where}field {self.name}: {problem}")
 
     def i2h(self, pkt: Packet | None, x: Any) -> Any:
         return x
@@ -114,11 +123,11 @@ class ElementField(Field[Any, Any]):
     def addfield(self, pkt: Packet, s: bytes, val: Any) -> bytes:
         if isinstance(val, RawVal):
             return s + bytes(val)
-        item = self.field.zero if val is None else val
-        octets = self.field.data_type.encode(
-            self.field.encode(item) if isinstance(item, str) else item, self.field.length
-        )
-        return s + (prefixed(octets) if self.field.is_variable else octets)
+        field = self.field
+        item = field.encode(field.zero if val is None else val)
+        if field.is_variable:
+            return s + prefixed(item)
+        return s + struct.pack("!" + field.data_type.codec(field.length).format, item)
 
     def getfield(self, pkt: Packet, s: bytes) -> tuple[bytes, Any]:
         length, start = self.field.length, 0
@@ -127,8 +136,9 @@ class ElementField(Field[Any, Any]):
             if length == 255:
                 length, start = int.from_bytes(s[1:3], "big"), 3
             return s[start + length :], self.field.data_type.decode(s[start : start + length])
-        decode = self.field.data_type.decode if length else None
-        return s[length:], decode(s[:length]) if decode else self.field.zero
+        codec = self.field.data_type.codec(length)
+        (item,) = struct.unpack("!" + codec.format, s[:length])
+        return s[length:], item if codec.decode is None else codec.decode(item)
 
     def randval(self) -> Any:
         return RandBin(self._random_length())
@@ -228,6 +238,40 @@ class IPv6AddressField(ElementField):
         return RandIP6() if self.field.length == 16 else super().randval()
 
 
+class StructuredField(ElementField):
+    """basicList and the sub-template lists (RFC 6313): a packet in a record.
+
+    Takes a list packet, octets, or what :func:`~scapy_ipfix.structured.encode_list` takes.
+    """
+
+    holds_packets = 1
+
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        if x is None or isinstance(x, (VolatileValue, RawVal, Packet)):
+            return x
+        known = {each.id: each for each in templates_of(x)}
+        try:
+            octets = encode_list(self.field.data_type.name, x)
+        except ValueError as problem:
+            raise self.refused(pkt, problem) from None
+        return self.read(octets, ListContext(known.get), pkt)
+
+    def read(self, octets: bytes, context: ListContext, parent: Packet | None) -> Any:
+        """The packet of octets from the wire; none at all, or too deep ones, stay octets."""
+        inner = context.deeper()
+        if not octets or inner is None:
+            return octets
+        packet = LIST_PACKETS[self.field.data_type.name](octets, context=inner)
+        packet.add_parent(parent)
+        return packet
+
+    def i2repr(self, pkt: Packet | None, x: Any) -> str:
+        return repr(x)
+
+    def randval(self) -> Any:
+        return None
+
+
 _FIELD_CLASSES: dict[str, type[ElementField]] = {
     "float32": FloatField,
     "float64": FloatField,
@@ -242,6 +286,8 @@ _FIELD_CLASSES: dict[str, type[ElementField]] = {
 def element_field(name: str, field: TemplateField) -> ElementField:
     """The Scapy Field for one field of a template, under that name."""
     kind = field.data_type
+    if kind.name in STRUCTURED:
+        return StructuredField(name, field)
     if kind.is_time:
         return DateTimeField(name, field)
     if kind.is_integer:
@@ -300,9 +346,14 @@ class LazyListField(PacketListField):
 
     def make(self, pkt: Packet | None, items: list[Any]) -> Any:
         """The list that stands for what a person gave; bytes become Raw."""
-        return [
-            raw(bytes(item)) if isinstance(item, (bytes, bytearray)) else item for item in items
-        ]
+        packets = []
+        for item in items:
+            if isinstance(item, (bytes, bytearray)):
+                item = raw(bytes(item))
+            elif not isinstance(item, Packet):
+                raise ValueError(f"{self.name}: {item!r} is neither a packet nor octets")
+            packets.append(item)
+        return packets
 
     def i2repr(self, pkt: Packet | None, x: Any) -> str:
         if isinstance(x, LazyPacketList):
@@ -310,6 +361,13 @@ class LazyListField(PacketListField):
         return repr(list(x or ()))
 
     def addfield(self, pkt: Packet, s: bytes, val: Any) -> bytes:
+        if getattr(val, "octets", None) is None and val:
+            # What was put into the list since is made a packet of, as what it began with.
+            val = [
+                packet
+                for each in val
+                for packet in ((each,) if isinstance(each, Packet) else self.make(pkt, [each]))
+            ]
         return s + build_packets(val)
 
     def do_copy(self, x: Any) -> Any:

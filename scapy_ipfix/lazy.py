@@ -172,16 +172,20 @@ class LazyPacketList(list[Packet]):
 class LazyPacket(Packet):
     """A Packet with list fields that may be lazy, and with a note of its own defects."""
 
-    __slots__ = ["defects"]
+    __slots__ = ["_noted"]
     fields: dict[str, Any]
     raw_packet_cache: bytes | None
     # so that pkt[DataSet] finds a DataFlowSet and pkt[Record] a record of any template
     match_subclass = True
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        #: What is wrong with these octets, as far as they say themselves.
-        self.defects: list[Defect] = []
+        self._noted: list[Defect] = []
         super().__init__(*arguments, **keywords)
+
+    @property
+    def defects(self) -> list[Defect]:
+        """What is wrong with these octets, as far as they say themselves."""
+        return self._noted
 
     def do_dissect(self, s: bytes) -> bytes:
         """As Packet's, but without a copy of every list to compare with later."""
@@ -248,8 +252,28 @@ class LazyPacket(Packet):
 
     def copy(self) -> Any:
         clone = super().copy()
-        clone.defects = list(self.defects)
+        clone._noted = list(self._noted)
         return clone
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Octets, and what they are read with: neither a session nor what it knows besides."""
+        *_, state = super().__reduce__()
+        if isinstance(state, dict):
+            state.pop("extra_slots", None)
+        return _unpickle, (self.__class__, self.build(), self._read_with()), state
+
+    def _read_with(self) -> Any:
+        """What else it takes to read these octets once more; :meth:`_read_again` takes it."""
+        return None
+
+    def _read_again(self, known: Any) -> None:
+        """Reads the octets with what :meth:`_read_with` gave."""
+
+
+def _unpickle(cls: type[LazyPacket], octets: bytes, known: Any) -> LazyPacket:
+    packet = cls(octets)
+    packet._read_again(known)
+    return packet
 
 
 def build_packets(packets: Any) -> bytes:

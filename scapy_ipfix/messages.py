@@ -17,6 +17,7 @@ from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.fields import LazyListField, LengthField, UTCField
 from scapy_ipfix.lazy import LazyPacket, LazyPacketList, raw
 from scapy_ipfix.sets import DataSet, Set, TemplateSet, set_class
+from scapy_ipfix.structured import ListContext
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import (
     IPFIX_HEADER,
@@ -40,9 +41,41 @@ class MessageContext(Protocol):
     def made(self, index: int, data_set: DataSet) -> None:
         """The Data Set packet came to be; it wants its template as soon as it is known."""
 
+    def lists(self, index: int) -> ListContext:
+        """What lists in the records of the Data Set at that index are read with."""
+
+
+class _KnownTemplates:
+    """The context of a message that was pickled: the templates that its sets had then."""
+
+    def __init__(self, templates: dict[int, Template]) -> None:
+        self.templates = templates
+
+    def template(self, index: int) -> Template | None:
+        return self.templates.get(index)
+
+    def made(self, index: int, data_set: DataSet) -> None:
+        """Nobody learns anything any more."""
+
+    def lists(self, index: int) -> ListContext:
+        return ListContext({each.id: each for each in self.templates.values()}.get)
+
 
 class _SetsField(LazyListField):
     """The Sets of a message; Template values are wrapped in a Set of their own."""
+
+    def make(self, pkt: Packet | None, items: list[Any]) -> Any:
+        version = pkt.version_number if pkt is not None else IPFIX_VERSION
+        return super().make(
+            pkt,
+            [_announcing(item, version) if isinstance(item, Template) else item for item in items],
+        )
+
+
+def _announcing(template: Template, version: int) -> Set:
+    """The Set that announces one template."""
+    set_id = TEMPLATE_SETS[version][template.is_options]
+    return set_class(version, set_id)(templates=[template])
 
 
 class Message(LazyPacket):
@@ -65,10 +98,12 @@ class Message(LazyPacket):
         self.fields = self._header(s)
         stop, defect = self._stop(s)
         if defect is not None:
-            self.defects.append(defect)
+            self._noted.append(defect)
         octets = s[:stop]
         self.fields["sets"] = LazyPacketList(
-            lambda owner: self._load(octets, owner), octets[self.header_length :]
+            # A copy of the message loads its own: it may know more by then.
+            lambda owner: (owner if isinstance(owner, Message) else self)._load(octets),
+            octets[self.header_length :],
         )
         self.raw_packet_cache = octets
         self.explicit = 1
@@ -82,7 +117,7 @@ class Message(LazyPacket):
 
     def _dissect_header_only(self, s: bytes) -> bytes:
         """Fewer octets than a header has: the whole fields that there are, the rest is Raw."""
-        self.defects.append(Defect.of("header-truncated", available=len(s)))
+        self._noted.append(Defect.of("header-truncated", available=len(s)))
         position = 0
         for field in self.fields_desc[:-1]:
             if position + field.sz > len(s):
@@ -102,23 +137,24 @@ class Message(LazyPacket):
     def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
         return (s, b"") if self.fields.get(self.fields_desc[-2].name, 0) is None else (b"", s)
 
-    def _load(self, octets: bytes, owner: Packet | None) -> list[Packet]:
+    def _load(self, octets: bytes) -> list[Packet]:
         """The Set packets, each Data Set with its template if anyone knows it."""
         spans, defects, stop = walk_sets(octets, self.header_length, len(octets))
-        self.defects += defects
+        self._noted += defects
         context = self.context
         local: dict[int, Template] = {}
+        lists = ListContext(local.get)
         version = self.version_number
         packets: list[Packet] = []
         unbound: list[tuple[int, DataSet]] = []
         for index, span in enumerate(spans):
             packet = set_class(version, span.set_id)(octets[span.start : span.stop])
-            packet.add_parent(owner)
+            packet.add_parent(self)
             packets.append(packet)
             if isinstance(packet, DataSet):
                 template = context.template(index) if context else local.get(span.set_id)
                 if template is not None:
-                    packet.bind(template)
+                    packet.bind(template, context.lists(index) if context else lists)
                 elif context is None:
                     unbound.append((index, packet))
                 if context is not None:
@@ -127,9 +163,12 @@ class Message(LazyPacket):
                 _define(local, octets, span, version)
         for _, data_set in unbound:
             if data_set.setId in local:
-                data_set.bind(local[data_set.setId])
-        if stop < len(octets):
-            packets.append(raw(octets[stop:], owner))
+                data_set.bind(local[data_set.setId], lists)
+        rest = octets[stop:]
+        if rest:
+            packets.append(raw(rest, self))
+            if not defects and rest.count(0) != len(rest):
+                self._noted.append(Defect.of("padding-nonzero", set_id=0, octets=rest.hex(" ")))
         return packets
 
     # -- building
@@ -166,10 +205,19 @@ class Message(LazyPacket):
         ]
 
     @property
+    def defects(self) -> list[Defect]:
+        """What is wrong with the message, as far as its octets say; not what its Sets hold."""
+        self.getfieldval("sets")
+        return self._noted
+
+    @property
     def all_defects(self) -> list[Defect]:
         """What is wrong with the message and with the Sets in it, as far as octets say."""
-        sets = self.sets
-        return self.defects + [defect for each in sets for defect in getattr(each, "defects", ())]
+        found = list(self.defects)
+        for each in self.sets:
+            if isinstance(each, Set):
+                found += each.defects
+        return found
 
     def _counts(self) -> str:
         templates = records = unknown = 0
@@ -195,6 +243,24 @@ class Message(LazyPacket):
         clone = super().clone_with(payload, **fields)
         clone.context = self.context
         return clone
+
+    def _read_with(self) -> dict[int, Template]:
+        return {
+            index: each.template
+            for index, each in enumerate(self.sets)
+            if isinstance(each, DataSet) and each.template is not None
+        }
+
+    def _read_again(self, known: dict[int, Template]) -> None:
+        self.context = _KnownTemplates(known)
+
+    def command(self) -> str:
+        """What to type to get the same message; of a header cut off, its octets."""
+        cached = self.raw_packet_cache
+        if cached is not None and len(cached) < self.header_length:
+            return f"{self.__class__.__name__}({bytes(self)!r})"
+        command: str = super().command()
+        return command
 
 
 def _counted(number: int, what: str) -> str:

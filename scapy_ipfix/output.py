@@ -38,15 +38,11 @@ class JSONLines:
         self._fields = fields
 
     def write(self, read: DataRead, template: Template) -> None:
-        codec = template.projection(self._fields, "json")
-        if codec is None:
-            return
-        if self._fields is None:
-            records = codec.dicts(read.body)
-        else:
-            records = [dict(zip(self._fields, row)) for row in codec.rows(read.body)]
+        records = read.records(self._fields, "json")
         if not records:
             return
+        if self._fields is not None:
+            records = [dict(zip(self._fields, row)) for row in records]
         self.records += len(records)
         before = _encode_json(dict(zip(CONTEXT, _context(read))))[:-1] + ", "
         self._out.write("".join([f"{before}{_encode_json(record)[1:]}\n" for record in records]))
@@ -71,7 +67,7 @@ class CSV:
         chosen = [texts.get(name) for name in self._columns]
         if not names.intersection(self._columns):
             return
-        for record in template.codec.dicts(read.body):
+        for record in read.records():
             self.records += 1
             self._writer.writerow(
                 (
@@ -110,17 +106,13 @@ class TextTable:
         if self._of != of or len(self._kept) >= _TABLE_BLOCK:
             self.finish()
             self._of = of
-        codec = template.projection(self._fields)
-        if codec is None:
+        names = template.names if self._fields is None else self._fields
+        rows = read.records(names)
+        if not rows:
             return
-        texts = field_texts(template)
-        if self._fields is not None:
-            by_name = dict(zip(template.names, texts))
-            texts = tuple(by_name[name] for name in self._fields)
-        self._kept += [
-            tuple(cut(text(value)) for text, value in zip(texts, row))
-            for row in codec.rows(read.body)
-        ]
+        by_name = dict(zip(template.names, field_texts(template)))
+        texts = [by_name[name] for name in names]
+        self._kept += [tuple(cut(text(value)) for text, value in zip(texts, row)) for row in rows]
 
     def finish(self) -> None:
         """Writes the table that is held back until its columns are known to be wide enough."""

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
 from scapy.config import conf
-from scapy.layers import l2  # noqa: F401  (registers the link types)
+from scapy.layers import l2, vxlan  # noqa: F401  (registers link types, and VXLAN)
 from scapy.packet import Packet
 from scapy.plist import PacketList
 
 from scapy_ipfix.capture import CaptureFile, Frame, is_capture_path, plain_udp
 from scapy_ipfix.collector import DataRead, MessageRead, TransportKey
 from scapy_ipfix.datatypes import VALUE_DOMAINS
-from scapy_ipfix.elements import elements
+from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.ports import PORTS
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.stream import MessageStream, read_messages
@@ -29,7 +29,13 @@ from scapy_ipfix.templates import V9_SCOPES
 from scapy_ipfix.wire import is_export
 
 _KINDS = {"all": None, "data": False, "options": True}
-_REPEATED = re.compile(r"(.+)_[0-9]+")
+_REPEATED = re.compile(r"(.+)(_[0-9]+)")
+_SCOPES = frozenset(each.name for each in V9_SCOPES.values())
+#: Destination ports behind which Scapy's layers may find another packet: L2TP, GTP-U, LISP,
+#: VXLAN (three), GENEVE, TZSP.
+_TUNNELS = frozenset(
+    port.to_bytes(2, "big") for port in (1701, 2152, 4341, 4789, 4790, 8472, 6081, 37008)
+)
 #: Endpoints whose transport session is remembered between messages.
 _REMEMBERED = 65536
 
@@ -78,8 +84,8 @@ def iter_records(
         raise ValueError(f"kind is 'all', 'data' or 'options', not {kind!r}")
     if values not in VALUE_DOMAINS:
         raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
-    names = None if fields is None else field_names(fields)
     session = session or IPFIXSession()
+    names = None if fields is None else field_names(fields, session.collector.model)
     return _records(iter_sets(source, session), names, _KINDS[kind], values)
 
 
@@ -94,10 +100,7 @@ def _records(
         assert template is not None
         if options is not None and template.is_options is not options:
             continue
-        codec = template.projection(names, values)
-        if codec is None:
-            continue
-        yield from codec.dicts(read.body) if names is None else codec.rows(read.body)
+        yield from read.records(names, values)
 
 
 def iter_sets(source: Any, session: IPFIXSession) -> Iterator[DataRead]:
@@ -106,8 +109,9 @@ def iter_sets(source: Any, session: IPFIXSession) -> Iterator[DataRead]:
     One that waits for its template comes when that does. ``source`` is as in
     :func:`iter_records`.
     """
-    for message in iter_messages(source, session):
-        yield from message.ready
+    # opened here and not at the first next(), so that a missing file is an error at once
+    messages = iter_messages(source, session)
+    return (read for message in messages for read in message.ready)
 
 
 def iter_messages(source: Any, session: IPFIXSession) -> Iterator[MessageRead]:
@@ -120,7 +124,7 @@ def iter_messages(source: Any, session: IPFIXSession) -> Iterator[MessageRead]:
         return read_capture(CaptureFile(source), session)
     if isinstance(source, (Packet, bytes, bytearray)):
         source = [source]
-    return _from_items(source, session)
+    return _from_items(iter(source), session)
 
 
 def _from_items(items: Iterable[Any], session: IPFIXSession) -> Iterator[MessageRead]:
@@ -131,8 +135,10 @@ def _from_items(items: Iterable[Any], session: IPFIXSession) -> Iterator[Message
             read = session.collector.read(loose, bytes(item), packet=session.packets)
             if read is not None:
                 yield read
-            continue
-        yield from session.take(item)
+        elif isinstance(item, Packet):
+            yield from session.take(item)
+        else:
+            raise ValueError(f"{type(item).__name__} is no packet and no octets: {item!r:.60}")
 
 
 def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
@@ -168,7 +174,7 @@ def _from_frames(frames: Iterable[Frame], session: IPFIXSession) -> Iterator[Mes
     any_port = session.any_port
     for frame in frames:
         found = plain_udp(frame)
-        if found is None:
+        if found is None or found[0][-2:] in _TUNNELS:
             yield from session.take(_packet(frame))
             continue
         session.packets += 1
@@ -222,19 +228,26 @@ def dissect(packets: Iterable[Packet], session: IPFIXSession | None = None) -> P
     return PacketList([each for each in processed if each is not None], name="Dissected")
 
 
-def field_names(fields: Sequence[str]) -> tuple[str, ...]:
+def field_names(fields: Sequence[str], model: InformationModel = elements) -> tuple[str, ...]:
     """The names that records have for what a person asks for; raises ValueError."""
     if isinstance(fields, str):
         raise ValueError(f"fields is a list of names, not the text {fields!r}")
     names = []
-    scopes = {each.name for each in V9_SCOPES.values()}
     for name in fields:
         repeated = _REPEATED.fullmatch(name)
-        element = elements.get(name)
-        if element is not None:
-            names.append(element.name)
-        elif name in scopes or (repeated and (repeated[1] in elements or repeated[1] in scopes)):
-            names.append(name)
+        known = _known_name(name, model)
+        if known is not None:
+            names.append(known)
+        elif repeated and (known := _known_name(repeated[1], model)) is not None:
+            names.append(known + repeated[2])
         else:
-            elements[name]  # raises, with the names that come close
+            model[name]  # raises, with the names that come close
     return tuple(names)
+
+
+def _known_name(name: str, model: InformationModel) -> str | None:
+    """The name of an element or a NetFlow v9 scope in records, None if there is none."""
+    element = model.get(name)
+    if element is not None:
+        return element.name
+    return name if name in _SCOPES else None

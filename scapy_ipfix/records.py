@@ -10,6 +10,7 @@ tables, so that a peer that invents layouts does not make Scapy grow.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from scapy.volatile import VolatileValue
 
 from scapy_ipfix.codec import RecordCodec, TemplateField
 from scapy_ipfix.fields import ElementField, element_field
+from scapy_ipfix.structured import ListContext, read_list
 from scapy_ipfix.templates import Template
 
 #: Record classes kept. The class of a layout beyond that is made anew when looked at.
@@ -45,6 +47,7 @@ class Record(Packet):
     _defaults: dict[str, Any] = {}
     _fieldtype: dict[str, ElementField] = {}
     _blanks: dict[str, Any] | None = None
+    _packetfields: list[Any] = []
     _codec: RecordCodec
     _attributes: tuple[str, ...] = ()
 
@@ -80,7 +83,7 @@ class Record(Packet):
         """Field tables of the class's own, instead of Scapy's, which last for ever."""
         self.default_fields = self._defaults.copy()
         self.fieldtype = self._fieldtype
-        self.packetfields: list[Any] = []
+        self.packetfields = self._packetfields
 
     def do_dissect(self, s: bytes) -> bytes:
         codec = self._codec
@@ -91,13 +94,15 @@ class Record(Packet):
         _, stop = spans[0]
         octets = s[:stop]
         self.fields = dict(zip(self._attributes, codec.rows(octets)[0]))
+        for field in self._packetfields:
+            self.fields[field.name] = field.read(self.fields[field.name], ListContext(), self)
         self.raw_packet_cache = octets
         self.raw_packet_cache_fields = None
         self.explicit = 1
         return s[stop:]
 
     def self_build(self) -> bytes:
-        if self.raw_packet_cache is not None:
+        if self.raw_packet_cache is not None and not self._lists_changed():
             return self.raw_packet_cache
         row = [self.getfieldval(name) for name in self._attributes]
         if any(value is None or isinstance(value, (RawVal, VolatileValue)) for value in row):
@@ -109,6 +114,14 @@ class Record(Packet):
             return octets
         return self.template.encode(row)
 
+    def _lists_changed(self) -> bool:
+        """Whether someone changed what is in a list of the record."""
+        for field in self._packetfields:
+            value = self.fields.get(field.name)
+            if isinstance(value, Packet) and bytes(value) != value.original:
+                return True
+        return False
+
     def values(self, values: str = "scapy") -> dict[str, Any]:
         """The record as a dict keyed by element name.
 
@@ -119,8 +132,13 @@ class Record(Packet):
         row = [self.getfieldval(name) for name in self._attributes]
         for position, field in enumerate(self.template.fields):
             convert = field.data_type.converter(values)
-            if convert is not None:
+            if convert is not None and not isinstance(row[position], Packet):
                 row[position] = convert(row[position])
+        for position, _, kind in self._codec.structured:
+            value = row[position]
+            if isinstance(value, Packet):
+                context = replace(value.context, depth=value.context.depth - 1)
+                row[position] = read_list(kind, bytes(value), context, values)
         return dict(zip(names, row))
 
     @property
@@ -131,8 +149,14 @@ class Record(Packet):
 
     def __getitem__(self, key: Any) -> Any:
         """A field by element name, a layer by class, as everywhere in Scapy."""
-        if isinstance(key, str) and key in self._fieldtype:
-            return self.getfieldval(key)
+        if isinstance(key, str):
+            names = self.template.names
+            if key in names:
+                return self.getfieldval(self._attributes[names.index(key)])
+            try:
+                return self.getfieldval(self._field_name(key))
+            except AttributeError:
+                pass  # no field: a layer
         return super().__getitem__(key)
 
     def _command(self, json: bool = False) -> list[tuple[str, Any]]:
@@ -144,8 +168,10 @@ class Record(Packet):
             if json:
                 if isinstance(value, bytes):
                     value = value.hex()
+                elif isinstance(value, Packet):
+                    value = dict(value._command(json=True))
             else:
-                value = repr(value)
+                value = repr(bytes(value) if isinstance(value, Packet) else value)
             items.append((name, value))
         if not json:
             items.insert(0, ("template", repr(self.template)))
@@ -153,10 +179,10 @@ class Record(Packet):
 
     def literal(self) -> str:
         """The record as the dict that a DataSet takes for it."""
-        pairs = (
-            f"{name!r}: {self.getfieldval(attribute)!r}"
-            for name, attribute in zip(self.template.names, self._attributes)
-        )
+        pairs = []
+        for name, attribute in zip(self.template.names, self._attributes):
+            value = self.getfieldval(attribute)
+            pairs.append(f"{name!r}: {bytes(value) if isinstance(value, Packet) else value!r}")
         return "{" + ", ".join(pairs) + "}"
 
     def mysummary(self) -> str:
@@ -175,7 +201,12 @@ class Record(Packet):
     def __getattr__(self, attr: str) -> Any:
         """What is no field: slots that :func:`read_records` left empty fill when asked for."""
         if attr not in _SLOTS:
-            return super().__getattr__(attr)
+            try:
+                return super().__getattr__(attr)
+            except AttributeError:
+                if attr in self.__all_slots__ or attr in _PACKET_ARGUMENTS or attr[:1] == "_":
+                    raise
+                return getattr(self, self._field_name(attr))
         value = self._blank()[attr]
         if isinstance(value, (dict, list)):
             value = value.copy()
@@ -239,6 +270,7 @@ def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[R
             "_fieldtype": {field.name: field for field in fields},
             "_codec": Template.of(256, layout).codec,
             "_blanks": None,
+            "_packetfields": [field for field in fields if field.holds_packets],
             "_attributes": tuple(attributes),
         },
     )
@@ -264,9 +296,15 @@ _put_template = Record.template.__set__  # type: ignore[attr-defined]
 
 
 def read_records(
-    template: Template, body: bytes, spans: list[tuple[int, int]], parent: Packet | None
+    template: Template,
+    body: bytes,
+    spans: list[tuple[int, int]],
+    parent: Packet | None,
+    context: ListContext | None = None,
 ) -> list[Packet]:
     """The records at those offsets of a Set's body, as packets.
+
+    ``context`` is what lists in them are read with.
 
     Only the slots that differ from one to the other are set, and not through Packet's
     ``__setattr__``: the others fill when asked for (:meth:`Record.__getattr__`).
@@ -277,6 +315,8 @@ def read_records(
     attributes = made._attributes
     records: list[Packet] = []
     rows = template.codec.rows(body[spans[0][0] : spans[-1][1]])
+    if not rows:  # records of no octets, which only a person puts into a set
+        rows = [tuple(field.zero for field in template.fields)] * len(spans)
     for (start, stop), row in zip(spans, rows):
         record = _new(made)
         octets = body[start:stop]
@@ -287,6 +327,11 @@ def read_records(
         _put_parent(record, parent)
         _put_template(record, template)
         records.append(record)
+    for at, _, _ in template.codec.structured:
+        field = made.fields_desc[at]
+        for record in records:
+            octets = record.fields[field.name]
+            record.fields[field.name] = field.read(octets, context or ListContext(), record)
     return records
 
 

@@ -227,7 +227,7 @@ def _bind(message: Message, read: MessageRead) -> None:
         if isinstance(each, DataSet):
             template = read.template(index)
             if template is not None and each.template is None:
-                each.bind(template)
+                each.bind(template, read.lists(index))
             read.made(index, each)
 
 

@@ -12,7 +12,6 @@ a Data Set makes its records when they are first read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scapy.fields import ConditionalField, ShortField
@@ -21,7 +20,8 @@ from scapy.packet import Packet
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.fields import LazyListField, LengthField, OctetsField, TemplateReferenceField
 from scapy_ipfix.lazy import LazyPacket, LazyPacketList, build_packets
-from scapy_ipfix.records import make_record, read_records
+from scapy_ipfix.recordlists import RecordsField, bind_records
+from scapy_ipfix.structured import ListContext
 from scapy_ipfix.templaterecords import (
     FlowSetOptionsTemplateRecord,
     FlowSetTemplateRecord,
@@ -55,7 +55,7 @@ class Set(LazyPacket):
         """A set header and all that follows: who cuts sets apart has done so by now."""
         if len(s) < 4:
             self.raw_packet_cache, self.explicit = b"", 1
-            self.defects.append(Defect.of("set-length", set_id=0, length=len(s)))
+            self._noted.append(Defect.of("set-length", set_id=0, length=len(s)))
             return s
         set_id, length = int.from_bytes(s[:2], "big"), int.from_bytes(s[2:4], "big")
         stop = length if 4 <= length <= len(s) else len(s)
@@ -67,6 +67,7 @@ class Set(LazyPacket):
 
     def _read_body(self, body: bytes) -> None:
         self.fields["data"] = body
+        self._noted.append(Defect.of("set-reserved", set_id=self.setId))
 
     def _set_id(self) -> int:
         """The id to send when none is given."""
@@ -126,7 +127,11 @@ class TemplateSet(Set):
     def _read_body(self, body: bytes) -> None:
         record = self.record_class
         spans, defects, stop = walk_templates(body, options=record.options, version=record.version)
-        self.defects += defects
+        self._noted += defects
+        rest = body[stop:]
+        if not defects and rest.count(0) != len(rest):
+            octets = rest.hex(" ")
+            self._noted.append(Defect.of("padding-nonzero", set_id=self.setId, octets=octets))
 
         def load(owner: Packet | None) -> list[Packet]:
             records: list[Packet] = []
@@ -138,7 +143,7 @@ class TemplateSet(Set):
             return records
 
         self.fields["templates"] = LazyPacketList(load, body[:stop], len(spans))
-        self.fields["padding"] = body[stop:]
+        self.fields["padding"] = rest
 
     def mysummary(self) -> str:
         return f"{self.name}: {len(self.fields['templates'])} templates"
@@ -195,47 +200,6 @@ def _aligned(flowset: Set, octets: bytes) -> bytes:
     return octets
 
 
-class _RecordsField(LazyListField):
-    """Data Records, from whatever a person gives for one.
-
-    Whole rows are encoded at once, without a Packet each; that is also when a value that
-    does not fit is refused.
-    """
-
-    def make(self, pkt: Packet | None, items: list[Any]) -> Any:
-        template = pkt.fields.get("template") if pkt is not None else None
-        if template is None:
-            if any(isinstance(item, (Mapping, tuple)) for item in items):
-                raise ValueError("records: a DataSet needs template= to take dicts and tuples")
-            return super().make(pkt, items)
-        if items and all(_is_whole(item, template) for item in items):
-            return _encoded(template, items)
-        return [make_record(template, item) for item in items]
-
-
-def _is_whole(item: Any, template: Template) -> bool:
-    return (isinstance(item, Mapping) and len(item) >= len(template.fields)) or (
-        isinstance(item, (tuple, list))
-    )
-
-
-def _encoded(template: Template, rows: Sequence[Any]) -> LazyPacketList:
-    octets = template.encode_rows(rows)
-    return LazyPacketList(
-        lambda owner: _read_back(template, octets, owner), b"".join(octets), len(octets)
-    )
-
-
-def _read_back(template: Template, octets: list[bytes], owner: Packet | None) -> list[Packet]:
-    body = b"".join(octets)
-    spans = []
-    position = 0
-    for each in octets:
-        spans.append((position, position + len(each)))
-        position += len(each)
-    return read_records(template, body, spans, owner)
-
-
 class DataSet(Set):
     """A Data Set (RFC 7011 3.4.3): ``DataSet(template=t, records=[...])``.
 
@@ -250,7 +214,7 @@ class DataSet(Set):
         _SetIdField("setId", None),
         LengthField("length", None),
         TemplateReferenceField("template"),
-        _RecordsField("records"),
+        RecordsField("records"),
         ConditionalField(OctetsField("undecoded"), lambda pkt: bool(pkt.fields.get("undecoded"))),
         OctetsField("padding"),
     ]
@@ -263,24 +227,30 @@ class DataSet(Set):
         self.fields["undecoded"] = body
         self.fields["padding"] = b""
 
-    def bind(self, template: Template) -> DataSet:
-        """Reads the set's octets with a template; what was read before is read anew."""
+    def bind(self, template: Template, context: ListContext | None = None) -> DataSet:
+        """Reads the set's octets with a template; what was read before is read anew.
+
+        ``context`` is what lists in the records are read with.
+        """
         fields = self.fields
         body = build_packets(fields.get("records", ())) + fields.get("undecoded", b"")
         body += fields.get("padding") or b""
-        spans, stop = template.codec.spans(body)
-        rest = body[stop:]
-        fields["template"] = template
-        fields["records"] = LazyPacketList(
-            lambda owner: read_records(template, body, spans, owner), body[:stop], len(spans)
-        )
+        rest = bind_records(fields, template, body, context or ListContext())
         cut = len(rest) >= max(template.length, 1)
         fields.pop("undecoded", None)
         if cut:
             fields["undecoded"] = rest
         fields["padding"] = b"" if cut else rest
-        self.defects = template.rest_defects(rest, len(spans))
+        self._noted = template.rest_defects(rest, len(fields["records"]))
         return self
+
+    def _read_with(self) -> Template | None:
+        template: Template | None = self.template
+        return template
+
+    def _read_again(self, known: Template | None) -> None:
+        if known is not None:
+            self.bind(known)
 
     def mysummary(self) -> str:
         if self.template is None and not self.fields.get("records"):
@@ -311,7 +281,7 @@ class DataFlowSet(DataSet):
         _SetIdField("setId", None),
         LengthField("length", None),
         TemplateReferenceField("template"),
-        _RecordsField("records"),
+        RecordsField("records"),
         ConditionalField(OctetsField("undecoded"), lambda pkt: bool(pkt.fields.get("undecoded"))),
         OctetsField("padding", None),
     ]

@@ -18,6 +18,7 @@ from scapy_ipfix.datatypes import VARIABLE, data_type
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.structured import encode_list
 from scapy_ipfix.wire import MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
 
 #: RFC 3954 6.1: what an Options Template's scope field types stand for. They are no
@@ -36,6 +37,9 @@ _V9_SCOPES_BY_NAME = {each.name.lower(): each for each in V9_SCOPES.values()}
 _V9_SCOPES_BY_NAME.update(
     {name.removeprefix("scope"): each for name, each in list(_V9_SCOPES_BY_NAME.items())}
 )
+
+#: What is a row already.
+_ROW_TYPES = {tuple, list}
 
 
 def v9_scope(kind: int) -> InformationElement:
@@ -215,7 +219,7 @@ class Template:
         A dict may use any name that the model knows for an element; fields that it leaves
         out get their type's zero. Raises ValueError for a name that is none of ours.
         """
-        if not isinstance(record, Mapping):
+        if type(record) is tuple or not isinstance(record, Mapping):
             return record
         names = self.names
         if len(record) == len(names):
@@ -253,17 +257,33 @@ class Template:
         Raises ValueError that names template, field, value and limit.
         """
         try:
-            return self.codec.encode(self.row(record))
+            row = self.row(record)
+            return self.codec.encode(self._with_lists(row) if self.codec.structured else row)
         except ValueError as problem:
             raise self._named(problem) from None
 
     def encode_rows(self, records: Iterable[Mapping[str, Any] | Sequence[Any]]) -> list[bytes]:
         """Data Records from dicts or tuples of values; raises as :meth:`encode` does."""
-        row, encode = self.row, self.codec.encode
+        rows = list(records)
         try:
-            return [encode(row(record)) for record in records]
+            if not set(map(type, rows)) <= _ROW_TYPES:
+                rows = [self.row(record) for record in rows]
+            if self.codec.structured:
+                rows = [self._with_lists(row) for row in rows]  # type: ignore[arg-type]
+            return self.codec.encode_rows(rows)  # type: ignore[arg-type]
         except ValueError as problem:
             raise self._named(problem) from None
+
+    def _with_lists(self, row: Sequence[Any]) -> Sequence[Any]:
+        """The row with the octets of its lists, which the codec leaves to us."""
+        values = list(row)
+        for position, name, kind in self.codec.structured:
+            if position < len(values):
+                try:
+                    values[position] = encode_list(kind, values[position])
+                except ValueError as problem:
+                    raise ValueError(f"field {name}: {problem}") from None
+        return values
 
     def _named(self, problem: ValueError) -> ValueError:
         text = str(problem)
@@ -295,7 +315,8 @@ class Template:
     @staticmethod
     def _spec(field: TemplateField) -> str:
         element = field.element
-        if V9_SCOPES.get(element.id) is element or elements.get(element.name) == element:
+        known = v9_scope(element.id) if field.is_scope else elements.get(element.name)
+        if element in (known, elements.get(element.name)):
             name = element.name
         else:
             name = f"{element.name}({element.pen}/{element.id})<{element.type}>"
@@ -326,10 +347,10 @@ def _resolve(
     length = None
     if isinstance(field, str):
         bare, bracket, size = field.partition("[")
-        scope = _V9_SCOPES_BY_NAME.get(bare.lower()) if is_scope else None
+        scope = _v9_scope_named(bare) if is_scope else None
         if scope is not None:
             element = scope
-            length = int(size.rstrip("]")) if bracket else None
+            length = _scope_length(size) if bracket else None
         else:
             element, length = model.spec(field, define=False)
     elif isinstance(field, tuple):
@@ -341,6 +362,24 @@ def _resolve(
     if not 0 <= length <= VARIABLE:
         raise ValueError(f"{element.name}: length {length} is not in 0..65535")
     return element, length
+
+
+def _v9_scope_named(name: str) -> InformationElement | None:
+    """The scope of NetFlow v9 of that name, ``_scope_9`` for a kind that has none."""
+    kind = name.removeprefix("_scope_")
+    if kind != name and kind.isdecimal() and int(kind) <= 65535:
+        return v9_scope(int(kind))
+    return _V9_SCOPES_BY_NAME.get(name.lower())
+
+
+def _scope_length(size: str) -> int:
+    """The length in ``scopeSystem[4]``, without the opening bracket."""
+    digits = size.removesuffix("]")
+    if digits == "v":
+        return VARIABLE
+    if not digits.isdecimal():
+        raise ValueError(f"length {digits!r} is no number")
+    return int(digits)
 
 
 def name_fields(

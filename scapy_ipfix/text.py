@@ -7,6 +7,7 @@ may reach the terminal or break a line.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -32,6 +33,10 @@ def cut(text: str, width: int = CELL) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def _octets(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
 @lru_cache(1024)
 def field_texts(template: Template) -> tuple[Callable[[Any], str], ...]:
     """For each field of a template, what makes text of its value in the Scapy domain."""
@@ -45,6 +50,8 @@ def _texter(field: TemplateField) -> Callable[[Any], str]:
     def text(value: Any) -> str:
         if value is None:
             return ""
+        if isinstance(value, list):
+            return printable(json.dumps(value, default=_octets))
         if values is not None and isinstance(value, int):
             name = values.text(value)
             if name:

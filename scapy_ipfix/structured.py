@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Structured data (RFC 6313): the octets of basicList, subTemplateList, subTemplateMultiList.
+
+A list of values names the element that they are of; a list of records names its template,
+which only a :class:`ListContext` knows. Lists nest: the context counts how deep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+from scapy_ipfix.codec import STRUCTURED, RecordCodec, TemplateField, record_codec
+from scapy_ipfix.elements import InformationModel, elements
+from scapy_ipfix.wire import IPFIX_VERSION
+
+#: How lists relate their elements (RFC 6313 4.4); 255 is undefined.
+SEMANTICS = {
+    0: "noneOf",
+    1: "exactlyOneOf",
+    2: "oneOrMoreOf",
+    3: "allOf",
+    4: "ordered",
+    255: "undefined",
+}
+UNDEFINED = 255
+_SEMANTICS_BY_NAME = {name.lower(): number for number, name in SEMANTICS.items()}
+#: Lists in lists in lists: no honest exporter goes beyond three.
+DEPTH_LIMIT = 8
+
+
+class RecordTemplate(Protocol):
+    """What a list of records needs of a template."""
+
+    id: int
+
+    @property
+    def length(self) -> int: ...
+    def projection(
+        self, names: tuple[str, ...] | None, values: str = "scapy"
+    ) -> RecordCodec | None: ...
+    def encode_rows(self, records: Iterable[Any]) -> list[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListContext:
+    """What lists are read with: templates by id, the elements, and how deep we are."""
+
+    template: Callable[[int], Any | None] = lambda template_id: None
+    model: InformationModel = elements
+    version: int = IPFIX_VERSION
+    depth: int = 0
+    limit: int = DEPTH_LIMIT
+
+    def deeper(self) -> ListContext | None:
+        """The context of the lists within; None when that would be too deep."""
+        return replace(self, depth=self.depth + 1) if self.depth < self.limit else None
+
+
+class BasicListHeader(NamedTuple):
+    """What stands before the values of a basicList (RFC 6313 4.5.1)."""
+
+    semantic: int
+    enterprise: bool
+    pen: int
+    id: int
+    length: int
+    #: Octets that the header takes.
+    size: int
+
+    def layout(self, model: InformationModel) -> tuple[TemplateField]:
+        """The values read like records of this one field."""
+        element = model.element(self.pen, self.id)
+        return (TemplateField(element, self.length, element.name),)
+
+
+def basic_list_header(octets: bytes) -> BasicListHeader | None:
+    """The header that a basicList begins with; None if it is cut off."""
+    if len(octets) < 5:
+        return None
+    semantic, enterprise = octets[0], bool(octets[1] & 0x80)
+    id = int.from_bytes(octets[1:3], "big") & 0x7FFF
+    length = int.from_bytes(octets[3:5], "big")
+    if not enterprise:
+        return BasicListHeader(semantic, False, 0, id, length, 5)
+    if len(octets) < 9:
+        return None
+    return BasicListHeader(semantic, True, int.from_bytes(octets[5:9], "big"), id, length, 9)
+
+
+class RecordBlock(NamedTuple):
+    """Records of one template in a list: between two offsets, header left out."""
+
+    template_id: int
+    start: int
+    stop: int
+
+
+def multi_list_blocks(octets: bytes) -> tuple[list[RecordBlock], int]:
+    """The blocks of a subTemplateMultiList (RFC 6313 4.5.3), and where the last one ends."""
+    blocks = []
+    position, end = 1, len(octets)
+    while end - position >= 4:
+        template_id = int.from_bytes(octets[position : position + 2], "big")
+        length = int.from_bytes(octets[position + 2 : position + 4], "big")
+        if length < 4 or position + length > end:
+            break
+        blocks.append(RecordBlock(template_id, position + 4, position + length))
+        position += length
+    return blocks, position
+
+
+# -- reading, without a packet
+
+
+def with_lists(
+    records: list[dict[str, Any]], codec: RecordCodec, context: ListContext, values: str
+) -> list[dict[str, Any]]:
+    """Records whose list fields are octets, with what the lists hold instead."""
+    for _, name, kind in codec.structured:
+        for record in records:
+            record[name] = read_list(kind, record[name], context, values)
+    return records
+
+
+def rows_with_lists(
+    rows: list[tuple[Any, ...]], codec: RecordCodec, context: ListContext, values: str
+) -> list[tuple[Any, ...]]:
+    """As :func:`with_lists`, of rows in the order that the codec gives them."""
+    if not codec.structured:
+        return rows
+    changed = [list(row) for row in rows]
+    for position, _, kind in codec.structured:
+        for row in changed:
+            row[position] = read_list(kind, row[position], context, values)
+    return [tuple(row) for row in changed]
+
+
+def lists_read(records: list[Any], codec: RecordCodec, context: ListContext, values: str) -> Any:
+    """Records as the codec gives them, dicts or tuples, with their lists read."""
+    if records and isinstance(records[0], dict):
+        return with_lists(records, codec, context, values)
+    return rows_with_lists(records, codec, context, values)
+
+
+def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy") -> Any:
+    """A basicList as a list of values, the others as a list of dicts.
+
+    ``values`` is the domain of the values. Octets that cannot be read, of a list that is cut
+    off, nested too deep or of unknown template, stay octets (in hexadecimal for "json").
+    """
+    inner = context.deeper()
+    if isinstance(octets, bytes) and octets and inner is not None:
+        if kind == "basicList":
+            found = _read_basic_list(octets, inner, values)
+        elif kind == "subTemplateList":
+            found = _read_records(octets, [RecordBlock(_id(octets), 3, len(octets))], inner, values)
+        else:
+            blocks, stop = multi_list_blocks(octets)
+            whole = stop == len(octets)
+            found = _read_records(octets, blocks, inner, values) if whole else None
+        if found is not None:
+            return found
+    return octets.hex() if values == "json" and isinstance(octets, bytes) else octets
+
+
+def _id(octets: bytes) -> int:
+    return int.from_bytes(octets[1:3], "big")
+
+
+def _read_basic_list(octets: bytes, context: ListContext, values: str) -> list[Any] | None:
+    header = basic_list_header(octets)
+    if header is None:
+        return None
+    codec = record_codec(header.layout(context.model), None, values)
+    body = octets[header.size :]
+    _, stop = codec.spans(body)
+    if stop != len(body):
+        return None
+    rows = rows_with_lists(codec.rows(body), codec, context, values)
+    return [value for (value,) in rows]
+
+
+def _read_records(
+    octets: bytes, blocks: list[RecordBlock], context: ListContext, values: str
+) -> list[Any] | None:
+    found: list[Any] = []
+    for template_id, start, stop in blocks:
+        template = context.template(template_id) if start <= stop else None
+        if template is None:
+            return None
+        codec = template.projection(None, values)
+        body = octets[start:stop]
+        _, end = codec.spans(body)
+        if end != len(body):
+            return None
+        found += with_lists(codec.dicts(body), codec, context, values)
+    return found
+
+
+# -- writing
+
+
+def encode_list(kind: str, value: Any, model: InformationModel = elements) -> bytes:
+    """The octets of a list from what a person gives for one.
+
+    basicList: ``(element, values)`` or ``{"element": ..., "values": [...]}``, the element a
+    name or IESpec. subTemplateList: ``(template, records)`` or ``{"template": ...,
+    "records": [...]}``; subTemplateMultiList: a list of these. A dict may hold ``semantic``,
+    by name or number (undefined when left out). Packets and octets are taken as they are.
+
+    Raises ValueError for anything else, and for values that do not fit.
+    """
+    if value is None:
+        return b""
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    if hasattr(value, "__bytes__"):
+        return bytes(value)
+    if kind == "basicList":
+        semantic, element, items = _parts(value, "element", "values", kind)
+        return encode_basic_list(element, items, semantic, model)
+    if kind == "subTemplateList":
+        semantic, template, records = _parts(value, "template", "records", kind)
+        octets: bytes = template.id.to_bytes(2, "big") + b"".join(template.encode_rows(records))
+        return bytes((semantic,)) + octets
+    if isinstance(value, Mapping):
+        semantic, blocks = semantic_number(value.get("semantic")), value.get("blocks", ())
+    else:
+        semantic, blocks = UNDEFINED, value
+    octets = bytes((semantic,))
+    for block in blocks:
+        _, template, records = _parts(block, "template", "records", kind)
+        body = b"".join(template.encode_rows(records))
+        octets += template.id.to_bytes(2, "big") + (len(body) + 4).to_bytes(2, "big") + body
+    return octets
+
+
+def encode_basic_list(
+    element: Any,
+    items: Sequence[Any],
+    semantic: int,
+    model: InformationModel = elements,
+    length: int | None = None,
+) -> bytes:
+    """A basicList of values of one element, a name, an IESpec or an element."""
+    found, size = model.spec(element, define=False) if isinstance(element, str) else (element, None)
+    if length is None:
+        length = found.length if size is None else size
+    octets = bytes((semantic,)) + (found.id | bool(found.pen) << 15).to_bytes(2, "big")
+    octets += length.to_bytes(2, "big")
+    if found.pen:
+        octets += found.pen.to_bytes(4, "big")
+    kind = found.type.name
+    if kind in STRUCTURED:
+        items = [encode_list(kind, item, model) for item in items]
+    codec = record_codec((TemplateField(found, length, found.name),))
+    return octets + b"".join(codec.encode((item,)) for item in items)
+
+
+def _parts(value: Any, what: str, contents: str, kind: str) -> tuple[int, Any, Sequence[Any]]:
+    if isinstance(value, Mapping) and what in value:
+        return semantic_number(value.get("semantic")), value[what], value.get(contents, ())
+    if isinstance(value, tuple) and len(value) == 2:
+        return UNDEFINED, value[0], value[1]
+    raise ValueError(f"{value!r} is no {kind}: give ({what}, [{contents}]) or octets")
+
+
+def semantic_number(semantic: str | int | None) -> int:
+    """The number of a list's semantic, by name or number; None is undefined.
+
+    Raises ValueError for another name, or a number that is no octet.
+    """
+    if semantic is None:
+        return UNDEFINED
+    if isinstance(semantic, int) and 0 <= semantic <= 255:
+        return semantic
+    number = _SEMANTICS_BY_NAME.get(str(semantic).lower())
+    if number is None:
+        raise ValueError(f"semantic {semantic!r} is none of {', '.join(SEMANTICS.values())}")
+    return number
+
+
+def templates_of(value: Any) -> Iterable[Any]:
+    """The templates that a person's value of a list field names, to read it back with."""
+    if isinstance(value, Mapping):
+        value = value.get("blocks") or (value.get("template"), value.get("records", ()))
+    if hasattr(value, "encode_rows"):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            if isinstance(each, (tuple, list, Mapping)) or hasattr(each, "encode_rows"):
+                yield from templates_of(each)
