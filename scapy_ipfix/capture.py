@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Capture files, read fast: frames of a pcap or pcapng, messages of an IPFIX File.
 
-A plain pcap is read here, since it is most of what there is; pcapng is left to Scapy. Either
-may be compressed with gzip. :func:`plain_udp` finds the datagram in the frames that nearly
-all exporters send, and leaves all others to Scapy's layers.
+pcap and pcapng are read here, compressed with gzip or not: Scapy's readers cut frames of more
+than 65535 octets and do not say when a file ends too early. :func:`plain_udp` finds the
+datagram in the frames that nearly all exporters send, and leaves all others to Scapy's layers.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, cast
-
-from scapy.error import Scapy_Exception
-from scapy.utils import RawPcapNgReader
+from typing import Any, BinaryIO, NamedTuple, cast
 
 #: A captured packet is at most so long; a longer one is a file gone wrong.
 _LONGEST_FRAME = 1 << 18
+#: So is a block of a pcapng; some hold no packets and may be longer.
+_LONGEST_BLOCK = 1 << 24
 _BUFFER = 1 << 18
 _ETHERNET = 1
 
@@ -33,6 +32,10 @@ _PCAP_MAGIC = {
     b"\x4d\x3c\xb2\xa1": ("<", 1_000_000_000),
 }
 _PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
+_PCAPNG_ORDER = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
+#: Types of pcapng blocks that matter here, and the options of an interface that do.
+_INTERFACE, _OBSOLETE_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 1, 2, 3, 6
+_RESOLUTION, _TIME_OFFSET = 9, 14
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -48,10 +51,60 @@ class Frame(NamedTuple):
     octets: bytes
 
 
+class _Borrowed(io.RawIOBase):
+    """A file that someone else opened, for a buffer that must not close it in the end."""
+
+    def __init__(self, source: Any) -> None:
+        # read() of a pipe's buffer waits until it has all that was asked for, read1() does not
+        self._read = getattr(source, "read1", source.read)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        octets = self._read(len(buffer))
+        if octets is None:
+            return None
+        buffer[: len(octets)] = octets
+        return len(octets)
+
+
+class _Unpacked(io.RawIOBase):
+    """What is in a gzip file, up to where that is cut off or broken: ``problem`` says so."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._file = gzip.GzipFile(fileobj=packed)
+        self.problem: str | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.problem is not None:
+            return 0
+        try:
+            octets = self._file.read1(len(buffer))
+        except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
+            self.problem = f"broken gzip file: {problem}"
+            return 0
+        buffer[: len(octets)] = octets
+        return len(octets)
+
+
+class _Interface(NamedTuple):
+    """Where a pcapng captured: link type, longest frame, ticks a second, seconds to add."""
+
+    link_type: int
+    longest: int
+    resolution: int
+    offset: int
+
+
 class CaptureFile:
     """An open capture: ``kind`` is "pcap", "pcapng" or "ipfix".
 
-    Raises OSError, and CaptureError for what is neither.
+    Raises OSError, and CaptureError for what is none of these. ``source`` is a path, or a
+    file open in binary mode, which stays open.
     """
 
     def __init__(self, source: str | os.PathLike[str] | BinaryIO) -> None:
@@ -62,6 +115,8 @@ class CaptureFile:
         else:
             self.name = str(getattr(source, "name", "stream"))
             raw, self._own = source, False
+            if isinstance(source, io.TextIOBase):
+                raise CaptureError(f"{self.name}: opened as text, open it in binary mode")
         self._raw = raw
         try:
             self._open(raw)
@@ -70,15 +125,13 @@ class CaptureFile:
             raise
 
     def _open(self, raw: BinaryIO) -> None:
-        stream = _peekable(raw)
-        if stream.peek(2)[:2] == _GZIP_MAGIC:
-            unpacked = gzip.GzipFile(fileobj=cast(BinaryIO, stream))
-            stream = io.BufferedReader(cast(io.RawIOBase, unpacked), _BUFFER)
-        self.stream = stream
-        try:
-            magic = stream.peek(4)[:4]
-        except (OSError, EOFError, zlib.error) as problem:
-            raise CaptureError(f"{self.name}: broken gzip file: {problem}") from None
+        stream = raw if self._own else _buffered(_Borrowed(raw))
+        self.stream = cast(io.BufferedReader, stream)
+        self._unpacked: _Unpacked | None = None
+        if self.stream.peek(2)[:2] == _GZIP_MAGIC:
+            self._unpacked = _Unpacked(self.stream)
+            self.stream = _buffered(self._unpacked)
+        magic = self.stream.peek(4)[:4]
         if magic in _PCAP_MAGIC:
             self.kind = "pcap"
         elif magic == _PCAPNG_MAGIC:
@@ -86,7 +139,8 @@ class CaptureFile:
         elif magic[:2] == b"\x00\x0a":
             self.kind = "ipfix"
         elif not magic:
-            raise CaptureError(f"{self.name}: empty file")
+            why = self._unpacked.problem if self._unpacked else None
+            raise CaptureError(f"{self.name}: {why or 'empty file'}")
         else:
             raise CaptureError(
                 f"{self.name}: not a capture (pcap, pcapng, IPFIX file): begins with "
@@ -98,7 +152,7 @@ class CaptureFile:
         """How many octets of the file were read, for showing progress."""
         try:
             return self._raw.tell()
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):
             return 0
 
     @property
@@ -109,26 +163,26 @@ class CaptureFile:
         except (OSError, ValueError, AttributeError):
             return 0
 
+    @property
+    def cut(self) -> str | None:
+        """Why reading ended before the end of the file, None if it did not."""
+        return (self._unpacked.problem if self._unpacked else None) or self._cut
+
+    _cut: str | None = None
+
     def frames(self) -> Iterator[Frame]:
         """The packets of a pcap or pcapng; ends quietly where a file is cut off.
 
         :attr:`cut` says so afterwards.
         """
-        frames = self._pcap() if self.kind == "pcap" else self._pcapng()
-        try:
-            yield from frames
-        except (OSError, EOFError, zlib.error, struct.error, Scapy_Exception) as problem:
-            self.cut = str(problem) or "cut off"
-
-    #: Why reading ended before the end of the file, None if it did not.
-    cut: str | None = None
+        return self._pcap() if self.kind == "pcap" else self._pcapng()
 
     def _pcap(self) -> Iterator[Frame]:
         read = self.stream.read
         endian, resolution = _PCAP_MAGIC[read(4)]
         header = read(20)
         if len(header) < 20:
-            self.cut = "file header cut off"
+            self._cut = "file header cut off"
             return
         link_type = struct.unpack(endian + "16xI", header)[0] & 0x0FFFFFFF
         unpack = struct.Struct(endian + "IIII").unpack
@@ -137,21 +191,47 @@ class CaptureFile:
             header = read(16)
             if len(header) < 16:
                 if header:
-                    self.cut = "packet header cut off"
+                    self._cut = "packet header cut off"
                 return
             seconds, fraction, captured, _ = unpack(header)
             if captured > _LONGEST_FRAME:
-                self.cut = f"a packet of {captured} octets"
+                self._cut = f"a packet of {captured} octets"
                 return
             octets = read(captured)
             if len(octets) < captured:
-                self.cut = "packet cut off"
+                self._cut = "packet cut off"
             yield make(seconds + fraction / resolution, link_type, octets)
 
     def _pcapng(self) -> Iterator[Frame]:
-        for octets, metadata in RawPcapNgReader(self.stream):
-            ticks = ((metadata.tshigh or 0) << 32) | (metadata.tslow or 0)
-            yield Frame(ticks / (metadata.tsresol or 1_000_000), metadata.linktype, octets)
+        """Blocks of sections, interfaces and packets (draft-ietf-opsawg-pcapng 4)."""
+        read, order = self.stream.read, ">"
+        interfaces: list[_Interface] = []
+        while header := read(8):
+            body = b""
+            if header[:4] == _PCAPNG_MAGIC:
+                body = read(4)
+                if body not in _PCAPNG_ORDER:
+                    self._cut = "a section without its byte-order magic"
+                    return
+                order, interfaces = _PCAPNG_ORDER[body], []
+            if len(header) < 8:
+                self._cut = "block header cut off"
+                return
+            kind, length = struct.unpack(order + "II", header)
+            if not 12 <= length <= _LONGEST_BLOCK:
+                self._cut = f"a block of {length} octets"
+                return
+            missing = length + -length % 4 - 8 - len(body)
+            body += read(missing)
+            if kind == _INTERFACE:
+                interfaces.append(_interface(body[: length - 12], order))
+            elif kind in (_ENHANCED_PACKET, _OBSOLETE_PACKET, _SIMPLE_PACKET):
+                frame = _packet_block(kind, body[: length - 12], order, interfaces)
+                if frame is not None:
+                    yield frame
+            if len(body) < length - 8:
+                self._cut = "block cut off"
+                return
 
     def close(self) -> None:
         """Closes the file if it was opened here."""
@@ -170,10 +250,45 @@ class CaptureFile:
         self.close()
 
 
-def _peekable(raw: BinaryIO) -> io.BufferedReader:
-    if isinstance(raw, io.BufferedReader):
-        return raw
-    return io.BufferedReader(cast(io.RawIOBase, raw), _BUFFER)
+def _buffered(raw: io.RawIOBase) -> io.BufferedReader:
+    return io.BufferedReader(raw, _BUFFER)
+
+
+def _interface(body: bytes, order: str) -> _Interface:
+    """An Interface Description Block; times are in microseconds unless an option says else."""
+    link_type, longest = struct.unpack_from(order + "HxxI", body.ljust(8, b"\0"))
+    resolution, offset = 1_000_000, 0
+    at = 8
+    while len(body) - at >= 4:
+        code, length = struct.unpack_from(order + "HH", body, at)
+        value = body[at + 4 : at + 4 + length]
+        if code == _RESOLUTION and len(value) == 1:
+            resolution = (2 if value[0] & 128 else 10) ** (value[0] & 127)
+        elif code == _TIME_OFFSET and len(value) == 8:
+            offset = int.from_bytes(value, "little" if order == "<" else "big", signed=True)
+        at += 4 + length + -length % 4
+    return _Interface(link_type, longest or _LONGEST_FRAME, resolution, offset)
+
+
+def _packet_block(kind: int, body: bytes, order: str, interfaces: list[_Interface]) -> Frame | None:
+    """The packet in a block of one of three types; None if no interface goes with it."""
+    start = 4 if kind == _SIMPLE_PACKET else 20
+    if len(body) < start:
+        return None
+    number = ticks = 0
+    if kind == _SIMPLE_PACKET:
+        (captured,) = struct.unpack_from(order + "I", body)
+    else:
+        header = "IIII" if kind == _ENHANCED_PACKET else "HxxIII"
+        number, high, low, captured = struct.unpack_from(order + header, body)
+        ticks = high << 32 | low
+    if number >= len(interfaces):
+        return None
+    interface = interfaces[number]
+    if kind == _SIMPLE_PACKET:
+        captured = min(captured, interface.longest)
+    time = ticks / interface.resolution + interface.offset if ticks else 0.0
+    return Frame(time, interface.link_type, body[start : start + captured])
 
 
 def is_capture_path(source: object) -> bool:

@@ -26,13 +26,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 #: The Field Length that announces a variable-length field (RFC 7011 section 7).
 VARIABLE = 65535
 #: Decoded addresses remembered, in each of the caches below. Flows repeat their hosts.
 CACHE_SIZE = 65536
+#: Codecs remembered, by type and length: a peer may use any length there is.
+CODEC_CACHE = 4096
 
 #: What values can be read as: Scapy's, native Python, or what JSON has.
 VALUE_DOMAINS = ("scapy", "python", "json")
@@ -113,7 +115,13 @@ class DataType:
         return _codec(self, length)
 
     def decode(self, octets: bytes) -> Any:
-        """The value that ``octets`` stand for, in the Scapy domain. Never raises."""
+        """The value of a variable-length field, in the Scapy domain. Never raises.
+
+        Unlike a fixed length, this one is the record's own: octets of which the type permits
+        no such number stay octets, so that the value can be written as it came.
+        """
+        if not self.permits(len(octets)):
+            return octets
         codec = _codec(self, len(octets))
         (item,) = struct.unpack("!" + codec.format, octets)
         return item if codec.decode is None else codec.decode(item)
@@ -178,7 +186,7 @@ class DataType:
         return ValueError(f"{value!r} does not fit {self.name}: {why}")
 
 
-@cache
+@lru_cache(CODEC_CACHE)
 def _octets_codec(data_type: DataType, length: int) -> Codec:
     """Raw octets: what is left where the type forbids the length on the wire."""
 
@@ -193,11 +201,22 @@ def _octets_codec(data_type: DataType, length: int) -> Codec:
     return Codec(f"{length}s", None, encode)
 
 
-@cache
+def _nothing_codec(data_type: DataType) -> Codec:
+    """For fields of no octets: their value is None, empty where the type can be empty."""
+    nothing = data_type.zero if data_type.length == 0 else None
+
+    def encode(value: Any) -> bytes:
+        if value is None or value == data_type.zero or value in (b"", ""):
+            return b""
+        raise data_type._refuse(value, "the field has 0 octets")
+
+    return Codec("0s", lambda item: nothing, encode)
+
+
+@lru_cache(CODEC_CACHE)
 def _codec(data_type: DataType, length: int) -> Codec:
     if length == 0:
-        zero = data_type.zero if data_type.length == 0 else None
-        return Codec("0s", lambda item: zero, lambda value: b"")
+        return _nothing_codec(data_type)
     return data_type._codec(length) or _octets_codec(data_type, length)
 
 
@@ -476,35 +495,43 @@ class _Time(_Integer):
             try:
                 return int(value, 0)
             except ValueError:
-                value = self._from_text(value)
+                return self._from_text(value)
         if isinstance(value, float):
             # A float can only be Unix time, as time.time() gives it; an int is the wire's.
-            if not math.isfinite(value):
-                raise self._refuse(value, "not a time")
-            value = _UNIX_EPOCH + timedelta(seconds=value)
+            try:
+                value = _UNIX_EPOCH + timedelta(seconds=value)
+            except (OverflowError, ValueError):
+                raise self._refuse(value, "not a time") from None
         if isinstance(value, datetime):
-            if value.tzinfo is None:
-                value = value.replace(tzinfo=timezone.utc)
             return self._from_datetime(value)
         return super()._integer(value)
 
-    def _from_text(self, text: str) -> datetime:
-        # Python 3.10 reads neither a trailing Z nor fewer than three or six decimals.
+    def _from_text(self, text: str) -> int:
+        # Python 3.10 reads neither a trailing Z nor fewer than three or six decimals, and
+        # none reads nanoseconds: decimals are read here.
         iso = text.strip().removesuffix("UTC").rstrip().replace("Z", "+00:00")
         head, dot, tail = iso.partition(".")
-        digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
-        if dot and digits:
-            iso = f"{head}.{digits[:6]:0<6}{tail[len(digits) :]}"
+        rest = tail.lstrip("0123456789")
+        digits = tail.removesuffix(rest)
         try:
-            return datetime.fromisoformat(iso)
+            if dot and not digits:
+                raise ValueError
+            when = datetime.fromisoformat(head + rest)
         except ValueError:
             raise self._refuse(text, "not a time (ISO 8601) and not a number") from None
+        return self._from_datetime(when, int(f"{digits[:9]:0<9}"))
 
-    def _from_datetime(self, when: datetime) -> int:
+    def _from_datetime(self, when: datetime, nanoseconds: int = 0) -> int:
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=timezone.utc)
         delta = when - _UNIX_EPOCH
-        return (delta.days * 86400 + delta.seconds) * self.ticks + (
-            delta.microseconds * self.ticks // 1_000_000
+        return self._ticks(
+            delta.days * 86400 + delta.seconds, delta.microseconds * 1000 + nanoseconds
         )
+
+    def _ticks(self, seconds: int, nanoseconds: int) -> int:
+        """Time since 1970 as it is on the wire."""
+        return seconds * self.ticks + nanoseconds * self.ticks // 1_000_000_000
 
     def to_python(self, value: Any) -> Any:
         if not isinstance(value, int):
@@ -545,15 +572,21 @@ class _NTPTime(_Time):
 
     Seconds with the top bit clear belong to the era that begins in 2036, as in RFC 4330
     section 3. Python's datetime ends at microseconds; the integer keeps everything.
+    ``unused`` low bits of the fraction are to be zero: 11 for microseconds.
     """
 
     decimals: int = 6
+    unused: int = 11
 
-    def _from_datetime(self, when: datetime) -> int:
-        delta = when - _UNIX_EPOCH
-        seconds = delta.days * 86400 + delta.seconds + _NTP_OFFSET
+    def _ticks(self, seconds: int, nanoseconds: int) -> int:
+        seconds += _NTP_OFFSET
+        if not 1 << 31 <= seconds < 3 << 31:
+            raise self._refuse(
+                _UNIX_EPOCH + timedelta(seconds=seconds - _NTP_OFFSET),
+                "NTP time goes from 1968-01-20T03:14:08Z to 2104-02-26T09:42:23Z",
+            )
         # Rounded up, so that reading the fraction back (rounded down) gives the same.
-        fraction = -(-(delta.microseconds << 32) // 1_000_000)
+        fraction = -(-(nanoseconds << 32 - self.unused) // 1_000_000_000) << self.unused
         return (seconds & 0xFFFFFFFF) << 32 | fraction
 
     def _split(self, value: int) -> tuple[int, int]:
@@ -609,7 +642,7 @@ _TYPES: tuple[DataType, ...] = (
     _Time("dateTimeSeconds", 14, 4),
     _Time("dateTimeMilliseconds", 15, 8, ticks=1000),
     _NTPTime("dateTimeMicroseconds", 16, 8),
-    _NTPTime("dateTimeNanoseconds", 17, 8, decimals=9),
+    _NTPTime("dateTimeNanoseconds", 17, 8, decimals=9, unused=0),
     _IPv4("ipv4Address", 18, 4),
     _IPv6("ipv6Address", 19, 16),
     _StructuredList("basicList", 20),

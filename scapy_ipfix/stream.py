@@ -10,6 +10,8 @@ from scapy_ipfix.wire import IPFIX_HEADER, SET_HEADER
 
 _VERSION = b"\x00\x0a"
 _CHUNK = 1 << 16
+#: Octets that it takes to say whether a message begins: its header and that of its first Set.
+_RECOGNISABLE = IPFIX_HEADER.size + SET_HEADER.size
 
 
 class MessageStream:
@@ -21,6 +23,7 @@ class MessageStream:
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._lost = False
         self.skipped = 0
 
     @property
@@ -34,41 +37,50 @@ class MessageStream:
         messages = []
         start, end = 0, len(buffer)
         while end - start >= IPFIX_HEADER.size:
+            if self._lost:
+                found = _find(buffer, start)
+                self.skipped += found - start
+                start = found
+                if end - start < _RECOGNISABLE:
+                    break
+                self._lost = False
             length = int.from_bytes(buffer[start + 2 : start + 4], "big")
             if buffer[start : start + 2] != _VERSION or length < IPFIX_HEADER.size:
-                start = self._next(buffer, start + 1)
-                continue
-            if end - start < length:
+                self._lost = True
+                self.skipped += 1
+                start += 1
+            elif end - start < length:
                 break
-            messages.append(buffer[start : start + length])
-            start += length
+            else:
+                messages.append(buffer[start : start + length])
+                start += length
         self._buffer = buffer[start:]
         return messages
 
     def finish(self) -> bytes:
         """What is left when the stream has ended: octets of a message that was cut off."""
         rest, self._buffer = self._buffer, b""
+        if self._lost:
+            self.skipped += len(rest)
+            return b""
         return rest
 
-    def _next(self, buffer: bytes, start: int) -> int:
-        begin = start - 1
-        while True:
-            at = buffer.find(_VERSION, start)
-            if at < 0 or len(buffer) - at < IPFIX_HEADER.size + SET_HEADER.size:
-                # Keep what may be the beginning of a header.
-                at = at if at >= 0 else max(len(buffer) - 1, start)
-                break
-            if plausible(buffer, at):
-                break
-            start = at + 1
-        self.skipped += at - begin
-        return at
+
+def _find(buffer: bytes, start: int) -> int:
+    """Where a message seems to begin, or may when more octets are there to see it by."""
+    while True:
+        at = buffer.find(_VERSION, start)
+        if at < 0:
+            return max(start, len(buffer) - 1)  # the last octet may be half a version
+        if len(buffer) - at < _RECOGNISABLE or plausible(buffer, at):
+            return at
+        start = at + 1
 
 
 def plausible(buffer: bytes, at: int) -> bool:
     """Whether a message seems to begin there: a length, and a first Set that it holds."""
     length = int.from_bytes(buffer[at + 2 : at + 4], "big")
-    if length < IPFIX_HEADER.size + SET_HEADER.size:
+    if length < _RECOGNISABLE:
         return False
     set_id, set_length = SET_HEADER.unpack_from(buffer, at + IPFIX_HEADER.size)
     return bool(set_id in (2, 3) or set_id >= 256) and 4 <= set_length <= length - IPFIX_HEADER.size
@@ -78,6 +90,5 @@ def read_messages(stream: BinaryIO, cutter: MessageStream) -> Iterator[bytes]:
     """The messages of a binary stream, one after the other; what is cut off comes last."""
     while octets := stream.read(_CHUNK):
         yield from cutter.feed(octets)
-    rest = cutter.finish()
-    if len(rest) >= IPFIX_HEADER.size:
+    if rest := cutter.finish():
         yield rest

@@ -24,6 +24,11 @@ from scapy_ipfix.wire import IPFIX_VERSION, V9_VERSION, TemplateSpan, walk_templ
 class _ElementIdField(BitField):
     """An element id, shown with the name that the default model has for it."""
 
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        if x and isinstance(x, int) and x >> self.size:
+            raise ValueError(f"{self.name}: {x} is not in 0..{(1 << self.size) - 1}")
+        return super().any2i(pkt, x)
+
     def i2repr(self, pkt: Packet | None, x: Any) -> str:
         if pkt is None or x is None:
             return str(x)
@@ -178,7 +183,7 @@ class TemplateRecord(LazyPacket):
     def do_dissect(self, s: bytes) -> bytes:
         spans, defects, _ = walk_templates(s, options=self.options, version=self.version)
         if not spans:
-            self.defects += defects
+            self._noted += defects
             self.raw_packet_cache, self.explicit = b"", 1
             return s
         self._read(s[: spans[0].stop], spans[0])
