@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IP datagrams out of their fragments (RFC 791 3.2), bounded in memory.
+"""IP datagrams out of their fragments (RFC 791 3.2, RFC 8200 4.5), bounded in memory.
 
 Scapy's own IPSession does this too, keeps every fragment for ever, and drops a datagram that
 it cannot put together; exporters that fill their datagrams make fragments all day.
@@ -11,7 +11,13 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
 from scapy.packet import NoPayload, Packet
+
+#: What a fragment costs to keep beside its octets, about.
+_OVERHEAD = 300
+#: Octets of the longest IP datagram, its header included.
+_LONGEST = 65535
 
 
 class Pieces:
@@ -24,17 +30,22 @@ class Pieces:
         self.octets = 0
         self.size: int | None = None
 
-    def add(self, offset: int, data: bytes, more: bool) -> int:
-        """Takes a fragment; the octets that it added are what it costs to keep it."""
+    @property
+    def cost(self) -> int:
+        """Octets of memory that the fragments take, about."""
+        return self.octets + _OVERHEAD * len(self.pieces)
+
+    def add(self, offset: int, data: bytes, more: bool) -> None:
+        """Takes a fragment; of two at the same offset the longer one stays."""
         if not more:
             self.size = offset + len(data)
         known = self.pieces.get(offset)
-        if known is not None and len(known) >= len(data):
-            return 0
+        if known is not None:
+            if len(known) >= len(data):
+                return
+            self.octets -= len(known)
         self.pieces[offset] = data
-        added = len(data) - (len(known) if known else 0)
-        self.octets += added
-        return added
+        self.octets += len(data)
 
     def whole(self) -> bytes | None:
         """The datagram's payload when nothing of it is missing; of overlaps the first stays."""
@@ -50,7 +61,11 @@ class Pieces:
 
 
 class Fragments:
-    """Datagrams that are not whole yet; beyond ``limit`` octets the oldest are dropped."""
+    """Datagrams that are not whole yet; beyond ``limit`` octets the oldest are dropped.
+
+    ``octets`` is what they cost to keep, ``dropped`` counts octets that were in fragments
+    and went nowhere.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -61,15 +76,17 @@ class Fragments:
     def add(self, key: Hashable, offset: int, data: bytes, more: bool) -> bytes | None:
         """Takes a fragment; gives the payload of the datagram that it completes."""
         pieces = self._datagrams.setdefault(key, Pieces())
-        self.octets += pieces.add(offset, data, more)
+        before = pieces.cost
+        pieces.add(offset, data, more)
+        self.octets += pieces.cost - before
         whole = pieces.whole()
         if whole is not None:
-            self.octets -= pieces.octets
+            self.octets -= pieces.cost
             del self._datagrams[key]
             return whole
         while self.octets > self.limit and self._datagrams:
             _, oldest = self._datagrams.popitem(last=False)
-            self.octets -= oldest.octets
+            self.octets -= oldest.cost
             self.dropped += oldest.octets
         return None
 
@@ -80,6 +97,9 @@ class Fragments:
         """
         header = 4 * (ip.ihl or 5)
         octets = ip.original[header : ip.len] if ip.original else bytes(ip.payload)
+        if 8 * ip.frag + len(octets) > _LONGEST - header:
+            self.dropped += len(octets)  # no datagram is so long: an attack, or a broken packet
+            return None
         key = ip.src, ip.dst, ip.id, ip.proto
         whole = self.add(key, 8 * ip.frag, octets, bool(ip.flags.MF))
         if whole is None:
@@ -89,13 +109,38 @@ class Fragments:
         datagram.flags.MF = 0
         datagram.frag, datagram.len, datagram.chksum = 0, None, None
         datagram = IP(bytes(datagram / whole))
-        datagram.time = pkt.time
-        if ip.underlayer is None:
-            return datagram
-        top = pkt.copy()
-        lower = top
-        while not isinstance(lower.payload, (IP, NoPayload)):
-            lower = lower.payload
-        lower.remove_payload()
-        lower.add_payload(datagram)
-        return top
+        return _placed(pkt, ip, datagram)
+
+    def take_ipv6(self, pkt: Packet, fragment: Packet) -> Packet | None:
+        """Takes a packet with an IPv6 fragment (RFC 8200 4.5), as :meth:`take` does."""
+        ip = fragment.underlayer
+        while ip is not None and ip.__class__ is not IPv6:
+            ip = ip.underlayer
+        if ip is None:
+            return pkt
+        octets = fragment.original[8:] if fragment.original else bytes(fragment.payload)
+        if 8 * fragment.offset + len(octets) > _LONGEST:
+            self.dropped += len(octets)
+            return None
+        key = ip.src, ip.dst, fragment.id
+        whole = self.add(key, 8 * fragment.offset, octets, bool(fragment.m))
+        if whole is None:
+            return None
+        datagram = ip.copy()
+        datagram.remove_payload()
+        datagram.plen, datagram.nh = None, fragment.nh
+        return _placed(pkt, ip, IPv6(bytes(datagram / whole)))
+
+
+def _placed(pkt: Packet, ip: Packet, datagram: Packet) -> Packet:
+    """A whole datagram under the lower layers of the packet that brought its last piece."""
+    datagram.time = pkt.time
+    if ip.underlayer is None:
+        return datagram
+    top = pkt.copy()
+    lower = top
+    while not isinstance(lower.payload, (ip.__class__, NoPayload)):
+        lower = lower.payload
+    lower.remove_payload()
+    lower.add_payload(datagram)
+    return top

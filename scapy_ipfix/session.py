@@ -12,19 +12,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+from scapy.layers.sctp import SCTP
 from scapy.packet import NoPayload, Packet
 from scapy.sessions import DefaultSession
 
-from scapy_ipfix.collector import Collector, Domain, DomainStats, Limits, MessageRead, TransportKey
+from scapy_ipfix.collector import Collector, Limits
+from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
+from scapy_ipfix.domain import Domain, DomainStats, MessageRead, TransportKey
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.lazy import LazyPacketList
 from scapy_ipfix.messages import MESSAGE_CLASSES, Message
 from scapy_ipfix.reassembly import Fragments
 from scapy_ipfix.sets import DataSet
+from scapy_ipfix.streamreader import StreamReader
 from scapy_ipfix.tables import Table
 from scapy_ipfix.wire import is_export
+
+_seconds = data_type("dateTimeSeconds")
 
 
 class IPFIXSession(DefaultSession):
@@ -40,6 +46,7 @@ class IPFIXSession(DefaultSession):
     v9 to a sourceId; ``scope="exporter"`` leaves the ports out. Data that came before its
     template is resolved in place when the template comes. ``any_port=False`` leaves alone
     what is not on a bound port. ``model`` names the elements. ``limits`` bounds what is kept.
+    ``template_timeout`` (seconds of capture time) forgets templates not refreshed over UDP.
     Nothing that came off the wire raises.
     """
 
@@ -51,11 +58,15 @@ class IPFIXSession(DefaultSession):
         any_port: bool = True,
         model: InformationModel = elements,
         limits: Limits | None = None,
+        template_timeout: float | None = None,
     ) -> None:
         super().__init__(supersession)
         self.any_port = any_port
-        self.collector = Collector(scope=scope, model=model, limits=limits)
+        self.collector = Collector(
+            scope=scope, model=model, limits=limits, template_timeout=template_timeout
+        )
         self._fragments = Fragments(self.collector.limits.fragment_octets)
+        self._streams = StreamReader(self.collector, self._note, any_port)
         self._keys: dict[tuple[Any, ...], TransportKey] = {}
         #: Packets seen so far; diagnostics count from 1.
         self.packets = 0
@@ -136,30 +147,37 @@ class IPFIXSession(DefaultSession):
     def _read(self, pkt: Packet) -> list[MessageRead]:
         """Reads the export messages in a whole packet; what is not one gives nothing."""
         found = []
-        for transport, message in self._messages(pkt):
+        for transport, message, stream in self._messages(pkt):
             octets = message.raw_packet_cache
             if octets is None:
                 octets = bytes(message)
-            read = self.collector.read(transport, octets, float(pkt.time), self.packets)
+            read = self.collector.read(transport, octets, float(pkt.time), self.packets, stream)
             if read is not None:
                 found.append(read)
                 _bind(message, read)
         return found
 
-    def _messages(self, pkt: Packet) -> Iterator[tuple[TransportKey, Message]]:
+    def _messages(self, pkt: Packet) -> Iterator[tuple[TransportKey, Message, int]]:
+        """Each message of a packet with who sent it, and in SCTP on which stream."""
         layer = pkt
         network: Packet | None = None
         transport: Packet | None = None
         while not isinstance(layer, NoPayload):
             kind = layer.__class__
-            if kind is UDP or kind is TCP:
+            if kind is UDP:
                 transport = layer
-                if kind is UDP and self.any_port:
+                if self.any_port:
                     _recognise(layer)
+            elif kind is TCP and network is not None:
+                yield from self._streams.tcp(self._key(network, layer), layer)
+                return
+            elif kind is SCTP and network is not None:
+                yield from self._streams.sctp(self._key(network, layer), layer)
+                return
             elif kind is IP or kind is IPv6:
                 network, transport = layer, None
             elif isinstance(layer, Message):
-                yield self._key(network, transport), layer
+                yield self._key(network, transport), layer, 0
             layer = layer.payload
 
     def _key(self, network: Packet | None, transport: Packet | None) -> TransportKey:
@@ -187,6 +205,8 @@ class IPFIXSession(DefaultSession):
         layer = pkt
         while layer.__class__ is not IP:
             layer = layer.payload
+            if layer.__class__ is IPv6ExtHdrFragment:
+                return self._fragments.take_ipv6(pkt, layer)
             if isinstance(layer, (NoPayload, UDP, TCP)):
                 return pkt
         if layer.getfieldval("frag") or int(layer.getfieldval("flags")) & 1:
@@ -231,6 +251,10 @@ def _bind(message: Message, read: MessageRead) -> None:
             read.made(index, each)
 
 
+def _utc(seconds: int | None) -> str:
+    return "" if seconds is None else _seconds.to_text(seconds)
+
+
 def stats_table(domains: Iterable[Domain]) -> Table:
     """The counters of observation domains as a table."""
     rows = []
@@ -246,14 +270,16 @@ def stats_table(domains: Iterable[Domain]) -> Table:
                 stats.templates,
                 stats.records,
                 stats.undecoded_sets,
-                stats.first_export,
-                stats.last_export,
+                domain.sequence.lost_text,
+                domain.sequence.reordered,
+                _utc(stats.first_export),
+                _utc(stats.last_export),
             )
         )
     return Table(
         (
             *("exporter", "domain", "version", "messages", "octets", "templates", "records"),
-            *("undecoded sets", "first export", "last export"),
+            *("undecoded sets", "lost", "reordered", "first export", "last export"),
         ),
         rows,
     )

@@ -57,6 +57,10 @@ class MessageStream:
         self._buffer = buffer[start:]
         return messages
 
+    def lose(self) -> None:
+        """Octets are missing from here on: goes on where a message seems to begin."""
+        self._buffer, self._lost = b"", True
+
     def finish(self) -> bytes:
         """What is left when the stream has ended: octets of a message that was cut off."""
         rest, self._buffer = self._buffer, b""
@@ -88,7 +92,9 @@ def plausible(buffer: bytes, at: int) -> bool:
 
 def read_messages(stream: BinaryIO, cutter: MessageStream) -> Iterator[bytes]:
     """The messages of a binary stream, one after the other; what is cut off comes last."""
-    while octets := stream.read(_CHUNK):
+    # As much as there is: a connection may be quiet for long before it has so many octets.
+    read = getattr(stream, "read1", stream.read)
+    while octets := read(_CHUNK):
         yield from cutter.feed(octets)
     if rest := cutter.finish():
         yield rest

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Messages out of TCP connections and SCTP associations (RFC 7011 10.2, 10.4), bounded.
+
+Segments and chunks come late, twice, cut up or never. One direction of a connection is a
+:class:`TCPStream`, of an association an :class:`SCTPStreams`; both put in order what came,
+give up on what never will, and hold a bounded number of octets meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, NamedTuple, TypeVar
+
+from scapy_ipfix.stream import MessageStream
+
+_MODULO = 1 << 32
+_HALF = 1 << 31
+#: Octets that wait behind a gap before it is given up: more than any receive window holds.
+_GAP_OCTETS = 1 << 20
+#: Messages of an SCTP stream that wait for an earlier one.
+_GAP_MESSAGES = 256
+#: Transmission sequence numbers remembered, to know a chunk that comes twice.
+_REMEMBERED = 4096
+
+
+class TCPStream:
+    """One direction of a TCP connection, from whatever segment is seen first.
+
+    ``lost`` counts octets that were given up, ``skipped`` those that were no message.
+    """
+
+    def __init__(self) -> None:
+        self._next: int | None = None
+        self._ahead: dict[int, bytes] = {}
+        self._cutter = MessageStream()
+        self.lost = 0
+        self.held = 0
+
+    @property
+    def cost(self) -> int:
+        """Octets that it takes to keep the stream, about."""
+        return 500 + self.held + self._cutter.waiting + 100 * len(self._ahead)
+
+    @property
+    def skipped(self) -> int:
+        return self._cutter.skipped
+
+    def take(self, sequence: int, data: bytes, syn: bool = False) -> list[bytes]:
+        """Takes a segment; gives the messages that are whole now."""
+        if syn:
+            self._next = (sequence + 1) % _MODULO
+            self._ahead.clear()
+            self.held = 0
+            return self._feed((sequence + 1) % _MODULO, data) if data else []
+        if self._next is None:
+            self._next = sequence
+        return self._feed(sequence, data) if data else []
+
+    def _feed(self, sequence: int, data: bytes) -> list[bytes]:
+        expected = self._next
+        assert expected is not None
+        ahead = (sequence - expected) % _MODULO
+        if ahead >= _HALF:
+            behind = _MODULO - ahead
+            if behind >= len(data):
+                return []  # all of it was seen
+            data, ahead = data[behind:], 0
+        if ahead:
+            known = self._ahead.get(sequence, b"")
+            if len(known) < len(data):
+                self._ahead[sequence] = data
+                self.held += len(data) - len(known)
+            return self._give_up() if self.held > _GAP_OCTETS else []
+        self._next = (expected + len(data)) % _MODULO
+        return self._cutter.feed(data) + self._follow()
+
+    def _follow(self) -> list[bytes]:
+        """What waited for the segment that came just now."""
+        messages: list[bytes] = []
+        while self._ahead:
+            expected = self._next
+            assert expected is not None
+            ready = [at for at in self._ahead if (expected - at) % _MODULO < _HALF]
+            if not ready:
+                break
+            for at in ready:
+                data = self._ahead.pop(at)
+                self.held -= len(data)
+                seen = (self._next - at) % _MODULO  # type: ignore[operator]
+                if seen < len(data):
+                    messages += self._cutter.feed(data[seen:])
+                    self._next = (at + len(data)) % _MODULO
+        return messages
+
+    def _give_up(self) -> list[bytes]:
+        """The gap will not be filled: goes on behind it, at the next message header."""
+        expected = self._next
+        assert expected is not None
+        nearest = min(self._ahead, key=lambda at: (at - expected) % _MODULO)
+        self.lost += (nearest - expected) % _MODULO + self._cutter.waiting
+        self._cutter.lose()
+        self._next = nearest
+        return self._follow()
+
+
+class Chunk(NamedTuple):
+    """An SCTP data chunk (RFC 9260 3.3.1), or several that were put together."""
+
+    tsn: int
+    stream: int
+    sequence: int
+    beginning: bool
+    ending: bool
+    unordered: bool
+    data: bytes
+
+
+class SCTPStreams:
+    """The data chunks of one direction of an SCTP association, put together and in order."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, Chunk] = {}
+        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._next: dict[int, int] = {}
+        self._early: dict[int, dict[int, bytes]] = {}
+        self.lost = 0
+        self.held = 0
+        self.skipped = 0
+
+    @property
+    def cost(self) -> int:
+        """Octets that it takes to keep the association, about."""
+        return 500 + self.held + 100 * (len(self._pieces) + len(self._seen) + len(self._next))
+
+    def take(self, chunk: Chunk) -> list[tuple[int, bytes]]:
+        """Takes a chunk; gives the user messages that are due now, each with its stream."""
+        if chunk.tsn in self._seen:
+            return []
+        self._seen[chunk.tsn] = None
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        whole = chunk if chunk.beginning and chunk.ending else self._put_together(chunk)
+        if whole is None:
+            return []
+        if whole.unordered:
+            return [(whole.stream, whole.data)]
+        return self._in_order(whole)
+
+    def _put_together(self, chunk: Chunk) -> Chunk | None:
+        pieces = self._pieces
+        pieces[chunk.tsn] = chunk
+        self.held += len(chunk.data)
+        first = chunk.tsn
+        while not pieces[first].beginning:
+            first = (first - 1) % _MODULO
+            if first not in pieces:
+                self._bound()
+                return None
+        last = chunk.tsn
+        while not pieces[last].ending:
+            last = (last + 1) % _MODULO
+            if last not in pieces:
+                self._bound()
+                return None
+        parts = []
+        at = first
+        while True:
+            parts.append(pieces.pop(at))
+            if at == last:
+                break
+            at = (at + 1) % _MODULO
+        data = b"".join(part.data for part in parts)
+        self.held -= len(data)
+        return parts[0]._replace(data=data, ending=True)
+
+    def _bound(self) -> None:
+        """Forgets the oldest pieces beyond the bound: their message will never be whole."""
+        while self.held > _GAP_OCTETS:
+            oldest = self._pieces.pop(next(iter(self._pieces)))
+            self.held -= len(oldest.data)
+            self.lost += len(oldest.data)
+
+    def _in_order(self, chunk: Chunk) -> list[tuple[int, bytes]]:
+        stream = chunk.stream
+        expected = self._next.setdefault(stream, chunk.sequence)
+        ahead = (chunk.sequence - expected) % 65536
+        if ahead >= 32768:
+            return [(stream, chunk.data)]  # its turn was given up, or capture began behind it
+        early = self._early.setdefault(stream, {})
+        early[chunk.sequence] = chunk.data
+        self.held += len(chunk.data)
+        if len(early) > _GAP_MESSAGES or self.held > _GAP_OCTETS:
+            self._next[stream] = min(early, key=lambda at: (at - expected) % 65536)
+        due = []
+        while (sequence := self._next[stream]) in early:
+            data = early.pop(sequence)
+            self.held -= len(data)
+            due.append((stream, data))
+            self._next[stream] = (sequence + 1) % 65536
+        return due
+
+
+_T = TypeVar("_T", TCPStream, SCTPStreams)
+
+
+class Connections(Generic[_T]):
+    """The streams of many connections; beyond the limits the least recently used go."""
+
+    def __init__(self, kind: type[_T], count: int, octets: int) -> None:
+        self._kind: type[_T] = kind
+        self._count = count
+        self._octets = octets
+        self._streams: OrderedDict[object, _T] = OrderedDict()
+        self._costs: dict[object, int] = {}
+        self._total = 0
+        #: Connections that were dropped while something in them waited.
+        self.dropped = 0
+
+    def get(self, key: object) -> _T:
+        """The stream of a connection, new if it was not heard of."""
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = self._kind()
+        else:
+            self._streams.move_to_end(key)
+        return stream
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._streams
+
+    def settle(self, key: object) -> None:
+        """Counts what a connection costs now that it took something; drops others if need be."""
+        cost = self._streams[key].cost
+        self._total += cost - self._costs.get(key, 0)
+        self._costs[key] = cost
+        while len(self._streams) > 1 and (
+            len(self._streams) > self._count or self._total > self._octets
+        ):
+            oldest = next(iter(self._streams))
+            if self._streams[oldest].held:
+                self.dropped += 1
+            self.end(oldest)
+
+    def end(self, key: object) -> None:
+        """Forgets a connection."""
+        self._streams.pop(key, None)
+        self._total -= self._costs.pop(key, 0)
