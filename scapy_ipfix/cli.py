@@ -19,10 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, TextIO, cast
 
 from scapy_ipfix.capture import CaptureError, CaptureFile
-from scapy_ipfix.collector import DataRead
+from scapy_ipfix.domain import DataRead
+from scapy_ipfix.extras import MissingPackage
 from scapy_ipfix.output import CSV, JSONLines, Output, TextTable
+from scapy_ipfix.parquet import Parquet, need_pyarrow
 from scapy_ipfix.reader import field_names, read_capture
 from scapy_ipfix.session import IPFIXSession
+from scapy_ipfix.templates import Template
 from scapy_ipfix.version import __version__
 
 #: Commands of their own; anything else is a file to print.
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-    except (CaptureError, OSError) as problem:
+    except (CaptureError, MissingPackage, OSError) as problem:
         print(f"scapy-ipfix: {_reason(problem)}", file=sys.stderr)
         return 2
 
@@ -75,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="one CSV table, all fields as columns")
+    form.add_argument("--parquet", metavar="OUT", help="into a Parquet file, which is overwritten")
     form.add_argument("--templates", action="store_true", help="the templates, not the records")
     form.add_argument("--stats", action="store_true", help="counters by exporter and domain")
     parser.add_argument(
@@ -112,16 +116,19 @@ def _print(arguments: Sequence[str]) -> int:
         fields = field_names(options.fields.split(",")) if options.fields else None
     except ValueError as problem:
         parser.error(str(problem))
+    if options.parquet and any(_same_file(options.parquet, name) for name in options.files):
+        parser.error(f"--parquet would overwrite {options.parquet}, which is to be read")
     session = IPFIXSession(any_port=not options.bound_ports, scope=options.scope)
     with contextlib.ExitStack() as stack:
-        sources = [_source(name, stack, again=options.csv) for name in options.files]
+        again = options.csv or options.parquet is not None
+        sources = [_source(name, stack, again=again) for name in options.files]
         progress = stack.enter_context(contextlib.closing(Progress(sys.stderr)))
         if options.templates or options.stats:
             for _ in _sets(sources, session, progress):
                 pass
             print(session.templates if options.templates else session.stats)
         else:
-            output = _output(options, sources, fields)
+            output = _output(options, sources, fields, stack)
             wanted = {"all": None, "data": False, "options": True}[options.kind]
             for read in _sets(sources, session, progress):
                 template = read.template
@@ -141,12 +148,19 @@ def _print(arguments: Sequence[str]) -> int:
 
 
 def _output(
-    options: argparse.Namespace, sources: list[str | BinaryIO], fields: tuple[str, ...] | None
+    options: argparse.Namespace,
+    sources: list[str | BinaryIO],
+    fields: tuple[str, ...] | None,
+    stack: contextlib.ExitStack,
 ) -> Output:
     if options.json:
         return JSONLines(sys.stdout, fields)
     if options.csv:
         return CSV(sys.stdout, fields or _columns(sources, options))
+    if options.parquet is not None:
+        need_pyarrow()  # better said before the sources are read than after
+        templates = _templates(sources, options)
+        return stack.enter_context(Parquet(options.parquet, templates, fields))
     width = options.width
     if width is None and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
@@ -155,16 +169,23 @@ def _output(
 
 def _columns(sources: list[str | BinaryIO], options: argparse.Namespace) -> list[str]:
     """Every field that any record of the sources has, in order of appearance."""
+    names = (name for each in _templates(sources, options) for name in each.names)
+    return list(dict.fromkeys(names))
+
+
+def _templates(sources: list[str | BinaryIO], options: argparse.Namespace) -> list[Template]:
+    """The template of every record of the sources, in order of appearance."""
     session = IPFIXSession(any_port=not options.bound_ports, scope=options.scope)
-    columns: dict[str, None] = {}
-    seen = set()
+    found: dict[Template, None] = {}
     for read in _sets(sources, session, None):
-        template = read.template
-        if template is not None and template not in seen:
-            seen.add(template)
-            if options.kind == "all" or template.is_options is (options.kind == "options"):
-                columns.update(dict.fromkeys(template.names))
-    return list(columns)
+        if read.template is not None:
+            found[read.template] = None
+    wanted = options.kind == "options"
+    return [each for each in found if options.kind == "all" or each.is_options is wanted]
+
+
+def _same_file(one: str, other: str) -> bool:
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def _source(name: str, stack: contextlib.ExitStack, *, again: bool) -> str | BinaryIO:

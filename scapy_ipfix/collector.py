@@ -11,54 +11,39 @@ records; neither reads a set of its own.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any
 
+from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
+from scapy_ipfix.domain import DataRead, Domain, MessageRead, Parsed, TransportKey
 from scapy_ipfix.elements import InformationModel, elements
-from scapy_ipfix.structured import ListContext, lists_read
+from scapy_ipfix.sequence import Counts
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import (
     IPFIX_HEADER,
     IPFIX_VERSION,
-    MINIMUM_DATA_SET,
     TEMPLATE_SETS,
     V9_HEADER,
     V9_VERSION,
     TemplateSpan,
     message_stop,
-    walk_sets,
     walk_templates,
 )
 
 #: Template Sets of up to so many octets are remembered with what they parse to.
 _REMEMBERED_SET = 4096
 _REMEMBERED_SETS = 1024
+_seconds = data_type("dateTimeSeconds")
+#: An export time so many seconds away from the capture's is worth a word.
+_FAR = 3600
+#: Milliseconds that a late message may be behind; and that uptime falls by when it wraps.
+_UPTIME_SLACK = 60_000
+_UPTIME_WRAP = (1 << 32) - 3_600_000
 #: What a waiting Data Set costs beside its octets, about.
 _PENDING_OVERHEAD = 300
-
-
-class TransportKey(NamedTuple):
-    """A transport session (RFC 7011 2): protocol, source and destination with their ports."""
-
-    protocol: str
-    source: str = ""
-    source_port: int | None = None
-    destination: str = ""
-    destination_port: int | None = None
-
-    def __str__(self) -> str:
-        if not self.source:
-            return self.protocol
-        return f"{_endpoint(self.source, self.source_port)}"
-
-
-def _endpoint(address: str, port: int | None) -> str:
-    if port is None:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,306 +54,9 @@ class Limits:
     domains: int = 4096
     templates: int = 65536
     pending_octets: int = 16 * 1024 * 1024
+    #: IP fragments, TCP segments and SCTP chunks that wait for others, each.
     fragment_octets: int = 16 * 1024 * 1024
     diagnostics: int = 10_000
-
-
-class Waiting(Protocol):
-    """A Data Set packet that wants its template as soon as it is known."""
-
-    def bind(self, template: Template, context: ListContext | None = None) -> Any: ...
-
-
-class DataRead:
-    """A Data Set of a message: where it is, and its template as soon as that is known."""
-
-    __slots__ = (
-        *("_lists", "domain", "index", "octets", "packet", "set_id", "start", "stop"),
-        "template",
-    )
-
-    def __init__(
-        self,
-        domain: Domain,
-        index: int,
-        set_id: int,
-        octets: bytes,
-        start: int,
-        stop: int,
-        template: Template | None,
-    ) -> None:
-        self.domain = domain
-        self.index = index
-        self.set_id = set_id
-        self.octets = octets
-        self.start = start
-        self.stop = stop
-        self.template = template
-        self.packet: Waiting | None = None
-        self._lists: ListContext | None = None
-
-    @property
-    def body(self) -> bytes:
-        """The octets of the records, and of what follows them."""
-        return self.octets[self.start + 4 : self.stop]
-
-    def resolve(self, template: Template) -> None:
-        """The template came: for who asks from now on, and for the packet that asked before."""
-        self.template = template
-        if self.packet is not None:
-            self.packet.bind(template, self.lists)
-            self.packet = None
-
-    @property
-    def lists(self) -> ListContext:
-        """What lists in the records are read with: templates as the domain had them then."""
-        context = self._lists
-        return context if context is not None else self.domain.list_context()
-
-    def keep_lists(self) -> None:
-        """Lists are to be read with the templates of now, whenever someone looks."""
-        self._lists = self.domain.list_context()
-
-    def records(self, names: tuple[str, ...] | None = None, values: str = "scapy") -> list[Any]:
-        """The records as dicts; as tuples in the order of ``names`` where these are given.
-
-        ``values`` is the domain of values. None at all while the template is unknown, or if
-        it lacks one of ``names``.
-        """
-        codec = self.template.projection(names, values) if self.template is not None else None
-        if codec is None:
-            return []
-        body = self.body
-        records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
-        return lists_read(records, codec, self.lists, values) if codec.structured else records
-
-
-class MessageRead:
-    """What a collector made of a message.
-
-    ``sets`` are its Data Sets in order. ``ready`` are those that can be decoded now, ones of
-    earlier messages included whose template came with this one.
-    """
-
-    __slots__ = ("domain", "exported", "octets", "ready", "sequence", "sets", "version")
-
-    def __init__(
-        self, version: int, domain: Domain, exported: int, sequence: int, octets: bytes
-    ) -> None:
-        self.version = version
-        self.domain = domain
-        self.exported = exported
-        self.sequence = sequence
-        #: The whole message, as it came.
-        self.octets = octets
-        self.sets: list[DataRead] = []
-        self.ready: list[DataRead] = []
-
-    def _at(self, index: int) -> DataRead | None:
-        for each in self.sets:
-            if each.index == index:
-                return each
-        return None
-
-    def template(self, index: int) -> Template | None:
-        """The template of the set at that index of the message, None while unknown."""
-        read = self._at(index)
-        return read.template if read is not None else None
-
-    def lists(self, index: int) -> ListContext:
-        """What lists in the records of the set at that index are read with."""
-        read = self._at(index)
-        return read.lists if read is not None else ListContext()
-
-    def made(self, index: int, data_set: Waiting) -> None:
-        """Remembers the packet of a Data Set that waits for its template."""
-        read = self._at(index)
-        if read is not None and read.template is None:
-            read.packet = data_set
-
-
-@dataclass(slots=True)
-class TemplateState:
-    """A template as one domain has it: how often it came, and when last (capture time)."""
-
-    template: Template
-    refreshes: int = 0
-    seen: float = 0.0
-
-
-@dataclass(slots=True)
-class DomainStats:
-    """What one observation domain has sent. Times are export times, seconds since 1970."""
-
-    messages: int = 0
-    octets: int = 0
-    records: int = 0
-    templates: int = 0
-    undecoded_sets: int = 0
-    first_export: int | None = None
-    last_export: int | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Domain:
-    """An observation domain of one transport session: its templates and what waits for one."""
-
-    collector: Collector
-    transport: TransportKey
-    version: int
-    id: int
-    model: InformationModel
-    templates: dict[int, Template] = field(default_factory=dict)
-    states: dict[int, TemplateState] = field(default_factory=dict)
-    pending: dict[int, deque[DataRead]] = field(default_factory=dict)
-    #: Made when a record has lists, and anew when templates have changed since.
-    _lists: ListContext | None = None
-    stats: DomainStats = field(default_factory=DomainStats)
-
-    @property
-    def key(self) -> tuple[TransportKey, int, int]:
-        return self.transport, self.version, self.id
-
-    def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None:
-        """Notes a defect with where it was."""
-        self.note_defect(Defect.of(code, **numbers), set_index)
-
-    def note_defect(self, defect: Defect, set_index: int | None = None) -> None:
-        collector = self.collector
-        collector.diagnostics.note(
-            Diagnostic(defect, collector.packet, str(self.transport), self.id, set_index)
-        )
-
-    def read_sets(self, message: MessageRead, octets: bytes, start: int, stop: int) -> None:
-        """Walks the sets of a message: templates are learned, data finds its template."""
-        spans, defects, end = walk_sets(octets, start, stop)
-        for defect in defects:
-            self.note_defect(defect)
-        if end < stop and not defects and octets.count(0, end, stop) != stop - end:
-            self.note("padding-nonzero", set_id=0, octets=octets[end:stop].hex(" "))
-        template_ids = TEMPLATE_SETS[self.version]
-        templates, ready = self.templates, message.ready
-        records = 0
-        for index, (set_id, at, until) in enumerate(spans):
-            if set_id >= MINIMUM_DATA_SET:
-                template = templates.get(set_id)
-                read = DataRead(self, index, set_id, octets, at, until, template)
-                message.sets.append(read)
-                if template is None:
-                    self._wait(read)
-                else:
-                    ready.append(read)
-                    records += self._count(read, template)
-                    if template.codec.structured:
-                        read.keep_lists()
-            elif set_id in template_ids:
-                options = set_id == template_ids[1]
-                self._read_templates(octets[at + 4 : until], options, index, message)
-            else:
-                self.note("set-reserved", index, set_id=set_id)
-        self.stats.records += records
-
-    def _count(self, read: DataRead, template: Template) -> int:
-        codec = template.codec
-        length = read.stop - read.start - 4
-        size = codec.minimum
-        if codec.is_fixed and size:
-            records, rest = divmod(length, size)
-            if not rest and records:
-                return records
-        return self._count_slowly(read, template)
-
-    def _count_slowly(self, read: DataRead, template: Template) -> int:
-        body = read.body
-        records, stop = template.codec.count(body)
-        for defect in template.rest_defects(body[stop:], records):
-            self.note_defect(defect, read.index)
-        return records
-
-    def list_context(self) -> ListContext:
-        """What lists are read with: the templates of now, and later ones where there is none."""
-        if self._lists is None:
-            then, live = self.templates.copy(), self.templates
-            self._lists = ListContext(
-                lambda template_id: then.get(template_id) or live.get(template_id),
-                self.model,
-                self.version,
-            )
-        return self._lists
-
-    # -- templates
-
-    def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
-        for span, template, defects in self.collector.parse(self, body, options, index):
-            if template is None:
-                self._withdraw(span.template_id, options, index)
-                continue
-            if self.templates.get(template.id) is not template:
-                for defect in defects:
-                    self.note_defect(defect, index)
-            self._define(template, index, message)
-
-    def _define(self, template: Template, index: int, message: MessageRead) -> None:
-        self.stats.templates += 1
-        state = self.states.get(template.id)
-        if state is not None and (state.template is template or state.template == template):
-            state.refreshes += 1
-            state.seen = self.collector.time
-            return
-        if state is not None:
-            self.note(
-                "template-redefined",
-                index,
-                template_id=template.id,
-                old=len(state.template.fields),
-                new=len(template.fields),
-            )
-        self.states[template.id] = TemplateState(template, 0, self.collector.time)
-        self.templates[template.id] = template
-        self._lists = None
-        self.collector.template_defined(self, template.id)
-        for read in self.pending.pop(template.id, ()):
-            self.collector.no_longer_pending(read)
-            read.resolve(template)
-            message.ready.append(read)
-            self.stats.undecoded_sets -= 1
-            self.stats.records += self._count(read, template)
-
-    def _withdraw(self, template_id: int, options: bool, index: int) -> None:
-        if template_id in TEMPLATE_SETS[self.version]:
-            gone = [each.id for each in self.templates.values() if each.is_options is options]
-            for each in gone:
-                self.forget(each)
-        elif template_id in self.templates:
-            self.forget(template_id)
-        else:
-            self.note("withdrawal-unknown", index, template_id=template_id)
-            return
-        self.note("template-withdrawn", index, template_id=template_id)
-
-    def forget(self, template_id: int) -> None:
-        """Drops a template: withdrawn, expired, or one too many."""
-        self.templates.pop(template_id, None)
-        self._lists = None
-        self.states.pop(template_id, None)
-        self.collector.template_forgotten(self, template_id)
-
-    def _wait(self, read: DataRead) -> None:
-        # A copy of the set: waiting for one, the rest of its message need not stay as well.
-        read.octets = read.octets[read.start : read.stop]
-        read.start, read.stop = 0, len(read.octets)
-        self.stats.undecoded_sets += 1
-        self.pending.setdefault(read.set_id, deque()).append(read)
-        self.note(
-            "missing-template",
-            read.index,
-            template_id=read.set_id,
-            octets=read.stop - 4,
-        )
-        self.collector.now_pending(read)
-
-
-Parsed = list[tuple[TemplateSpan, "Template | None", list[Defect]]]
 
 
 class Collector:
@@ -376,7 +64,8 @@ class Collector:
 
     ``scope`` "session" keeps templates by transport session (RFC 7011 8), "exporter" leaves
     the ports out, for exporters that send templates from another port than data. ``model``
-    names the elements.
+    names the elements. ``template_timeout`` (seconds of capture time) forgets templates that
+    are not refreshed over UDP (RFC 7011 8.4); None keeps them.
     """
 
     def __init__(
@@ -385,12 +74,14 @@ class Collector:
         scope: str = "session",
         model: InformationModel = elements,
         limits: Limits | None = None,
+        template_timeout: float | None = None,
     ) -> None:
         if scope not in ("session", "exporter"):
             raise ValueError(f"scope is 'session' or 'exporter', not {scope!r}")
         self.scope = scope
         self.model = model
         self.limits = limits or Limits()
+        self.template_timeout = template_timeout
         self.diagnostics = Diagnostics(self.limits.diagnostics)
         #: Where and when the message is that is being read, for diagnostics.
         self.packet = 0
@@ -400,6 +91,8 @@ class Collector:
         self._pending: OrderedDict[int, DataRead] = OrderedDict()
         self._pending_octets = 0
         self._parsed: dict[tuple[Any, ...], Parsed] = {}
+        #: The last message of each transport session, as sequence numbers count it.
+        self._last: dict[TransportKey, Counts] = {}
 
     @property
     def domains(self) -> Iterator[Domain]:
@@ -407,21 +100,27 @@ class Collector:
         return iter(self._domains.values())
 
     def read(
-        self, transport: TransportKey, octets: bytes, time: float = 0.0, packet: int = 0
+        self,
+        transport: TransportKey,
+        octets: bytes,
+        time: float = 0.0,
+        packet: int = 0,
+        stream: int = 0,
     ) -> MessageRead | None:
         """Reads one message; None for octets that are no whole header of version 9 or 10.
 
         ``time`` is the capture's (seconds since 1970), ``packet`` its number there from 1:
-        diagnostics say it.
+        diagnostics say it. ``stream`` is SCTP's, each of which has its own sequence.
         """
         self.time, self.packet = time, packet
         version = int.from_bytes(octets[:2], "big")
+        uptime = None
         if version == IPFIX_VERSION and len(octets) >= IPFIX_HEADER.size:
             _, _, exported, sequence, domain_id = IPFIX_HEADER.unpack_from(octets)
             stop, defect = message_stop(octets)
             start = IPFIX_HEADER.size
         elif version == V9_VERSION and len(octets) >= V9_HEADER.size:
-            _, _, _, exported, sequence, domain_id = V9_HEADER.unpack_from(octets)
+            _, _, uptime, exported, sequence, domain_id = V9_HEADER.unpack_from(octets)
             stop, defect = len(octets), None
             start = V9_HEADER.size
         else:
@@ -431,15 +130,50 @@ class Collector:
         domain = self.domain(transport, version, domain_id)
         if defect is not None:
             domain.note_defect(defect)
+        if stop < len(octets):
+            domain.note("message-trailing", octets=len(octets) - stop)
         stats = domain.stats
-        stats.messages += 1
-        stats.octets += stop
         if stats.first_export is None:
             stats.first_export = exported
+            if time and abs(time - exported) > _FAR:
+                seconds = round(abs(time - exported))
+                domain.note("export-time", exported=_seconds.to_text(exported), seconds=seconds)
+        stats.messages += 1
+        stats.octets += stop
         stats.last_export = exported
         message = MessageRead(version, domain, exported, sequence, octets)
         domain.read_sets(message, octets, start, stop)
+        if uptime is None:
+            domain.follow(message, self._last.get(transport), stream)
+            self._remember_last(transport, message)
+        else:
+            self._check_v9(message, uptime)
         return message
+
+    def _check_v9(self, message: MessageRead, uptime: int) -> None:
+        """What only NetFlow v9 has: a count of records, and the time since boot."""
+        domain, stats = message.domain, message.domain.stats
+        count = int.from_bytes(message.octets[2:4], "big")
+        records = message.records + message.templates
+        if count != records & 0xFFFF and not message.waiting:
+            domain.note("count-disagrees", count=count, records=records)
+        domain.follow(message, None)
+        before, stats.uptime = stats.uptime, uptime
+        if before is not None and _UPTIME_SLACK < before - uptime < _UPTIME_WRAP:
+            domain.note("exporter-restart", before=before, uptime=uptime)
+
+    def _remember_last(self, transport: TransportKey, message: MessageRead) -> None:
+        last = self._last
+        if transport not in last and len(last) >= self.limits.transports:
+            last.clear()
+        last[transport] = message.counts
+
+    def end(self, transport: TransportKey) -> None:
+        """A connection ended: its templates go along (RFC 7011 8.1), its counters stay."""
+        for domain in self._domains.values():
+            if domain.transport == transport:
+                domain.end()
+        self._last.pop(transport, None)
 
     def domain(self, transport: TransportKey, version: int, domain_id: int) -> Domain:
         """The state of an observation domain, new if it was not heard of."""
@@ -460,12 +194,7 @@ class Collector:
 
     def _drop_domain(self) -> None:
         _, oldest = self._domains.popitem(last=False)
-        for template_id in oldest.templates:
-            self._templates.pop((*oldest.key, template_id), None)
-        for waiting in oldest.pending.values():
-            for read in waiting:
-                self.no_longer_pending(read)
-        oldest.pending.clear()
+        oldest.end()
         self._limit("observation domains", self.limits.domains)
 
     def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed:
@@ -490,6 +219,12 @@ class Collector:
                 self._parsed.clear()
             self._parsed[key] = parsed
         return parsed
+
+    def note(self, defect: Defect, domain: Domain, set_index: int | None = None) -> None:
+        """Notes a defect with where and when it was."""
+        self.diagnostics.note(
+            Diagnostic(defect, self.packet, str(domain.transport), domain.id, set_index)
+        )
 
     # -- bounds
 

@@ -136,17 +136,30 @@ CATALOGUE: dict[str, Entry] = {
     "sequence-restart": Entry(
         WARNING, "RFC 7011 3.1", "sequence number {got}, expected {expected}: exporter restarted"
     ),
+    "sequence-convention": Entry(
+        WARNING, "RFC 7011 3.1", "sequence number {got}, expected {expected}: counts {convention}"
+    ),
+    "exporter-restart": Entry(
+        WARNING, "RFC 3954 5.1", "sysUptime fell from {before} to {uptime} ms: exporter restarted"
+    ),
     # streams
     "stream-resync": Entry(
         ERROR, "RFC 7011 10.4", "{octets} octets of the stream skipped to the next message header"
     ),
+    "stream-gap": Entry(ERROR, "RFC 7011 10.4", "{octets} octets of the stream were not captured"),
     "fragments-dropped": Entry(
         WARNING, "RFC 791 3.2", "{octets} octets of incomplete IP fragments dropped"
     ),
     "capture-cut": Entry(WARNING, "-", "{name}: {why}"),
     # learned elements
     "element-conflict": Entry(
-        WARNING, "RFC 5610 3", "element {pen}/{id} says it is {name}, which is taken: ignored"
+        WARNING, "RFC 5610 4", "element {pen}/{id} says it is {name}, but {why}"
+    ),
+    "element-information": Entry(
+        WARNING, "RFC 5610 3", "what is said of element {pen}/{id} is wrong: {flaw}"
+    ),
+    "elements-limit": Entry(
+        WARNING, "RFC 5610 4", "an exporter described {limit} elements: no more are learned"
     ),
     # limits
     "limit": Entry(WARNING, "RFC 7011 11.4", "more than {limit} {what}: the oldest are dropped"),

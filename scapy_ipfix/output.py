@@ -8,12 +8,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TextIO
 
-from scapy_ipfix.collector import DataRead, Domain
+from scapy_ipfix.columns import CONTEXT
+from scapy_ipfix.domain import DataRead, Domain
 from scapy_ipfix.templates import Template
 from scapy_ipfix.text import cut, field_texts, printable
 
-#: What every line says before its fields; no Information Element begins with ``_``.
-CONTEXT = ("_exporter", "_domain", "_template")
 #: Records that a table lines up with each other.
 _TABLE_BLOCK = 1000
 

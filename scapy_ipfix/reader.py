@@ -19,8 +19,8 @@ from scapy.packet import Packet
 from scapy.plist import PacketList
 
 from scapy_ipfix.capture import CaptureFile, Frame, is_capture_path, plain_udp
-from scapy_ipfix.collector import DataRead, MessageRead, TransportKey
 from scapy_ipfix.datatypes import VALUE_DOMAINS
+from scapy_ipfix.domain import DataRead, MessageRead, TransportKey
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.ports import PORTS
 from scapy_ipfix.session import IPFIXSession
@@ -80,13 +80,19 @@ def iter_records(
     ``kind``, ``values`` or element, CaptureError (a ValueError) for a file that is no
     capture, OSError.
     """
-    if kind not in _KINDS:
-        raise ValueError(f"kind is 'all', 'data' or 'options', not {kind!r}")
+    options = options_wanted(kind)
     if values not in VALUE_DOMAINS:
         raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
     session = session or IPFIXSession()
     names = None if fields is None else field_names(fields, session.collector.model)
-    return _records(iter_sets(source, session), names, _KINDS[kind], values)
+    return _records(iter_sets(source, session), names, options, values)
+
+
+def options_wanted(kind: str) -> bool | None:
+    """What ``Template.is_options`` is for records of a kind; None: either. Raises ValueError."""
+    if kind not in _KINDS:
+        raise ValueError(f"kind is 'all', 'data' or 'options', not {kind!r}")
+    return _KINDS[kind]
 
 
 def _records(

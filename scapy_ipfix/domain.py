@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An observation domain of one exporter: its templates, and what waits for one.
+
+A :class:`Domain` reads the Sets of a message into a :class:`MessageRead`, which says for each
+Data Set where it is and what template it goes by. Who keeps the domains, and bounds them, is
+its :class:`Keeper`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from scapy_ipfix.diagnostics import Defect
+from scapy_ipfix.elements import InformationModel
+from scapy_ipfix.sequence import Counts, Stream
+from scapy_ipfix.structured import ListContext, lists_read
+from scapy_ipfix.templates import Template
+from scapy_ipfix.wire import MINIMUM_DATA_SET, TEMPLATE_SETS, TemplateSpan, walk_sets
+
+#: SCTP streams whose sequences are kept apart; more share that of stream 0.
+_STREAMS = 1024
+
+
+class TransportKey(NamedTuple):
+    """A transport session (RFC 7011 2): protocol, source and destination with their ports."""
+
+    protocol: str
+    source: str = ""
+    source_port: int | None = None
+    destination: str = ""
+    destination_port: int | None = None
+
+    def __str__(self) -> str:
+        if not self.source:
+            return self.protocol
+        return f"{_endpoint(self.source, self.source_port)}"
+
+
+def _endpoint(address: str, port: int | None) -> str:
+    if port is None:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+Parsed = list[tuple[TemplateSpan, "Template | None", list[Defect]]]
+
+
+class Keeper(Protocol):
+    """Who keeps domains: what a domain asks of its collector."""
+
+    time: float
+    template_timeout: float | None
+
+    def note(self, defect: Defect, domain: Domain, set_index: int | None = None) -> None: ...
+    def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed: ...
+    def template_defined(self, domain: Domain, template_id: int) -> None: ...
+    def template_forgotten(self, domain: Domain, template_id: int) -> None: ...
+    def now_pending(self, read: DataRead) -> None: ...
+    def no_longer_pending(self, read: DataRead) -> None: ...
+
+
+class Waiting(Protocol):
+    """A Data Set packet that wants its template as soon as it is known."""
+
+    def bind(self, template: Template, context: ListContext | None = None) -> Any: ...
+
+
+class DataRead:
+    """A Data Set of a message: where it is, and its template as soon as that is known."""
+
+    __slots__ = (
+        *("_lists", "domain", "index", "octets", "packet", "set_id", "start", "stop"),
+        "template",
+    )
+
+    def __init__(
+        self,
+        domain: Domain,
+        index: int,
+        set_id: int,
+        octets: bytes,
+        start: int,
+        stop: int,
+        template: Template | None,
+    ) -> None:
+        self.domain = domain
+        self.index = index
+        self.set_id = set_id
+        self.octets = octets
+        self.start = start
+        self.stop = stop
+        self.template = template
+        self.packet: Waiting | None = None
+        self._lists: ListContext | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The octets of the records, and of what follows them."""
+        return self.octets[self.start + 4 : self.stop]
+
+    def resolve(self, template: Template) -> None:
+        """The template came: for who asks from now on, and for the packet that asked before."""
+        self.template = template
+        if self.packet is not None:
+            self.packet.bind(template, self.lists)
+            self.packet = None
+
+    @property
+    def lists(self) -> ListContext:
+        """What lists in the records are read with: templates as the domain had them then."""
+        context = self._lists
+        return context if context is not None else self.domain.list_context()
+
+    def keep_lists(self) -> None:
+        """Lists are to be read with the templates of now, whenever someone looks."""
+        self._lists = self.domain.list_context()
+
+    def records(self, names: tuple[str, ...] | None = None, values: str = "scapy") -> list[Any]:
+        """The records as dicts; as tuples in the order of ``names`` where these are given.
+
+        ``values`` is the domain of values. None at all while the template is unknown, or if
+        it lacks one of ``names``.
+        """
+        codec = self.template.projection(names, values) if self.template is not None else None
+        if codec is None:
+            return []
+        body = self.body
+        records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
+        return lists_read(records, codec, self.lists, values) if codec.structured else records
+
+
+class MessageRead:
+    """What a collector made of a message.
+
+    ``sets`` are its Data Sets in order. ``ready`` are those that can be decoded now, ones of
+    earlier messages included whose template came with this one.
+    """
+
+    __slots__ = (
+        *("data_records", "domain", "exported", "octets", "ready", "records", "sequence"),
+        *("sets", "templates", "version", "waiting"),
+    )
+
+    def __init__(
+        self, version: int, domain: Domain, exported: int, sequence: int, octets: bytes
+    ) -> None:
+        self.version = version
+        self.domain = domain
+        self.exported = exported
+        self.sequence = sequence
+        #: The whole message, as it came.
+        self.octets = octets
+        self.sets: list[DataRead] = []
+        self.ready: list[DataRead] = []
+        #: Records in the message, those that are no options, and Template Records.
+        self.records = 0
+        self.data_records = 0
+        self.templates = 0
+        #: Its Data Sets that have no template yet, by identity.
+        self.waiting: set[int] = set()
+
+    @property
+    def counts(self) -> Counts:
+        """The message as sequence numbers count it."""
+        if self.waiting:
+            return Counts(self.sequence, None, None)
+        return Counts(self.sequence, self.records, self.data_records)
+
+    def counted(self, records: int, template: Template) -> None:
+        """Counts the records of one of its sets."""
+        self.records += records
+        if not template.is_options:
+            self.data_records += records
+
+    def _at(self, index: int) -> DataRead | None:
+        for each in self.sets:
+            if each.index == index:
+                return each
+        return None
+
+    def template(self, index: int) -> Template | None:
+        """The template of the set at that index of the message, None while unknown."""
+        read = self._at(index)
+        return read.template if read is not None else None
+
+    def lists(self, index: int) -> ListContext:
+        """What lists in the records of the set at that index are read with."""
+        read = self._at(index)
+        return read.lists if read is not None else ListContext()
+
+    def made(self, index: int, data_set: Waiting) -> None:
+        """Remembers the packet of a Data Set that waits for its template."""
+        read = self._at(index)
+        if read is not None and read.template is None:
+            read.packet = data_set
+
+
+@dataclass(slots=True)
+class TemplateState:
+    """A template as one domain has it: how often it came, and when last (capture time)."""
+
+    template: Template
+    refreshes: int = 0
+    seen: float = 0.0
+
+
+@dataclass(slots=True)
+class DomainStats:
+    """What one observation domain has sent. Times are export times, seconds since 1970."""
+
+    messages: int = 0
+    octets: int = 0
+    records: int = 0
+    templates: int = 0
+    undecoded_sets: int = 0
+    first_export: int | None = None
+    last_export: int | None = None
+    #: NetFlow v9: milliseconds since the exporter booted, as its last message had it.
+    uptime: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Domain:
+    """An observation domain of one transport session: its templates and what waits for one."""
+
+    keeper: Keeper
+    transport: TransportKey
+    version: int
+    id: int
+    model: InformationModel
+    templates: dict[int, Template] = field(default_factory=dict)
+    states: dict[int, TemplateState] = field(default_factory=dict)
+    pending: dict[int, deque[DataRead]] = field(default_factory=dict)
+    #: Made when a record has lists, and anew when templates have changed since.
+    _lists: ListContext | None = None
+    stats: DomainStats = field(default_factory=DomainStats)
+    sequence: Stream = field(init=False)
+    #: The other streams of an SCTP association have sequences of their own.
+    streams: dict[int, Stream] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sequence = Stream(self.version)
+
+    @property
+    def key(self) -> tuple[TransportKey, int, int]:
+        return self.transport, self.version, self.id
+
+    def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None:
+        """Notes a defect with where it was."""
+        self.note_defect(Defect.of(code, **numbers), set_index)
+
+    def note_defect(self, defect: Defect, set_index: int | None = None) -> None:
+        self.keeper.note(defect, self, set_index)
+
+    def read_sets(self, message: MessageRead, octets: bytes, start: int, stop: int) -> None:
+        """Walks the sets of a message: templates are learned, data finds its template."""
+        spans, defects, end = walk_sets(octets, start, stop)
+        for defect in defects:
+            self.note_defect(defect)
+        if end < stop and not defects and octets.count(0, end, stop) != stop - end:
+            self.note("padding-nonzero", set_id=0, octets=octets[end:stop].hex(" "))
+        template_ids = TEMPLATE_SETS[self.version]
+        templates, ready = self.templates, message.ready
+        timeout = self.keeper.template_timeout
+        for index, (set_id, at, until) in enumerate(spans):
+            if set_id >= MINIMUM_DATA_SET:
+                template = templates.get(set_id)
+                if timeout is not None and template is not None:
+                    template = self._unexpired(template, timeout, index)
+                read = DataRead(self, index, set_id, octets, at, until, template)
+                message.sets.append(read)
+                if template is None:
+                    message.waiting.add(id(read))
+                    self._wait(read)
+                else:
+                    ready.append(read)
+                    message.counted(self._count(read, template), template)
+                    if template.codec.structured:
+                        read.keep_lists()
+            elif set_id in template_ids:
+                options = set_id == template_ids[1]
+                self._read_templates(octets[at + 4 : until], options, index, message)
+            else:
+                self.note("set-reserved", index, set_id=set_id)
+        self.stats.records += message.records
+
+    def follow(self, message: MessageRead, shared: Counts | None, stream: int = 0) -> None:
+        """Puts the sequence number of a message, whose sets are read, beside the last one."""
+        sequence = self.sequence
+        if stream and len(self.streams) < _STREAMS:
+            sequence = self.streams.setdefault(stream, Stream(self.version))
+        verdict = sequence.take(message.counts, shared)
+        if verdict is not None:
+            self.note(
+                verdict.code,
+                got=verdict.got,
+                expected=verdict.expected,
+                lost=verdict.lost,
+                convention=verdict.convention,
+            )
+
+    def _unexpired(self, template: Template, timeout: float, index: int) -> Template | None:
+        """The template, unless it was not refreshed for too long over UDP (RFC 7011 8.4)."""
+        age = self.keeper.time - self.states[template.id].seen
+        if self.transport.protocol != "udp" or age <= timeout:
+            return template
+        self.note("template-expired", index, template_id=template.id, seconds=round(age))
+        self.forget(template.id)
+        return None
+
+    def _count(self, read: DataRead, template: Template) -> int:
+        codec = template.codec
+        length = read.stop - read.start - 4
+        size = codec.minimum
+        if codec.is_fixed and size:
+            records, rest = divmod(length, size)
+            if not rest and records:
+                return records
+        return self._count_slowly(read, template)
+
+    def _count_slowly(self, read: DataRead, template: Template) -> int:
+        body = read.body
+        records, stop = template.codec.count(body)
+        for defect in template.rest_defects(body[stop:], records):
+            self.note_defect(defect, read.index)
+        return records
+
+    def list_context(self) -> ListContext:
+        """What lists are read with: the templates of now, and later ones where there is none."""
+        if self._lists is None:
+            then, live = self.templates.copy(), self.templates
+            self._lists = ListContext(
+                lambda template_id: then.get(template_id) or live.get(template_id),
+                self.model,
+                self.version,
+            )
+        return self._lists
+
+    # -- templates
+
+    def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
+        for span, template, defects in self.keeper.parse(self, body, options, index):
+            if template is None:
+                self._withdraw(span.template_id, options, index)
+                continue
+            if self.templates.get(template.id) is not template:
+                for defect in defects:
+                    self.note_defect(defect, index)
+            self._define(template, index, message)
+
+    def _define(self, template: Template, index: int, message: MessageRead) -> None:
+        self.stats.templates += 1
+        message.templates += 1
+        state = self.states.get(template.id)
+        if state is not None and (state.template is template or state.template == template):
+            state.refreshes += 1
+            state.seen = self.keeper.time
+            return
+        if state is not None:
+            reliable = self.transport.protocol in ("tcp", "sctp")
+            self.note(
+                "template-redefined-reliable" if reliable else "template-redefined",
+                index,
+                template_id=template.id,
+                old=len(state.template.fields),
+                new=len(template.fields),
+            )
+        self.states[template.id] = TemplateState(template, 0, self.keeper.time)
+        self.templates[template.id] = template
+        self._lists = None
+        self.keeper.template_defined(self, template.id)
+        for read in self.pending.pop(template.id, ()):
+            self.keeper.no_longer_pending(read)
+            read.resolve(template)
+            message.ready.append(read)
+            if template.codec.structured:
+                read.keep_lists()
+            self.stats.undecoded_sets -= 1
+            records = self._count(read, template)
+            if id(read) in message.waiting:
+                message.waiting.discard(id(read))
+                message.counted(records, template)
+            else:
+                self.stats.records += records
+
+    def _withdraw(self, template_id: int, options: bool, index: int) -> None:
+        if template_id in TEMPLATE_SETS[self.version]:
+            gone = [each.id for each in self.templates.values() if each.is_options is options]
+            for each in gone:
+                self.forget(each)
+        elif template_id in self.templates:
+            self.forget(template_id)
+        else:
+            self.note("withdrawal-unknown", index, template_id=template_id)
+            return
+        udp = self.transport.protocol == "udp"
+        self.note("withdrawal-udp" if udp else "template-withdrawn", index, template_id=template_id)
+
+    def forget(self, template_id: int) -> None:
+        """Drops a template: withdrawn, expired, or one too many."""
+        self.templates.pop(template_id, None)
+        self._lists = None
+        self.states.pop(template_id, None)
+        self.keeper.template_forgotten(self, template_id)
+
+    def end(self) -> None:
+        """The connection ended, or there are too many domains: templates go, counters stay."""
+        for template_id in list(self.templates):
+            self.forget(template_id)
+        for waiting in self.pending.values():
+            for read in waiting:
+                self.keeper.no_longer_pending(read)
+        self.pending.clear()
+        for sequence in (self.sequence, *self.streams.values()):
+            sequence.last = None
+
+    def _wait(self, read: DataRead) -> None:
+        # A copy of the set: waiting for one, the rest of its message need not stay as well.
+        read.octets = read.octets[read.start : read.stop]
+        read.start, read.stop = 0, len(read.octets)
+        self.stats.undecoded_sets += 1
+        self.pending.setdefault(read.set_id, deque()).append(read)
+        self.note(
+            "missing-template",
+            read.index,
+            template_id=read.set_id,
+            octets=read.stop - 4,
+        )
+        self.keeper.now_pending(read)
