@@ -51,7 +51,8 @@ class TemplateField:
     def __str__(self) -> str:
         if self.is_variable:
             return f"{self.name}[v]"
-        return self.name if self.length == self.data_type.length else f"{self.name}[{self.length}]"
+        natural = self.length and self.length == self.data_type.length
+        return self.name if natural else f"{self.name}[{self.length}]"
 
     def encode(self, value: Any) -> Any:
         """``value`` as the item that the codec packs. Raises ValueError."""
@@ -301,7 +302,7 @@ class RecordCodec:
         if careful:
             for position in self._plain:
                 if set(map(type, columns[position])) != {int}:
-                    columns[position] = map(self.fields[position].encode, columns[position])
+                    columns[position] = map(_encoder(self.fields[position]), columns[position])
         parts = [
             map(prefixed, columns[start]) if pack is None else map(pack, *columns[start:stop])
             for pack, start, stop in self._packers
@@ -333,12 +334,7 @@ class RecordCodec:
     def _encoders(self) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
         """What makes items of the values of the other fields."""
         return tuple(
-            (
-                position,
-                field.encode
-                if field.is_variable or field.element.values is not None
-                else field.data_type.codec(field.length).encode,
-            )
+            (position, _encoder(field))
             for position, field in enumerate(self.fields)
             if position not in self._plain
         )
@@ -373,6 +369,13 @@ def _runs(
     if formats:
         run = struct.Struct("!" + "".join(formats))
         yield run, run.size, True
+
+
+def _encoder(field: TemplateField) -> Callable[[Any], Any]:
+    """What makes an item of a value: the type's own encoder where that is all there is to it."""
+    if field.is_variable or field.element.values is not None:
+        return field.encode
+    return field.data_type.codec(field.length).encode
 
 
 @lru_cache(CODEC_CACHE)

@@ -116,8 +116,10 @@ class Collector:
         version = int.from_bytes(octets[:2], "big")
         uptime = None
         if version == IPFIX_VERSION and len(octets) >= IPFIX_HEADER.size:
-            _, _, exported, sequence, domain_id = IPFIX_HEADER.unpack_from(octets)
-            stop, defect = message_stop(octets)
+            _, stop, exported, sequence, domain_id = IPFIX_HEADER.unpack_from(octets)
+            defect = None
+            if stop != len(octets):
+                stop, defect = message_stop(octets)
             start = IPFIX_HEADER.size
         elif version == V9_VERSION and len(octets) >= V9_HEADER.size:
             _, _, uptime, exported, sequence, domain_id = V9_HEADER.unpack_from(octets)
@@ -144,8 +146,9 @@ class Collector:
         message = MessageRead(version, domain, exported, sequence, octets)
         domain.read_sets(message, octets, start, stop)
         if uptime is None:
-            domain.follow(message, self._last.get(transport), stream)
-            self._remember_last(transport, message)
+            counts = message.counts
+            domain.follow(counts, self._last.get(transport), stream)
+            self._remember_last(transport, counts)
         else:
             self._check_v9(message, uptime)
         return message
@@ -157,16 +160,16 @@ class Collector:
         records = message.records + message.templates
         if count != records & 0xFFFF and not message.waiting:
             domain.note("count-disagrees", count=count, records=records)
-        domain.follow(message, None)
+        domain.follow(message.counts, None)
         before, stats.uptime = stats.uptime, uptime
         if before is not None and _UPTIME_SLACK < before - uptime < _UPTIME_WRAP:
             domain.note("exporter-restart", before=before, uptime=uptime)
 
-    def _remember_last(self, transport: TransportKey, message: MessageRead) -> None:
+    def _remember_last(self, transport: TransportKey, counts: Counts) -> None:
         last = self._last
-        if transport not in last and len(last) >= self.limits.transports:
+        if len(last) >= self.limits.transports and transport not in last:
             last.clear()
-        last[transport] = message.counts
+        last[transport] = counts
 
     def end(self, transport: TransportKey) -> None:
         """A connection ended: its templates go along (RFC 7011 8.1), its counters stay."""

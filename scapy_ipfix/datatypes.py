@@ -367,7 +367,7 @@ class _Mac(DataType):
                         pass
             raise self._refuse(value, "six octets, as in 02:00:5e:10:00:01")
 
-        return Codec("6s", lru_cache(CACHE_SIZE)(lambda octets: octets.hex(":")), encode)
+        return Codec("6s", _Cache(lambda octets: octets.hex(":")).__getitem__, encode)
 
     def _octets(self, value: Any) -> bytes:
         return b"" if value == self.zero else super()._octets(value)
@@ -393,7 +393,7 @@ class _IPv4(DataType):
             except (OSError, TypeError, ValueError):
                 raise self._refuse(value, "an address as 192.0.2.1") from None
 
-        return Codec("4s", lru_cache(CACHE_SIZE)(socket.inet_ntoa), _memoised(encode))
+        return Codec("4s", _Cache(socket.inet_ntoa).__getitem__, _memoised(encode))
 
     def to_python(self, value: Any) -> Any:
         return ipaddress.IPv4Address(value) if isinstance(value, str) else value
@@ -423,7 +423,7 @@ class _IPv6(DataType):
                 raise self._refuse(value, "an address as 2001:db8::1") from None
 
         decode = partial(socket.inet_ntop, socket.AF_INET6)
-        return Codec("16s", lru_cache(CACHE_SIZE)(decode), _memoised(encode))
+        return Codec("16s", _Cache(decode).__getitem__, _memoised(encode))
 
     def to_python(self, value: Any) -> Any:
         return ipaddress.IPv6Address(value) if isinstance(value, str) else value

@@ -286,12 +286,12 @@ class Domain:
                 self.note("set-reserved", index, set_id=set_id)
         self.stats.records += message.records
 
-    def follow(self, message: MessageRead, shared: Counts | None, stream: int = 0) -> None:
+    def follow(self, counts: Counts, shared: Counts | None, stream: int = 0) -> None:
         """Puts the sequence number of a message, whose sets are read, beside the last one."""
         sequence = self.sequence
         if stream and len(self.streams) < _STREAMS:
             sequence = self.streams.setdefault(stream, Stream(self.version))
-        verdict = sequence.take(message.counts, shared)
+        verdict = sequence.take(counts, shared)
         if verdict is not None:
             self.note(
                 verdict.code,

@@ -143,6 +143,11 @@ class ElementField(Field[Any, Any]):
     def randval(self) -> Any:
         return RandBin(self._random_length())
 
+    @property
+    def _typed_length(self) -> int:
+        """Octets of a value of the field: the type's own number where lengths vary."""
+        return self.field.data_type.length if self.field.is_variable else self.field.length
+
     def _random_length(self) -> Any:
         return RandNum(0, 300) if self.field.is_variable else self.field.length
 
@@ -155,9 +160,10 @@ class IntegerField(ElementField):
     """unsigned8 to unsigned256 and signed8 to signed64, in any number of octets."""
 
     def randval(self) -> Any:
-        if not self.field.data_type.permits(self.field.length):
+        length = self._typed_length
+        if not 0 < length <= max(8, self.field.data_type.length):
             return super().randval()
-        bits = 8 * self.field.length
+        bits = 8 * length
         if self.field.data_type.name.startswith("signed"):
             return RandNum(-(1 << bits - 1), (1 << bits - 1) - 1)
         return RandNum(0, (1 << bits) - 1)
@@ -196,21 +202,21 @@ class FloatField(ElementField):
     """float32 and float64."""
 
     def randval(self) -> Any:
-        return RandFloat(-1e9, 1e9)
+        return RandFloat(-1e9, 1e9) if self._typed_length in (4, 8) else super().randval()
 
 
 class BooleanField(ElementField):
     """boolean: True and False, or the octet where it is neither 1 nor 2."""
 
     def randval(self) -> Any:
-        return RandChoice(True, False)
+        return RandChoice(True, False) if self._typed_length == 1 else super().randval()
 
 
 class MACAddressField(ElementField):
     """macAddress: text such as 02:00:5e:10:00:01."""
 
     def randval(self) -> Any:
-        return RandMAC() if self.field.length == 6 else super().randval()
+        return RandMAC() if self._typed_length == 6 else super().randval()
 
 
 class StringField(ElementField):
@@ -228,14 +234,14 @@ class IPv4AddressField(ElementField):
     """ipv4Address: text."""
 
     def randval(self) -> Any:
-        return RandIP() if self.field.length == 4 else super().randval()
+        return RandIP() if self._typed_length == 4 else super().randval()
 
 
 class IPv6AddressField(ElementField):
     """ipv6Address: text."""
 
     def randval(self) -> Any:
-        return RandIP6() if self.field.length == 16 else super().randval()
+        return RandIP6() if self._typed_length == 16 else super().randval()
 
 
 class StructuredField(ElementField):

@@ -10,7 +10,7 @@ gap in every message would hide the true ones.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -65,7 +65,7 @@ class Stream:
     restarts: int = 0
     #: Whether some message could not be counted, so that ``lost`` is a lower bound.
     unknown: bool = False
-    _seen: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    _seen: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def __post_init__(self) -> None:
         self.convention = "messages" if self.version == V9_VERSION else "records"
@@ -137,17 +137,12 @@ class Stream:
         self.reordered += 1
         one = 1 if self.convention == "messages" else message.records or 0
         self.lost = max(0, self.lost - one)
-        self._remember(number)
+        self._seen.append(number)
         return Verdict("sequence-reordered", number, expected)
 
     def _advance(self, message: Counts) -> None:
         self.last = message
-        self._remember(message.number)
-
-    def _remember(self, number: int) -> None:
-        self._seen[number] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
+        self._seen.append(message.number)
 
     @property
     def lost_text(self) -> str:

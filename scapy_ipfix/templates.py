@@ -320,7 +320,7 @@ class Template:
             name = element.name
         else:
             name = f"{element.name}({element.pen}/{element.id})<{element.type}>"
-        if field.length == element.type.length or (field.is_variable and not element.type.length):
+        if field.length == (element.type.length or VARIABLE):
             return name
         return f"{name}[{'v' if field.is_variable else field.length}]"
 

@@ -208,17 +208,21 @@ def _v9_specifiers(octets: bytes) -> tuple[Specifier, ...]:
 def is_export(octets: bytes) -> bool:
     """Whether a UDP payload is unmistakably an export message, whatever port it came from.
 
-    IPFIX gives its length, which must be the payload's; NetFlow v9 does not, so its FlowSets
-    must add up to the last octet and have ids that there are.
+    Its Sets must add up to the last octet and have ids that there are; IPFIX gives its length
+    besides, which must be the payload's.
     """
-    version = octets[:2]
-    if version == b"\x00\x0a":
-        return len(octets) >= IPFIX_HEADER.size and octets[2:4] == len(octets).to_bytes(2, "big")
-    if version != b"\x00\x09" or len(octets) < V9_HEADER.size + 4:
+    version = int.from_bytes(octets[:2], "big")
+    if version == IPFIX_VERSION and octets[2:4] == len(octets).to_bytes(2, "big"):
+        start = IPFIX_HEADER.size
+    elif version == V9_VERSION:
+        start = V9_HEADER.size
+    else:
         return False
-    spans, defects, stop = walk_sets(octets, V9_HEADER.size, len(octets))
+    template_sets = TEMPLATE_SETS[version]
+    spans, defects, stop = walk_sets(octets, start, len(octets))
     return (
-        not defects
+        bool(spans)
+        and not defects
         and stop == len(octets)
-        and all(span.set_id < 2 or span.set_id >= MINIMUM_DATA_SET for span in spans)
+        and all(span.set_id >= MINIMUM_DATA_SET or span.set_id in template_sets for span in spans)
     )

@@ -15,7 +15,7 @@ from .report import Line, as_json, compare, machine, markdown, text
 from .rows import ROWS
 
 #: Messages, and how often each contestant is run at most.
-SCALES = {"small": (60, 2), "full": (5000, 15)}
+SCALES = {"small": (60, 2), "full": (5000, 10)}
 
 
 def arguments() -> argparse.Namespace:

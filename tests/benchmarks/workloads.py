@@ -229,6 +229,24 @@ def _multi_list(rng: random.Random) -> bytes:
     return b"".join(parts)
 
 
+def list_total(name: str, octets: bytes) -> int:
+    """The sum of all numbers in the octets of a list that was made here."""
+    if name == "basicList":
+        return sum(struct.unpack(f"!{(len(octets) - 5) // 2}H", octets[5:]))
+    if name == "subTemplateList":
+        return _records_total(INNER[0], octets[3:])
+    total, offset = 0, 1
+    for layout in INNER:
+        _, length = struct.unpack_from("!HH", octets, offset)
+        total += _records_total(layout, octets[offset + 4 : offset + length])
+        offset += length
+    return total
+
+
+def _records_total(layout: Layout, octets: bytes) -> int:
+    return sum(map(sum, struct.iter_unpack(layout.format(), octets)))
+
+
 # -- templates ---------------------------------------------------------------------------
 
 _ELEMENTS = {
@@ -420,7 +438,7 @@ WORKLOADS = {
             "e",
             "basicList, subTemplateList, subTemplateMultiList",
             (STRUCTURED,),
-            ("sourceIPv4Address", "octetDeltaCount", "packetDeltaCount"),
+            ("octetDeltaCount", "basicList", "subTemplateList", "subTemplateMultiList"),
             records=8,
             inner=INNER,
         ),
@@ -431,12 +449,12 @@ WORKLOADS = {
 # -- records, sets, messages -------------------------------------------------------------
 
 
-def number(value: Any) -> int:
-    """A value as a number to be summed up: text and octets count by length, in octets."""
+def number(name: str, value: Any) -> int:
+    """A value as a number to be summed up: text counts by its length, lists by what is in them."""
     if isinstance(value, str):
         return len(value.encode())
     if isinstance(value, bytes):
-        return len(value)
+        return list_total(name, value)
     return int(value)
 
 
@@ -539,7 +557,7 @@ def _messages(workload: Workload, messages: int, sums: dict[str, int]) -> Iterat
             body += _set(layout.template_id, b"".join(map(encode, rows)), align)
             count += len(rows)
             for name, column in columns[layout.template_id]:
-                sums[name] += sum(number(row[column]) for row in rows)
+                sums[name] += sum(number(name, row[column]) for row in rows)
         yield header(count, body, index)
         packets += 1
         records += count
