@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import logging
 import os
 import shutil
@@ -28,8 +29,13 @@ from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.templates import Template
 from scapy_ipfix.version import __version__
 
-#: Commands of their own; anything else is a file to print.
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {}
+#: Commands of their own, by module: loaded when called, for most calls print a file.
+COMMANDS = {
+    "check": "scapy_ipfix.cli_check",
+    "generate": "scapy_ipfix.cli_generate",
+    "send": "scapy_ipfix.cli_send",
+    "torture": "scapy_ipfix.cli_torture",
+}
 
 #: Files of fewer octets are read before progress would be worth a line.
 _LONG_FILE = 4 << 20
@@ -44,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("scapy.ipfix").setLevel(logging.CRITICAL)
     try:
         if arguments and arguments[0] in COMMANDS:
-            return COMMANDS[arguments[0]](arguments[1:])
+            command: Callable[[Sequence[str]], int]
+            command = importlib.import_module(COMMANDS[arguments[0]]).main
+            return command(arguments[1:])
         return _print(arguments)
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain once more at exit.
@@ -70,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=(
             "FILE is a pcap or pcapng, either with gzip, or a file of IPFIX Messages; "
             "- or none is standard input. Commands of their own: "
-            + (", ".join(sorted(COMMANDS)) or "none")
+            + ", ".join(sorted(COMMANDS))
             + "."
         ),
     )
@@ -143,7 +151,7 @@ def _print(arguments: Sequence[str]) -> int:
     elif session.diagnostics.counts:
         total = sum(session.diagnostics.counts.values())
         found = f"{total} finding{'s' if total > 1 else ''} on the wire"
-        print(f"scapy-ipfix: {found}, --diagnostics prints them", file=sys.stderr)
+        print(f"scapy-ipfix: {found}, scapy-ipfix check says what", file=sys.stderr)
     return 0
 
 

@@ -65,7 +65,8 @@ class Collector:
     ``scope`` "session" keeps templates by transport session (RFC 7011 8), "exporter" leaves
     the ports out, for exporters that send templates from another port than data. ``model``
     names the elements. ``template_timeout`` (seconds of capture time) forgets templates that
-    are not refreshed over UDP (RFC 7011 8.4); None keeps them.
+    are not refreshed over UDP (RFC 7011 8.4); None keeps them. ``check_values`` decodes every
+    record to see what is wrong with its values.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Collector:
         model: InformationModel = elements,
         limits: Limits | None = None,
         template_timeout: float | None = None,
+        check_values: bool = False,
     ) -> None:
         if scope not in ("session", "exporter"):
             raise ValueError(f"scope is 'session' or 'exporter', not {scope!r}")
@@ -82,6 +84,7 @@ class Collector:
         self.model = model
         self.limits = limits or Limits()
         self.template_timeout = template_timeout
+        self.check_values = check_values
         self.diagnostics = Diagnostics(self.limits.diagnostics)
         #: Where and when the message is that is being read, for diagnostics.
         self.packet = 0

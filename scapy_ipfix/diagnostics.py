@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
@@ -237,12 +237,16 @@ class Diagnostics:
     def __init__(self, limit: int = 10_000) -> None:
         self.limit = limit
         self.counts: Counter[str] = Counter()
+        #: Called with each diagnostic, those that are not kept as well.
+        self.observers: list[Callable[[Diagnostic], None]] = []
         self._kept: list[Diagnostic] = []
 
     def note(self, diagnostic: Diagnostic) -> None:
         """Keeps one (while there is room), counts it, and logs the first few of its code."""
         code = diagnostic.code
         self.counts[code] += 1
+        for observer in self.observers:
+            observer(diagnostic)
         if len(self._kept) < self.limit:
             self._kept.append(diagnostic)
         if self.counts[code] <= LOGGED_PER_CODE:

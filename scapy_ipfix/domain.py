@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from scapy_ipfix.checks import value_defects
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel
 from scapy_ipfix.sequence import Counts, Stream
@@ -52,6 +53,7 @@ class Keeper(Protocol):
 
     time: float
     template_timeout: float | None
+    check_values: bool
 
     def note(self, defect: Defect, domain: Domain, set_index: int | None = None) -> None: ...
     def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed: ...
@@ -311,6 +313,9 @@ class Domain:
         return None
 
     def _count(self, read: DataRead, template: Template) -> int:
+        if self.keeper.check_values:
+            for defect in value_defects(template, read.body, read.lists):
+                self.note_defect(defect, read.index)
         codec = template.codec
         length = read.stop - read.start - 4
         size = codec.minimum

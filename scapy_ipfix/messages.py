@@ -223,7 +223,7 @@ class Message(LazyPacket):
         templates = records = unknown = 0
         for each in self.sets:
             if isinstance(each, TemplateSet):
-                templates += len(each.fields["templates"])
+                templates += len(each.fields.get("templates", ()))
             elif isinstance(each, DataSet):
                 if each.template is None and each.fields.get("undecoded"):
                     unknown += 1

@@ -9,7 +9,7 @@ tables, so that a peer that invents layouts does not make Scapy grow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -228,7 +228,7 @@ class Record(Packet):
         return cls._blanks
 
     def __setattr__(self, attr: str, value: Any) -> None:
-        if attr not in self.__all_slots__ and attr not in self._fieldtype:
+        if not (attr in self.__all_slots__ or attr in self._fieldtype or hasattr(Packet, attr)):
             attr = self._field_name(attr)
         super().__setattr__(attr, value)
 
@@ -353,6 +353,10 @@ def make_record(template: Template, record: Any) -> Packet:
             )
             values[made._attributes[position]] = value
         return made(template, **values)
+    if isinstance(record, str) or not isinstance(record, Sequence):
+        raise ValueError(
+            f"template {template.id}: {record!r} is no record: give a dict, a tuple, or octets"
+        )
     if len(record) != len(template.fields):
         raise ValueError(
             f"template {template.id}: {len(record)} values for {len(template.fields)} fields"

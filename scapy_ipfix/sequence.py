@@ -129,7 +129,7 @@ class Stream:
         if number in self._seen:
             self.duplicates += 1
             return Verdict("sequence-duplicate", number, expected)
-        if number < _FIRST_NUMBERS <= expected:
+        if number == 0 or number < _FIRST_NUMBERS <= expected:
             self.restarts += 1
             self._seen.clear()
             self._advance(message)

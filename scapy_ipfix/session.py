@@ -47,6 +47,7 @@ class IPFIXSession(DefaultSession):
     template is resolved in place when the template comes. ``any_port=False`` leaves alone
     what is not on a bound port. ``model`` names the elements. ``limits`` bounds what is kept.
     ``template_timeout`` (seconds of capture time) forgets templates not refreshed over UDP.
+    ``check_values`` decodes every record to see what is wrong with its values.
     Nothing that came off the wire raises.
     """
 
@@ -59,11 +60,16 @@ class IPFIXSession(DefaultSession):
         model: InformationModel = elements,
         limits: Limits | None = None,
         template_timeout: float | None = None,
+        check_values: bool = False,
     ) -> None:
         super().__init__(supersession)
         self.any_port = any_port
         self.collector = Collector(
-            scope=scope, model=model, limits=limits, template_timeout=template_timeout
+            scope=scope,
+            model=model,
+            limits=limits,
+            template_timeout=template_timeout,
+            check_values=check_values,
         )
         self._fragments = Fragments(self.collector.limits.fragment_octets)
         self._streams = StreamReader(self.collector, self._note, any_port)

@@ -17,6 +17,7 @@ from typing import Any
 from scapy.fields import ConditionalField, ShortField
 from scapy.packet import Packet
 
+from scapy_ipfix.checks import value_defects
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.fields import LazyListField, LengthField, OctetsField, TemplateReferenceField
 from scapy_ipfix.lazy import LazyPacket, LazyPacketList, build_packets
@@ -146,7 +147,7 @@ class TemplateSet(Set):
         self.fields["padding"] = rest
 
     def mysummary(self) -> str:
-        return f"{self.name}: {len(self.fields['templates'])} templates"
+        return f"{self.name}: {len(self.fields.get('templates', ()))} templates"
 
 
 class OptionsTemplateSet(TemplateSet):
@@ -209,6 +210,7 @@ class DataSet(Set):
     template by a session, or by :meth:`bind`.
     """
 
+    __slots__ = ["_context"]
     name = "Data Set"
     fields_desc = [
         _SetIdField("setId", None),
@@ -218,6 +220,10 @@ class DataSet(Set):
         ConditionalField(OctetsField("undecoded"), lambda pkt: bool(pkt.fields.get("undecoded"))),
         OctetsField("padding"),
     ]
+
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        self._context = ListContext()
+        super().__init__(*arguments, **fields)
 
     def _set_id(self) -> int:
         return self.template.id if self.template is not None else 256
@@ -235,7 +241,8 @@ class DataSet(Set):
         fields = self.fields
         body = build_packets(fields.get("records", ())) + fields.get("undecoded", b"")
         body += fields.get("padding") or b""
-        rest = bind_records(fields, template, body, context or ListContext())
+        self._context = context or ListContext()
+        rest = bind_records(fields, template, body, self._context)
         cut = len(rest) >= max(template.length, 1)
         fields.pop("undecoded", None)
         if cut:
@@ -243,6 +250,14 @@ class DataSet(Set):
         fields["padding"] = b"" if cut else rest
         self._noted = template.rest_defects(rest, len(fields["records"]))
         return self
+
+    @property
+    def defects(self) -> list[Defect]:
+        """What is wrong with the set and with the values of its records."""
+        template, records = self.fields.get("template"), self.fields.get("records", ())
+        if template is None:
+            return self._noted
+        return [*self._noted, *value_defects(template, build_packets(records), self._context)]
 
     def _read_with(self) -> Template | None:
         template: Template | None = self.template

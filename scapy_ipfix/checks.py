@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is wrong with the values of records: what only shows when they are decoded.
+
+Reading does not look for it, since most readers want speed; ``scapy-ipfix check`` and
+``IPFIXSession(check_values=True)`` do, and a Data Set packet when asked for its defects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from scapy_ipfix.diagnostics import Defect
+from scapy_ipfix.structured import ListContext, read_list
+from scapy_ipfix.templates import Template
+
+#: Findings of one field in one Set; a broken field is broken in every record.
+_PER_FIELD = 1
+#: The least octets that a record of padding is taken for one by mistake.
+_PADDING = 4
+
+
+@lru_cache(1024)
+def _checked(template: Template) -> tuple[tuple[int, str, Any, tuple[int, int] | None], ...]:
+    """The fields that can hold what they should not: position, name, type, range."""
+    found: list[tuple[int, str, Any, tuple[int, int] | None]] = []
+    for position, field in enumerate(template.fields):
+        kind, limits = field.data_type, field.element.range
+        if kind.is_integer and limits is not None and not kind.is_time:
+            natural = (0, (1 << 8 * field.length) - 1) if not field.is_variable else None
+            if limits != natural:
+                found.append((position, field.name, kind, limits))
+        elif kind.name in ("boolean", "string"):
+            found.append((position, field.name, kind, None))
+    return tuple(found)
+
+
+def value_defects(
+    template: Template, body: bytes, context: ListContext | None = None
+) -> Iterator[Defect]:
+    """What is wrong with the values in the body of a Set, one finding a field.
+
+    ``context`` is what lists are read with. Never raises.
+    """
+    codec = template.codec
+    checked = _checked(template)
+    spans, _ = codec.spans(body)
+    if checked or codec.structured:
+        rows = codec.rows(body)
+        for position, name, kind, limits in checked:
+            yield from _field_defects(template, name, kind, limits, (row[position] for row in rows))
+        for position, name, list_kind in codec.structured:
+            values = (row[position] for row in rows)
+            yield from _list_defects(name, list_kind, values, context or ListContext())
+    if len(spans) > 1:
+        start, stop = spans[-1]
+        if stop - start >= _PADDING and body.count(0, start, stop) == stop - start:
+            yield Defect.of(
+                "padding-long", set_id=template.id, padding=stop - start, record=stop - start
+            )
+
+
+def _field_defects(
+    template: Template, name: str, kind: Any, limits: tuple[int, int] | None, values: Iterator[Any]
+) -> Iterator[Defect]:
+    found = 0
+    for value in values:
+        flaw = kind.flaw(value)
+        if flaw is None and limits is not None and isinstance(value, int):
+            low, high = limits
+            if not low <= value <= high:
+                flaw = f"{value} is not in {low}..{high}"
+        if flaw is not None:
+            yield Defect.of("value", set_id=template.id, name=name, flaw=flaw)
+            found += 1
+            if found >= _PER_FIELD:
+                return
+
+
+def _list_defects(
+    name: str, kind: str, values: Iterator[Any], context: ListContext
+) -> Iterator[Defect]:
+    for octets in values:
+        if isinstance(octets, bytes) and isinstance(read_list(kind, octets, context), bytes):
+            flaw = "cut off, too deep, or of unknown template" if octets else "no octets"
+            yield Defect.of("list-malformed", name=name, flaw=flaw)
+            return
