@@ -333,10 +333,11 @@ class RecordCodec:
     @cached_property
     def _encoders(self) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
         """What makes items of the values of the other fields."""
+        plain = frozenset(self._plain)
         return tuple(
             (position, _encoder(field))
             for position, field in enumerate(self.fields)
-            if position not in self._plain
+            if position not in plain
         )
 
     def _checked(self, row: Sequence[Any]) -> list[Any]:

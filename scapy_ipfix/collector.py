@@ -20,6 +20,8 @@ from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
 from scapy_ipfix.domain import DataRead, Domain, MessageRead, Parsed, TransportKey
 from scapy_ipfix.elements import InformationModel, elements
+from scapy_ipfix.learning import LEARNED_IN_ALL, Learning, is_type_information
+from scapy_ipfix.metadata import FACTS, Metadata, is_metadata
 from scapy_ipfix.sequence import Counts
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import (
@@ -56,6 +58,10 @@ class Limits:
     pending_octets: int = 16 * 1024 * 1024
     #: IP fragments, TCP segments and SCTP chunks that wait for others, each.
     fragment_octets: int = 16 * 1024 * 1024
+    #: Elements that exporters define for themselves, of all together.
+    elements: int = LEARNED_IN_ALL
+    #: Facts of metadata, what they were before included.
+    metadata: int = FACTS
     diagnostics: int = 10_000
 
 
@@ -66,7 +72,8 @@ class Collector:
     the ports out, for exporters that send templates from another port than data. ``model``
     names the elements. ``template_timeout`` (seconds of capture time) forgets templates that
     are not refreshed over UDP (RFC 7011 8.4); None keeps them. ``check_values`` decodes every
-    record to see what is wrong with its values.
+    record to see what is wrong with its values. ``learn_elements`` takes elements that an
+    exporter defines for itself (RFC 5610), in its own transport session.
     """
 
     def __init__(
@@ -77,12 +84,16 @@ class Collector:
         limits: Limits | None = None,
         template_timeout: float | None = None,
         check_values: bool = False,
+        learn_elements: bool = True,
     ) -> None:
         if scope not in ("session", "exporter"):
             raise ValueError(f"scope is 'session' or 'exporter', not {scope!r}")
         self.scope = scope
-        self.model = model
         self.limits = limits or Limits()
+        self.learn_elements = learn_elements
+        self.model = model
+        self.learning = Learning(model, self.limits.elements)
+        self.metadata = Metadata(self.limits.metadata)
         self.template_timeout = template_timeout
         self.check_values = check_values
         self.diagnostics = Diagnostics(self.limits.diagnostics)
@@ -190,7 +201,7 @@ class Collector:
         key = transport, version, domain_id
         domain = self._domains.get(key)
         if domain is None:
-            domain = Domain(self, transport, version, domain_id, self.model)
+            domain = Domain(self, transport, version, domain_id)
             self._domains[key] = domain
             if len(self._domains) > self.limits.domains:
                 self._drop_domain()
@@ -208,7 +219,7 @@ class Collector:
 
         Exporters repeat their templates: equal octets give the same Template objects again.
         """
-        key = domain.version, options, domain.model, body
+        key = domain.version, options, self.learning.version(domain.transport), body
         parsed = self._parsed.get(key)
         if parsed is not None:
             return parsed
@@ -225,6 +236,24 @@ class Collector:
                 self._parsed.clear()
             self._parsed[key] = parsed
         return parsed
+
+    def learn(self, domain: Domain, template: Template, records: list[dict[str, Any]]) -> None:
+        """Learns from Options Data Records: elements (RFC 5610) and metadata."""
+        for defect in self.metadata.learn(domain.key, template, records, self.time):
+            self.note(defect, domain)
+        if not (self.learn_elements and is_type_information(template)):
+            return
+        lesson = self.learning.learn(domain.transport, records)
+        for defect in lesson.defects:
+            self.note(defect, domain)
+        if lesson.learned:
+            for each in self._domains.values():
+                if each.transport == domain.transport:
+                    each.rename(lesson.learned)
+
+    def is_telling(self, template: Template) -> bool:
+        """Whether records of an options template are something to learn from."""
+        return is_metadata(template) or (self.learn_elements and is_type_information(template))
 
     def note(self, defect: Defect, domain: Domain, set_index: int | None = None) -> None:
         """Notes a defect with where and when it was."""

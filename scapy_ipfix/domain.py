@@ -12,9 +12,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from scapy_ipfix.answers import View
 from scapy_ipfix.checks import value_defects
 from scapy_ipfix.diagnostics import Defect
-from scapy_ipfix.elements import InformationModel
+from scapy_ipfix.elements import InformationElement, InformationModel
+from scapy_ipfix.learning import Learning, Unnamed, relearned
+from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.sequence import Counts, Stream
 from scapy_ipfix.structured import ListContext, lists_read
 from scapy_ipfix.templates import Template
@@ -54,7 +57,11 @@ class Keeper(Protocol):
     time: float
     template_timeout: float | None
     check_values: bool
+    learning: Learning
+    metadata: Metadata
 
+    def is_telling(self, template: Template) -> bool: ...
+    def learn(self, domain: Domain, template: Template, records: list[dict[str, Any]]) -> None: ...
     def note(self, defect: Defect, domain: Domain, set_index: int | None = None) -> None: ...
     def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed: ...
     def template_defined(self, domain: Domain, template_id: int) -> None: ...
@@ -73,7 +80,7 @@ class DataRead:
     """A Data Set of a message: where it is, and its template as soon as that is known."""
 
     __slots__ = (
-        *("_lists", "domain", "index", "octets", "packet", "set_id", "start", "stop"),
+        *("_lists", "domain", "index", "known", "octets", "packet", "set_id", "start", "stop"),
         "template",
     )
 
@@ -94,6 +101,8 @@ class DataRead:
         self.start = start
         self.stop = stop
         self.template = template
+        #: The number of the latest fact of metadata when the set came.
+        self.known = domain.keeper.metadata.now
         self.packet: Waiting | None = None
         self._lists: ListContext | None = None
 
@@ -113,24 +122,42 @@ class DataRead:
     def lists(self) -> ListContext:
         """What lists in the records are read with: templates as the domain had them then."""
         context = self._lists
-        return context if context is not None else self.domain.list_context()
+        if context is None:
+            context = self.domain.list_context()
+        return context.seen_with(self.view)
+
+    @property
+    def view(self) -> View:
+        """What was known of the exporter when the set came."""
+        return View(self.domain.keeper.metadata, self.domain.key, self.known)
 
     def keep_lists(self) -> None:
         """Lists are to be read with the templates of now, whenever someone looks."""
         self._lists = self.domain.list_context()
 
-    def records(self, names: tuple[str, ...] | None = None, values: str = "scapy") -> list[Any]:
+    def records(
+        self,
+        names: tuple[str, ...] | None = None,
+        values: str = "scapy",
+        resolve: bool = False,
+    ) -> list[Any]:
         """The records as dicts; as tuples in the order of ``names`` where these are given.
 
-        ``values`` is the domain of values. None at all while the template is unknown, or if
-        it lacks one of ``names``.
+        ``values`` is the domain of values; ``resolve`` adds to the dicts what metadata says.
+        None at all while the template is unknown, or if it lacks one of ``names``.
         """
         codec = self.template.projection(names, values) if self.template is not None else None
         if codec is None:
             return []
         body = self.body
         records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
-        return lists_read(records, codec, self.lists, values) if codec.structured else records
+        if codec.structured:
+            records = lists_read(records, codec, self.lists, values)
+        if resolve and self.template is not None:
+            answer = self.view.resolver(self.template)
+            for record in records:
+                record.update(answer(record))
+        return records
 
 
 class MessageRead:
@@ -231,10 +258,10 @@ class Domain:
     transport: TransportKey
     version: int
     id: int
-    model: InformationModel
     templates: dict[int, Template] = field(default_factory=dict)
     states: dict[int, TemplateState] = field(default_factory=dict)
     pending: dict[int, deque[DataRead]] = field(default_factory=dict)
+    _unnamed: Unnamed = field(default_factory=Unnamed)
     #: Made when a record has lists, and anew when templates have changed since.
     _lists: ListContext | None = None
     stats: DomainStats = field(default_factory=DomainStats)
@@ -244,6 +271,11 @@ class Domain:
 
     def __post_init__(self) -> None:
         self.sequence = Stream(self.version)
+
+    @property
+    def model(self) -> InformationModel:
+        """What names the elements, those that this exporter defined included."""
+        return self.keeper.learning.model(self.transport)
 
     @property
     def key(self) -> tuple[TransportKey, int, int]:
@@ -281,6 +313,8 @@ class Domain:
                     message.counted(self._count(read, template), template)
                     if template.codec.structured:
                         read.keep_lists()
+                    if template.is_options:
+                        self._learn(read, template)
             elif set_id in template_ids:
                 options = set_id == template_ids[1]
                 self._read_templates(octets[at + 4 : until], options, index, message)
@@ -372,6 +406,8 @@ class Domain:
                 old=len(state.template.fields),
                 new=len(template.fields),
             )
+            self._unnamed.forget(state.template)
+        self._unnamed.watch(template)
         self.states[template.id] = TemplateState(template, 0, self.keeper.time)
         self.templates[template.id] = template
         self._lists = None
@@ -382,6 +418,8 @@ class Domain:
             message.ready.append(read)
             if template.codec.structured:
                 read.keep_lists()
+            if template.is_options:
+                self._learn(read, template)
             self.stats.undecoded_sets -= 1
             records = self._count(read, template)
             if id(read) in message.waiting:
@@ -390,7 +428,36 @@ class Domain:
             else:
                 self.stats.records += records
 
+    def _learn(self, read: DataRead, template: Template) -> None:
+        """Lets the collector learn from Options Data Records that tell something."""
+        if self.keeper.is_telling(template):
+            self.keeper.learn(self, template, read.records())
+
+    def rename(self, learned: tuple[InformationElement, ...]) -> None:
+        """Gives templates the names of elements that the exporter has just defined."""
+        for template_id in self._unnamed.users(learned):
+            state = self.states[template_id]
+            named = relearned(state.template, self.model)
+            self._unnamed.forget(state.template)
+            self._unnamed.watch(named)
+            state.template = self.templates[template_id] = named
+            self._lists = None
+
+    def restore(self, state: TemplateState) -> None:
+        """Puts a template in force that was saved; one that came since stays."""
+        template = state.template
+        if template.id not in self.templates:
+            self._unnamed.watch(template)
+            self.states[template.id] = state
+            self.templates[template.id] = template
+            self._lists = None
+            self.keeper.template_defined(self, template.id)
+
     def _withdraw(self, template_id: int, options: bool, index: int) -> None:
+        if self.transport.protocol == "udp":
+            # a collector ignores those (RFC 7011 8.4)
+            self.note("withdrawal-udp", index, template_id=template_id)
+            return
         if template_id in TEMPLATE_SETS[self.version]:
             gone = [each.id for each in self.templates.values() if each.is_options is options]
             for each in gone:
@@ -400,12 +467,13 @@ class Domain:
         else:
             self.note("withdrawal-unknown", index, template_id=template_id)
             return
-        udp = self.transport.protocol == "udp"
-        self.note("withdrawal-udp" if udp else "template-withdrawn", index, template_id=template_id)
+        self.note("template-withdrawn", index, template_id=template_id)
 
     def forget(self, template_id: int) -> None:
         """Drops a template: withdrawn, expired, or one too many."""
-        self.templates.pop(template_id, None)
+        template = self.templates.pop(template_id, None)
+        if template is not None:
+            self._unnamed.forget(template)
         self._lists = None
         self.states.pop(template_id, None)
         self.keeper.template_forgotten(self, template_id)

@@ -211,6 +211,10 @@ class InformationModel:
         found = self._candidates(key)
         return found[0] if len(found) == 1 else default
 
+    def named(self, name: str) -> list[InformationElement]:
+        """Every element that a name may stand for: of several enterprises, or none at all."""
+        return self._named(name)
+
     def __contains__(self, key: object) -> bool:
         return self.get(key) is not None
 

@@ -70,7 +70,7 @@ class ElementField(Field[Any, Any]):
 
     def __init__(self, name: str, field: TemplateField) -> None:
         self.field = field
-        super().__init__(name, field.zero, "B")
+        super().__init__(name, None, "B")
         self.default = field.zero
         self.sz = 0 if field.is_variable else field.length
 

@@ -169,7 +169,32 @@ class LazyPacketList(list[Packet]):
         return list, (list(self),)
 
 
-class LazyPacket(Packet):
+class DirectPacket(Packet):
+    """A Packet that builds itself, and not a copy that only random values need.
+
+    The copy costs more than the building, and recurses once a field.
+    """
+
+    explicit: int
+
+    def do_build(self) -> bytes:
+        explicit = self.explicit
+        if not explicit and not self._is_volatile():
+            self.explicit = 1
+        try:
+            return super().do_build()
+        finally:
+            self.explicit = explicit
+
+    def _is_volatile(self) -> bool:
+        return any(
+            isinstance(value, (VolatileValue, Gen))
+            for values in (self.fields, self.default_fields, self.overloaded_fields)
+            for value in values.values()
+        )
+
+
+class LazyPacket(DirectPacket):
     """A Packet with list fields that may be lazy, and with a note of its own defects."""
 
     __slots__ = ["_noted"]
@@ -210,23 +235,6 @@ class LazyPacket(Packet):
         if type(found[1]) is LazyPacketList:
             found[1].load(self)
         return found
-
-    def do_build(self) -> bytes:
-        """As Packet's, without the copy of everything that only random values need."""
-        explicit = self.explicit
-        if not explicit and not self._is_volatile():
-            self.explicit = 1
-        try:
-            return super().do_build()
-        finally:
-            self.explicit = explicit
-
-    def _is_volatile(self) -> bool:
-        return any(
-            isinstance(value, (VolatileValue, Gen))
-            for values in (self.fields, self.default_fields, self.overloaded_fields)
-            for value in values.values()
-        )
 
     def self_build(self) -> bytes:
         """The octets as they were as long as nobody has looked into the lists."""

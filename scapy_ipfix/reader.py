@@ -47,6 +47,7 @@ def iter_records(
     kind: str = "all",
     values: str = "scapy",
     *,
+    resolve: bool = False,
     session: IPFIXSession | None = None,
 ) -> Iterator[dict[str, Any]]: ...
 @overload
@@ -56,6 +57,7 @@ def iter_records(
     kind: str = "all",
     values: str = "scapy",
     *,
+    resolve: bool = False,
     session: IPFIXSession | None = None,
 ) -> Iterator[tuple[Any, ...]]: ...
 def iter_records(
@@ -64,6 +66,7 @@ def iter_records(
     kind: str = "all",
     values: str = "scapy",
     *,
+    resolve: bool = False,
     session: IPFIXSession | None = None,
 ) -> Iterator[Any]:
     """The Data Records of a source, each a dict keyed by element name.
@@ -73,8 +76,10 @@ def iter_records(
     NetFlow v9 names too) gives tuples in that order, of the records that have them all.
     ``kind`` is "all", "data" or "options". ``values`` "scapy" is as Record fields have them,
     "python" gives ``ipaddress`` and aware ``datetime``, "json" what JSON can have: times as
-    ISO text, octets in hexadecimal. ``session`` keeps what is learned,
-    for a look at its diagnostics afterwards or to go on with the next file.
+    ISO text, octets in hexadecimal. ``resolve`` adds what options records said of sampling,
+    interfaces, VRFs and applications (``sampling_rate``, ``ingress_interface_name``, ...) to
+    the dicts. ``session`` keeps what is learned, for a look at its diagnostics afterwards or to
+    go on with the next file.
 
     Records whose template comes late come when it does. Raises ValueError for an unknown
     ``kind``, ``values`` or element, CaptureError (a ValueError) for a file that is no
@@ -85,7 +90,7 @@ def iter_records(
         raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
     session = session or IPFIXSession()
     names = None if fields is None else field_names(fields, session.collector.model)
-    return _records(iter_sets(source, session), names, options, values)
+    return _records(iter_sets(source, session), names, options, values, resolve)
 
 
 def options_wanted(kind: str) -> bool | None:
@@ -100,13 +105,14 @@ def _records(
     names: tuple[str, ...] | None,
     options: bool | None,
     values: str,
+    resolve: bool,
 ) -> Iterator[Any]:
     for read in sets:
         template = read.template
         assert template is not None
         if options is not None and template.is_options is not options:
             continue
-        yield from read.records(names, values)
+        yield from read.records(names, values, resolve)
 
 
 def iter_sets(source: Any, session: IPFIXSession) -> Iterator[DataRead]:
@@ -256,4 +262,5 @@ def _known_name(name: str, model: InformationModel) -> str | None:
     element = model.get(name)
     if element is not None:
         return element.name
-    return name if name in _SCOPES else None
+    # In a record, a name that several enterprises have is whichever's the template says.
+    return name if name in _SCOPES or model.named(name) else None

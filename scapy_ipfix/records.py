@@ -9,25 +9,32 @@ tables, so that a peer that invents layouts does not make Scapy grow.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from keyword import kwlist
 from typing import Any
 
 from scapy.fields import RawVal
 from scapy.packet import Packet
 from scapy.volatile import VolatileValue
 
+from scapy_ipfix.answers import View
 from scapy_ipfix.codec import RecordCodec, TemplateField
 from scapy_ipfix.fields import ElementField, element_field
+from scapy_ipfix.lazy import DirectPacket
+from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.structured import ListContext, read_list
 from scapy_ipfix.templates import Template
 
+#: Without a session, a record can still say what it says itself.
+_NOTHING_KNOWN = View(Metadata(), ("", 0, 0), 0)
 #: Record classes kept. The class of a layout beyond that is made anew when looked at.
 CLASS_CACHE = 512
 
 
-class Record(Packet):
+class Record(DirectPacket):
     """A Data Record (RFC 7011 3.4.3), one field per Information Element.
 
     ``Record(template, sourceIPv4Address="192.0.2.1", ...)`` crafts one, ``Record(template,
@@ -78,6 +85,9 @@ class Record(Packet):
             return self._attributes[self.template._position(name)]
         except ValueError as problem:
             raise AttributeError(str(problem)) from None
+
+    def _is_volatile(self) -> bool:
+        return False  # self_build() sees to random values one by one
 
     def init_fields(self, for_dissect_only: bool = False) -> None:
         """Field tables of the class's own, instead of Scapy's, which last for ever."""
@@ -140,6 +150,38 @@ class Record(Packet):
                 context = replace(value.context, depth=value.context.depth - 1)
                 row[position] = read_list(kind, bytes(value), context, values)
         return dict(zip(names, row))
+
+    # -- what options said, when the record came (see answers.py)
+
+    @property
+    def sampling_rate(self) -> float | None:
+        """How many packets there were for each that the record counts; None: not known."""
+        return self._view.sampling_rate(self.template, self.values())
+
+    @property
+    def application_name(self) -> str | None:
+        """What the record's application is called (RFC 6759); None: not known."""
+        return self._view.application_name(self.template, self.values())
+
+    def interface_name(self, direction: str = "ingress") -> str | None:
+        """What the record's "ingress" or "egress" interface is called; None: not known.
+
+        Raises ValueError for another direction.
+        """
+        return self._view.interface_name(self.template, self.values(), direction)
+
+    def interface_description(self, direction: str = "ingress") -> str | None:
+        """What the record's "ingress" or "egress" interface is described as."""
+        return self._view.interface_description(self.template, self.values(), direction)
+
+    def vrf_name(self, direction: str = "ingress") -> str | None:
+        """What the record's "ingress" or "egress" VRF is called; None: not known."""
+        return self._view.vrf_name(self.template, self.values(), direction)
+
+    @property
+    def _view(self) -> View:
+        view = getattr(self.parent, "view", None)
+        return _NOTHING_KNOWN if view is None else view
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -238,6 +280,9 @@ class Record(Packet):
 
 _SLOTS = frozenset(Packet.__slots__)
 _PACKET_ARGUMENTS = frozenset({"post_transform", "stop_dissection_after"})
+#: What no field can be called, beside what Packet has for itself.
+_RESERVED = _PACKET_ARGUMENTS | Record.__all_slots__ | {*kwlist, "_internal", "_underlayer"}
+_NO_IDENTIFIER = re.compile(r"\W", re.ASCII)
 
 
 def _unpickle(template: Template, octets: bytes) -> Packet:
@@ -246,24 +291,24 @@ def _unpickle(template: Template, octets: bytes) -> Packet:
 
 @lru_cache(CLASS_CACHE)
 def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[Record]:
-    attributes = []
+    attributes: dict[str, None] = {}
     for field in layout:
         # A name that Packet itself uses, or that another field's has become, gets a _ .
-        name = field.name
-        while hasattr(Record, name) or name in Record.__all_slots__ or name in attributes:
+        name = _NO_IDENTIFIER.sub("_", field.name)
+        while name in attributes or name in _RESERVED or hasattr(Record, name):
             name += "_"
-        attributes.append(name)
+        attributes[name] = None
     fields = [element_field(name, field) for name, field in zip(attributes, layout)]
     title = "Data Record"
     if scope_count:
         scope = ", ".join(field.name for field in layout[:scope_count])
         title = f"Options Data Record, scope {scope}"
-    # Scapy keeps every class whose name has no underscore before it in conf.layers for ever.
+    # Scapy keeps every class whose name has no underscore before it in conf.layers for ever,
+    # and compares each field in a new class with all the others: it gets them afterwards.
     made = type(Record)(
         "_Record",
         (Record,),
         {
-            "fields_desc": fields,
             "name": title,
             "_layout": layout,
             "_defaults": {field.name: field.default for field in fields},
@@ -275,6 +320,7 @@ def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[R
         },
     )
     made.__name__ = made.__qualname__ = "Record"
+    made.fields_desc = fields
     # As descriptors, fields are read without the detour over Packet.__getattr__.
     for field in fields:
         setattr(made, field.name, field)

@@ -17,6 +17,7 @@ from typing import Any
 from scapy.fields import ConditionalField, ShortField
 from scapy.packet import Packet
 
+from scapy_ipfix.answers import View
 from scapy_ipfix.checks import value_defects
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.fields import LazyListField, LengthField, OctetsField, TemplateReferenceField
@@ -258,6 +259,11 @@ class DataSet(Set):
         if template is None:
             return self._noted
         return [*self._noted, *value_defects(template, build_packets(records), self._context)]
+
+    @property
+    def view(self) -> View | None:
+        """What was known of the exporter when the set came; None without a session."""
+        return self._context.view
 
     def _read_with(self) -> Template | None:
         template: Template | None = self.template

@@ -52,6 +52,12 @@ class ListContext:
     version: int = IPFIX_VERSION
     depth: int = 0
     limit: int = DEPTH_LIMIT
+    #: What was known of the exporter when the record came, for records to answer from.
+    view: Any = None
+
+    def seen_with(self, view: Any) -> ListContext:
+        """The same with that view."""
+        return replace(self, view=view)
 
     def deeper(self) -> ListContext | None:
         """The context of the lists within; None when that would be too deep."""

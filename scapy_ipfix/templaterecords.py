@@ -16,7 +16,7 @@ from scapy_ipfix.datatypes import VARIABLE
 from scapy_ipfix.elements import elements
 from scapy_ipfix.fields import LazyListField, LengthField
 from scapy_ipfix.iespec import InformationElement
-from scapy_ipfix.lazy import LazyPacket, LazyPacketList, raw
+from scapy_ipfix.lazy import DirectPacket, LazyPacket, LazyPacketList, raw
 from scapy_ipfix.templates import V9_SCOPES, Template, v9_scope
 from scapy_ipfix.wire import IPFIX_VERSION, V9_VERSION, TemplateSpan, walk_templates
 
@@ -41,7 +41,7 @@ class _FieldLengthField(ShortField):
         return "65535 (variable)" if x == VARIABLE else str(x)
 
 
-class FieldSpecifier(Packet):
+class FieldSpecifier(DirectPacket):
     """A Field Specifier (RFC 7011 3.2): an element and the octets it takes."""
 
     name = "Field Specifier"

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an Options Data Record says of its exporter, by scope: one record to statements.
+
+:func:`statements_of` finds out, once for a layout, what its records can say: how packets are
+sampled, what interfaces, VRFs, applications and observation domains are called, what the
+metering and exporting processes counted. NetFlow v9's elements say it as well as PSAMP's, and
+as exporters do not agree on what is scope, fields count wherever they are. Nothing raises on
+what is in a record.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeGuard
+
+from scapy_ipfix.elements import elements
+from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.templates import Template
+
+#: What a statement is about.
+SAMPLING, SEQUENCE, INTERFACE = "sampling", "selection sequence", "interface"
+VRF, APPLICATION, DOMAIN, COUNTERS = "VRF", "application", "domain", "counters"
+#: The scope of what holds for all that an observation domain meters.
+SYSTEM: tuple[str, Any] = ("system", 0)
+
+#: Longer text is cut: the longest there should be is ifDescr's, 255 characters (RFC 2863).
+MAX_TEXT = 255
+#: The longest applicationId, and the most counters of a record or selectors of a sequence.
+MAX_OCTETS, MAX_ITEMS = 255, 64
+#: Layouts whose meaning is remembered.
+_LAYOUTS = 1024
+
+#: The elements that :func:`sampling_rate` reads.
+RATE_ELEMENTS = frozenset(
+    {
+        *("samplingInterval", "samplingAlgorithm", "samplerRandomInterval"),
+        *("samplingPacketInterval", "samplingPacketSpace"),
+        *("samplingTimeInterval", "samplingTimeSpace"),
+        *("samplingSize", "samplingPopulation", "samplingProbability"),
+    }
+)
+_SAMPLER_NAMES = ("samplerName", "selectorName")
+_ALGORITHMS = ("selectorAlgorithm", "samplerMode", "samplingAlgorithm")
+#: What sampling can be limited to, the narrowest first, and what records call the same.
+_SAMPLED = {
+    "samplerId": "samplerId",
+    "selectorId": "selectorId",
+    "scopeInterface": "interface",
+    "ingressInterface": "interface",
+    "egressInterface": "interface",
+    "observationPointId": "observationPointId",
+    "scopeLineCard": "lineCardId",
+    "lineCardId": "lineCardId",
+    "scopeTemplate": "templateId",
+    "templateId": "templateId",
+}
+#: Scopes that are all of the exporter, or of what it meters in an observation domain.
+_WHOLE = frozenset(
+    {
+        *("scopeSystem", "meteringProcessId", "exportingProcessId", "observationDomainId"),
+        *("exporterIPv4Address", "exporterIPv6Address"),
+    }
+)
+_INTERFACES = (
+    *("ingressInterface", "egressInterface", "scopeInterface"),
+    *("ingressPhysicalInterface", "egressPhysicalInterface"),
+)
+_INTERFACE_TEXTS = ("interfaceName", "interfaceDescription")
+_APPLICATION_TEXTS = ("applicationName", "applicationDescription", "applicationCategoryName")
+_VRFS = ("ingressVRFID", "egressVRFID")
+#: Counters that make a record one of statistics (RFC 7011 4.1 to 4.3, RFC 5476 6.5.3).
+_STATISTICS = frozenset(
+    {
+        *("exportedOctetTotalCount", "exportedMessageTotalCount", "exportedFlowRecordTotalCount"),
+        *("observedFlowTotalCount", "ignoredPacketTotalCount", "ignoredOctetTotalCount"),
+        *("ignoredDataRecordTotalCount", "notSentFlowTotalCount", "notSentPacketTotalCount"),
+        *("notSentOctetTotalCount", "selectorIdTotalPktsObserved", "selectorIdTotalPktsSelected"),
+        *("selectorIDTotalFlowsObserved", "selectorIDTotalFlowsSelected"),
+    }
+)
+_COUNTER_SEMANTICS = frozenset({"totalCounter", "deltaCounter", "snmpCounter"})
+#: Whose counters they are.
+_COUNTED_BY = (
+    *("exportingProcessId", "meteringProcessId", "scopeSystem", "observationDomainId"),
+    *("selectorId", "samplerId", "observationPointId", "lineCardId", "scopeLineCard"),
+    *("scopeInterface", "ingressInterface", "egressInterface", "scopeCache"),
+    *("scopeTemplate", "templateId"),
+)
+
+
+class Sampling(NamedTuple):
+    """How packets are sampled: ``rate`` of them for each that is counted; None: not said."""
+
+    rate: float | None = None
+    algorithm: str | None = None
+    name: str | None = None
+
+
+class Interface(NamedTuple):
+    """What an interface is called: ifName and ifDescr or ifAlias; None: not said."""
+
+    name: str | None = None
+    description: str | None = None
+
+
+class Application(NamedTuple):
+    """What an application is called (RFC 6759); None: not said."""
+
+    name: str | None = None
+    description: str | None = None
+    category: str | None = None
+
+
+class Statement(NamedTuple):
+    """Something said: what of, of which one, and what.
+
+    ``key`` is a (scope, number) for sampling, ``SYSTEM`` for all of the domain; a number for
+    interfaces (None: the one that the metering process watches), VRFs and sequences; octets
+    for applications; None for a domain; the (scope, number) pairs of counters. ``domain`` is
+    the observation domain that it is about where the record names one.
+    """
+
+    what: str
+    key: Any
+    value: Any
+    domain: int | None = None
+
+
+@lru_cache(_LAYOUTS)
+def statements_of(template: Template) -> Statements | None:
+    """How to read the records of an options template; None where they say none of this."""
+    if not template.is_options:
+        return None
+    fields: dict[str, str] = {}
+    for field in template.fields:
+        if not field.element.pen:
+            fields.setdefault(field.element.name, field.name)
+    readers = tuple(reader for needs, reader in _READERS if all(_any(fields, n) for n in needs))
+    if not readers:
+        return None
+    scope = template.fields[: template.scope_count]
+    return Statements(
+        tuple(fields.items()),
+        readers,
+        foreign=next((each.name for each in scope if _is_foreign(each.element)), None),
+        watched=any(each.name == "meteringProcessId" for each in scope),
+        selectors=_all(template, "selectorId"),
+        counters=tuple(
+            each.name
+            for each in template.fields
+            if each.element.semantics in _COUNTER_SEMANTICS and each.data_type.is_integer
+        )[:MAX_ITEMS],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """How the records of one layout are read.
+
+    ``fields`` are names of IANA's elements and what records call them, ``foreign`` is a scope
+    field that sets the record apart from all others, ``watched`` says whether a metering
+    process is in scope.
+    """
+
+    fields: tuple[tuple[str, str], ...]
+    readers: tuple[_Reader, ...]
+    foreign: str | None
+    watched: bool
+    selectors: tuple[str, ...]
+    counters: tuple[str, ...]
+
+    def read(self, values: Mapping[str, Any]) -> Iterator[Statement]:
+        """What a record says. ``values`` are in the Scapy domain, keyed by field name."""
+        said = {name: values.get(field) for name, field in self.fields}
+        domain = said.get("observationDomainId")
+        for reader in self.readers:
+            statement = reader(self, said, values)
+            if statement is not None:
+                if isinstance(domain, int) and domain:
+                    statement = statement._replace(domain=domain)
+                yield statement
+
+
+#: Reads a statement: of a layout, from values by IANA's names and by those of fields.
+_Reader = Callable[[Statements, Mapping[str, Any], Mapping[str, Any]], "Statement | None"]
+
+
+def _any(fields: Mapping[str, str], names: frozenset[str] | tuple[str, ...]) -> bool:
+    return any(name in fields for name in names)
+
+
+def _all(template: Template, name: str) -> tuple[str, ...]:
+    """What records call the fields of one of IANA's elements, in order."""
+    same = (each.name for each in template.fields if each.element.name == name)
+    return tuple(same)[:MAX_ITEMS]
+
+
+def _is_foreign(element: InformationElement) -> bool:
+    """Whether a scope field limits a record to what no other record can be found to be of."""
+    name = element.name
+    if name in _WHOLE or name in _SAMPLED:
+        return False
+    return name.startswith(("scope", "_scope_")) or element.semantics == "identifier"
+
+
+# -- readers
+
+
+def _read_sampling(
+    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
+) -> Statement | None:
+    key = _sampled(layout, said, values)
+    rate = sampling_rate(said)
+    if rate is None and unsampled(said):
+        rate = 1
+    name = _first_text(said, _SAMPLER_NAMES)
+    if key is None or (rate is None and name is None):
+        return None
+    return Statement(SAMPLING, key, Sampling(rate, _algorithm(said), name))
+
+
+def _sampled(
+    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
+) -> tuple[str, Any] | None:
+    """What a record limits its sampling to, None where that cannot be read."""
+    for name, kind in _SAMPLED.items():
+        if name in said:
+            return (kind, said[name]) if isinstance(said[name], int) else None
+    if layout.foreign is None:
+        return SYSTEM
+    number = values.get(layout.foreign)
+    return (layout.foreign, number) if isinstance(number, int) else None
+
+
+def _algorithm(said: Mapping[str, Any]) -> str | None:
+    for name in _ALGORITHMS:
+        number, names = said.get(name), elements[name].values
+        if isinstance(number, int) and names is not None:
+            return names.text(number) or str(number)
+    return None
+
+
+def _read_sequence(
+    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
+) -> Statement | None:
+    """A Selection Sequence Report Interpretation (RFC 5476 6.5.1): selectors in a row."""
+    number = said["selectionSequenceId"]
+    selectors = tuple(values.get(name) for name in layout.selectors)
+    if not isinstance(number, int) or not all(isinstance(each, int) for each in selectors):
+        return None
+    return Statement(SEQUENCE, number, selectors)
+
+
+def _read_interface(
+    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
+) -> Statement | None:
+    index = next((said[name] for name in _INTERFACES if name in said), None)
+    # softflowd's IPFIX has no number for the interface that its metering process watches.
+    if not isinstance(index, int) and (index is not None or not layout.watched):
+        return None
+    name, description = (text(said.get(each)) for each in _INTERFACE_TEXTS)
+    return Statement(INTERFACE, index, Interface(name, description))
+
+
+def _read_vrf(
+    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
+) -> Statement | None:
+    number = next((said[name] for name in _VRFS if name in said), None)
+    name = text(said["VRFname"])
+    if not isinstance(number, int) or name is None:
+        return None
+    return Statement(VRF, number, name)
+
+
+def _read_application(
+    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
+) -> Statement | None:
+    octets = application_octets(said["applicationId"])
+    if octets is None:
+        return None
+    return Statement(
+        APPLICATION, octets, Application(*(text(said.get(each)) for each in _APPLICATION_TEXTS))
+    )
+
+
+def _read_domain(
+    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
+) -> Statement | None:
+    name = text(said["observationDomainName"])
+    return None if name is None else Statement(DOMAIN, None, name)
+
+
+def _read_counters(
+    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
+) -> Statement | None:
+    counted = {name: values.get(name) for name in layout.counters}
+    counters = {name: count for name, count in counted.items() if isinstance(count, int)}
+    owner = tuple((name, said[name]) for name in _COUNTED_BY if isinstance(said.get(name), int))
+    return Statement(COUNTERS, owner, counters) if counters else None
+
+
+#: What has to be there, one of each group, and who reads it then.
+_READERS: tuple[tuple[tuple[frozenset[str] | tuple[str, ...], ...], _Reader], ...] = (
+    ((RATE_ELEMENTS | set(_SAMPLER_NAMES),), _read_sampling),
+    ((("selectionSequenceId",), ("selectorId",)), _read_sequence),
+    (((*_INTERFACES, "meteringProcessId"), _INTERFACE_TEXTS), _read_interface),
+    ((_VRFS, ("VRFname",)), _read_vrf),
+    ((("applicationId",), _APPLICATION_TEXTS), _read_application),
+    ((("observationDomainName",),), _read_domain),
+    ((_STATISTICS,), _read_counters),
+)
+
+
+# -- values
+
+
+def sampling_rate(said: Mapping[str, Any]) -> float | None:
+    """How many packets there were for each that was sampled; None: this does not say.
+
+    ``said`` has values by IANA's names. NetFlow's intervals are 1 in N; PSAMP's are so many
+    packets (or microseconds) of so many, n of N, or a probability (RFC 5477 8.2). A
+    samplingPacketInterval without a samplingPacketSpace is 1 in N, as in the elements that
+    IANA has it replace. An int where it is whole.
+    """
+    interval = said.get("samplingPacketInterval")
+    if _positive(interval) and "samplingPacketSpace" not in said:
+        return int(interval)
+    for taken, skipped in (
+        ("samplingPacketInterval", "samplingPacketSpace"),
+        ("samplingTimeInterval", "samplingTimeSpace"),
+    ):
+        interval, space = said.get(taken), said.get(skipped)
+        if _positive(interval) and isinstance(space, int) and space >= 0:
+            return _whole(interval + space, interval)
+    size, population = said.get("samplingSize"), said.get("samplingPopulation")
+    if _positive(size) and _positive(population) and population >= size:
+        return _whole(population, size)
+    for name in ("samplerRandomInterval", "samplingInterval"):
+        interval = said.get(name)
+        if _positive(interval):
+            return int(interval)
+    probability = said.get("samplingProbability")
+    if isinstance(probability, float) and 0 < probability <= 1:
+        rate = 1 / probability
+        # float32's 0.1 is not quite a tenth
+        if math.isfinite(rate):
+            return round(rate) if math.isclose(rate, round(rate), rel_tol=1e-6) else rate
+    return None
+
+
+def unsampled(said: Mapping[str, Any]) -> bool:
+    """Whether NetFlow's elements say that there is no sampling: algorithm 0, no interval."""
+    return said.get("samplingAlgorithm") == 0 and not said.get("samplingInterval")
+
+
+def _positive(number: object) -> TypeGuard[int]:
+    return isinstance(number, int) and number > 0
+
+
+def _whole(population: int, size: int) -> float:
+    whole, rest = divmod(population, size)
+    return population / size if rest else whole
+
+
+def text(value: object) -> str | None:
+    """A string of a record as text: up to the NULs that fill its field, and not too long."""
+    if isinstance(value, bytes):
+        value = value[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace")
+    return value.partition("\0")[0][:MAX_TEXT] if isinstance(value, str) else None
+
+
+def _first_text(said: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    return next((text(said[name]) for name in names if name in said), None)
+
+
+def application_octets(value: object) -> bytes | None:
+    """An applicationId as octets, given so, in hexadecimal (as JSON has it) or as a number.
+
+    A number is of four octets unless it needs more (RFC 6759 section 4: one octet of
+    engine, three of selector).
+    """
+    if isinstance(value, str):
+        try:
+            value = bytes.fromhex(value)
+        except ValueError:
+            return None
+    if isinstance(value, int) and value >= 0:
+        value = value.to_bytes(max(4, (value.bit_length() + 7) // 8), "big")
+    return value if isinstance(value, bytes) and 0 < len(value) <= MAX_OCTETS else None
+
+
+def application_text(octets: bytes) -> str:
+    """An applicationId as engine and selector, ``3:53``; of PANA-L7-PEN ``20:12356:36660``."""
+    engine, selector = octets[0], octets[1:]
+    if engine == 20 and len(selector) > 4:
+        pen = int.from_bytes(selector[:4], "big")
+        return f"{engine}:{pen}:{int.from_bytes(selector[4:], 'big')}"
+    return f"{engine}:{int.from_bytes(selector, 'big')}"
