@@ -26,6 +26,7 @@ from scapy_ipfix.output import CSV, JSONLines, Output, TextTable
 from scapy_ipfix.parquet import Parquet, need_pyarrow
 from scapy_ipfix.reader import field_names, read_capture
 from scapy_ipfix.session import IPFIXSession
+from scapy_ipfix.state import StateError, load_state
 from scapy_ipfix.templates import Template
 from scapy_ipfix.version import __version__
 
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-    except (CaptureError, MissingPackage, OSError) as problem:
+    except (CaptureError, MissingPackage, StateError, OSError) as problem:
         print(f"scapy-ipfix: {_reason(problem)}", file=sys.stderr)
         return 2
 
@@ -105,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
         help="exporter: templates hold whatever port they came from",
     )
     parser.add_argument(
+        "--state", metavar="JSON", help="go on with what this file knows, and keep it there"
+    )
+    parser.add_argument(
         "--diagnostics", action="store_true", help="what was wrong on the wire, on stderr"
     )
     parser.add_argument("--width", type=int, help="characters of a line (default: the terminal)")
@@ -126,7 +130,7 @@ def _print(arguments: Sequence[str]) -> int:
         parser.error(str(problem))
     if options.parquet and any(_same_file(options.parquet, name) for name in options.files):
         parser.error(f"--parquet would overwrite {options.parquet}, which is to be read")
-    session = IPFIXSession(any_port=not options.bound_ports, scope=options.scope)
+    session = _session(options)
     with contextlib.ExitStack() as stack:
         again = options.csv or options.parquet is not None
         sources = [_source(name, stack, again=again) for name in options.files]
@@ -145,6 +149,8 @@ def _print(arguments: Sequence[str]) -> int:
                     progress.records = output.records
             output.finish()
     sys.stdout.flush()
+    if options.state:
+        session.save(options.state)
     if options.diagnostics:
         for each in session.diagnostics:
             print(each, file=sys.stderr)
@@ -153,6 +159,13 @@ def _print(arguments: Sequence[str]) -> int:
         found = f"{total} finding{'s' if total > 1 else ''} on the wire"
         print(f"scapy-ipfix: {found}, scapy-ipfix check says what", file=sys.stderr)
     return 0
+
+
+def _session(options: argparse.Namespace) -> IPFIXSession:
+    session = IPFIXSession(any_port=not options.bound_ports, scope=options.scope)
+    if options.state and os.path.exists(options.state):
+        load_state(session.collector, options.state)
+    return session
 
 
 def _output(
@@ -183,7 +196,7 @@ def _columns(sources: list[str | BinaryIO], options: argparse.Namespace) -> list
 
 def _templates(sources: list[str | BinaryIO], options: argparse.Namespace) -> list[Template]:
     """The template of every record of the sources, in order of appearance."""
-    session = IPFIXSession(any_port=not options.bound_ports, scope=options.scope)
+    session = _session(options)
     found: dict[Template, None] = {}
     for read in _sets(sources, session, None):
         if read.template is not None:

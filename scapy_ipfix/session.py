@@ -8,6 +8,7 @@ its Data Sets go by. Records come to be when someone looks.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -24,8 +25,10 @@ from scapy_ipfix.domain import Domain, DomainStats, MessageRead, TransportKey
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.lazy import LazyPacketList
 from scapy_ipfix.messages import MESSAGE_CLASSES, Message
+from scapy_ipfix.metadata import metadata_table
 from scapy_ipfix.reassembly import Fragments
 from scapy_ipfix.sets import DataSet
+from scapy_ipfix.state import load_state, save_state
 from scapy_ipfix.streamreader import StreamReader
 from scapy_ipfix.tables import Table
 from scapy_ipfix.wire import is_export
@@ -48,6 +51,7 @@ class IPFIXSession(DefaultSession):
     what is not on a bound port. ``model`` names the elements. ``limits`` bounds what is kept.
     ``template_timeout`` (seconds of capture time) forgets templates not refreshed over UDP.
     ``check_values`` decodes every record to see what is wrong with its values.
+    ``learn_elements=False`` ignores elements that exporters define (RFC 5610).
     Nothing that came off the wire raises.
     """
 
@@ -61,6 +65,7 @@ class IPFIXSession(DefaultSession):
         limits: Limits | None = None,
         template_timeout: float | None = None,
         check_values: bool = False,
+        learn_elements: bool = True,
     ) -> None:
         super().__init__(supersession)
         self.any_port = any_port
@@ -70,6 +75,7 @@ class IPFIXSession(DefaultSession):
             limits=limits,
             template_timeout=template_timeout,
             check_values=check_values,
+            learn_elements=learn_elements,
         )
         self._fragments = Fragments(self.collector.limits.fragment_octets)
         self._streams = StreamReader(self.collector, self._note, any_port)
@@ -126,6 +132,11 @@ class IPFIXSession(DefaultSession):
         return stats_table(self.collector.domains)
 
     @property
+    def metadata(self) -> Table:
+        """What exporters said in options: sampling, interfaces, applications, counters."""
+        return metadata_table(self.collector.metadata)
+
+    @property
     def diagnostics(self) -> Diagnostics:
         """What was wrong on the wire, each with its RFC section."""
         return self.collector.diagnostics
@@ -136,6 +147,22 @@ class IPFIXSession(DefaultSession):
             if each.transport == transport and each.id == domain:
                 return each.stats
         return None
+
+    # -- state that can be kept
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes templates, learned elements and metadata to a file (JSON). OSError."""
+        save_state(self.collector, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **arguments: Any) -> IPFIXSession:
+        """A session that knows what :meth:`save` wrote; ``arguments`` as for making one.
+
+        Raises OSError, and ValueError for a file that is none of ours.
+        """
+        session = cls(**arguments)
+        load_state(session.collector, path)
+        return session
 
     # -- packets
 
@@ -161,6 +188,8 @@ class IPFIXSession(DefaultSession):
             if read is not None:
                 found.append(read)
                 _bind(message, read)
+                if message.payload:
+                    read.domain.note("message-trailing", octets=len(message.payload))
         return found
 
     def _messages(self, pkt: Packet) -> Iterator[tuple[TransportKey, Message, int]]:
