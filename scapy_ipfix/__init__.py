@@ -18,7 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from scapy_ipfix.bindings import bind_port
+from scapy_ipfix.collector import Limits
+from scapy_ipfix.columns import address_text, read_columns, to_pandas
 from scapy_ipfix.elements import InformationElement, InformationModel, elements
+from scapy_ipfix.exporter import Exporter
+from scapy_ipfix.files import read_ipfix, write_ipfix
 from scapy_ipfix.lists import BasicList, SubTemplateBlock, SubTemplateList, SubTemplateMultiList
 from scapy_ipfix.messages import IPFIX, NetFlowV9
 from scapy_ipfix.reader import dissect, iter_records
@@ -43,6 +47,8 @@ from scapy_ipfix.templaterecords import (
     TemplateRecord,
 )
 from scapy_ipfix.templates import Template
+from scapy_ipfix.torture import torture
+from scapy_ipfix.traffic import traffic
 from scapy_ipfix.version import __version__
 
 __all__ = [
@@ -50,6 +56,7 @@ __all__ = [
     "BasicList",
     "DataFlowSet",
     "DataSet",
+    "Exporter",
     "FieldSpecifier",
     "FlowSetFieldSpecifier",
     "FlowSetOptionsTemplateRecord",
@@ -57,6 +64,7 @@ __all__ = [
     "IPFIXSession",
     "InformationElement",
     "InformationModel",
+    "Limits",
     "NetFlowV9",
     "OptionsTemplateFlowSet",
     "OptionsTemplateRecord",
@@ -71,10 +79,17 @@ __all__ = [
     "TemplateFlowSet",
     "TemplateRecord",
     "TemplateSet",
+    "address_text",
     "bind_port",
     "dissect",
     "elements",
     "iter_records",
+    "read_columns",
+    "read_ipfix",
+    "to_pandas",
+    "torture",
+    "traffic",
+    "write_ipfix",
 ]
 
 

@@ -249,8 +249,22 @@ def _lost(torturer: Torturer, output: Output, wait: float) -> bool:
     while not wanted <= (found := output.addresses()) and time.monotonic() < deadline:
         time.sleep(_POLL)
     print(f"{len(wanted & found)} of {number} canaries came back")
-    for each, after in enumerate(torturer.after):
-        if canary_address(each) not in found:
-            when = f"after {after}" if after else "before the first case"
-            print(f"lost: canary {each} ({canary_address(each)}), {when}")
-    return not wanted <= found
+    lost = [each for each in range(number) if canary_address(each) not in found]
+    for first, last in _runs(lost):
+        after = torturer.after[first]
+        what = f"canary {first} ({canary_address(first)})"
+        if last > first:
+            what = f"canaries {first} to {last} ({canary_address(first)} and following)"
+        print(f"lost: {what}, {f'after {after}' if after else 'before the first case'}")
+    return bool(lost)
+
+
+def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last of the numbers that follow each other."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+    return runs

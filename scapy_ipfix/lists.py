@@ -32,7 +32,7 @@ from scapy_ipfix.structured import (
     BasicListHeader,
     ListContext,
     basic_list_header,
-    encode_basic_list,
+    encode_values,
     multi_list_blocks,
     semantic_number,
 )
@@ -106,19 +106,20 @@ class StructuredList(LazyPacket):
         return super().self_build()
 
     def copy(self) -> Any:
-        clone = super().copy()
-        clone.context = self.context
-        return clone
+        return self._as_this(super().copy())
 
     def clone_with(self, payload: Any = None, **fields: Any) -> Any:
-        clone = super().clone_with(payload, **fields)
-        clone.context = self.context
+        return self._as_this(super().clone_with(payload, **fields))
+
+    def _as_this(self, clone: Any) -> Any:
+        """The copy with what tells whether someone changed it."""
+        clone.context, clone.original = self.context, self.original
         return clone
 
 
 def list_packet(kind: str, octets: bytes, context: ListContext, parent: Packet | None) -> Packet:
-    """The packet of a list within a list; too deep a list stays octets."""
-    inner = context.deeper()
+    """The packet of a list within a list; one too deep stays octets, as does one of none."""
+    inner = context.deeper() if octets else None
     packet = raw(octets) if inner is None else LIST_PACKETS[kind](octets, context=inner)
     packet.add_parent(parent)
     return packet
@@ -212,12 +213,10 @@ class BasicList(StructuredList):
         if self.raw_packet_cache is not None and self._unchanged():
             return self.raw_packet_cache
         self.raw_packet_cache = None
-        header = self.header
-        item = self.element
-        items = [bytes(each) for each in get("lists", ())] if self.holds_lists else self.values
-        field = header.layout(self.context.model)[0]
-        octets = encode_basic_list(item, items, header.semantic, self.context.model, field.length)
-        return octets + get("undecoded", b"")
+        header, model = self.header, self.context.model
+        (field,) = header.layout(model)
+        items = get("lists", ()) if self.holds_lists else self.values
+        return header.octets + encode_values(field, items, model) + get("undecoded", b"")
 
     def _unchanged(self) -> bool:
         if "lists" in self.fields:
@@ -226,6 +225,10 @@ class BasicList(StructuredList):
                 bytes(each) == each.original for each in lists
             )
         return self.fields.get("values") == self._as_read
+
+    def _as_this(self, clone: Any) -> Any:
+        clone._as_read = self._as_read
+        return super()._as_this(clone)
 
     def mysummary(self) -> str:
         return f"basicList of {self.element.name}"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.codec import STRUCTURED, RecordCodec, TemplateField, record_codec
 from scapy_ipfix.elements import InformationModel, elements
+from scapy_ipfix.iespec import MAX_ID, InformationElement
 from scapy_ipfix.wire import IPFIX_VERSION
 
 #: How lists relate their elements (RFC 6313 4.4); 255 is undefined.
@@ -61,7 +62,12 @@ class ListContext:
 
     def deeper(self) -> ListContext | None:
         """The context of the lists within; None when that would be too deep."""
-        return replace(self, depth=self.depth + 1) if self.depth < self.limit else None
+        if self.depth >= self.limit:
+            return None
+        # Not replace(): a record may hold 65,000 lists, each of which asks.
+        return ListContext(
+            self.template, self.model, self.version, self.depth + 1, self.limit, self.view
+        )
 
 
 class BasicListHeader(NamedTuple):
@@ -74,6 +80,13 @@ class BasicListHeader(NamedTuple):
     length: int
     #: Octets that the header takes.
     size: int
+
+    @property
+    def octets(self) -> bytes:
+        """The header as it stands on the wire."""
+        octets = bytes((self.semantic,)) + (self.id | self.enterprise << 15).to_bytes(2, "big")
+        octets += self.length.to_bytes(2, "big")
+        return octets + (self.pen.to_bytes(4, "big") if self.enterprise else b"")
 
     def layout(self, model: InformationModel) -> tuple[TemplateField]:
         """The values read like records of this one field."""
@@ -156,8 +169,8 @@ def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy
     ``values`` is the domain of the values. Octets that cannot be read, of a list that is cut
     off, nested too deep or of unknown template, stay octets (in hexadecimal for "json").
     """
-    inner = context.deeper()
-    if isinstance(octets, bytes) and octets and inner is not None:
+    inner = context.deeper() if octets and isinstance(octets, bytes) else None
+    if inner is not None:
         if kind == "basicList":
             found = _read_basic_list(octets, inner, values)
         elif kind == "subTemplateList":
@@ -229,48 +242,76 @@ def encode_list(kind: str, value: Any, model: InformationModel = elements) -> by
         return encode_basic_list(element, items, semantic, model)
     if kind == "subTemplateList":
         semantic, template, records = _parts(value, "template", "records", kind)
-        octets: bytes = template.id.to_bytes(2, "big") + b"".join(template.encode_rows(records))
-        return bytes((semantic,)) + octets
-    if isinstance(value, Mapping):
-        semantic, blocks = semantic_number(value.get("semantic")), value.get("blocks", ())
+        octets: bytes = _template(template, kind).id.to_bytes(2, "big")
+        return bytes((semantic,)) + octets + b"".join(template.encode_rows(records))
+    if isinstance(value, Mapping) and "blocks" in value:
+        semantic, blocks = semantic_number(value.get("semantic")), value["blocks"]
     else:
         semantic, blocks = UNDEFINED, value
-    octets = bytes((semantic,))
-    for block in blocks:
-        _, template, records = _parts(block, "template", "records", kind)
-        body = b"".join(template.encode_rows(records))
-        octets += template.id.to_bytes(2, "big") + (len(body) + 4).to_bytes(2, "big") + body
-    return octets
+    if not isinstance(blocks, (list, tuple)):
+        raise ValueError(f"{value!r} is no {kind}: give [(template, [records]), ...] or octets")
+    return bytes((semantic,)) + b"".join([_encode_block(block, kind) for block in blocks])
+
+
+def _encode_block(block: Any, kind: str) -> bytes:
+    _, template, records = _parts(block, "template", "records", kind)
+    body = b"".join(_template(template, kind).encode_rows(records))
+    length = len(body) + 4
+    if length > 65535:
+        raise ValueError(f"{length} octets of template {template.id}, a block holds 65535")
+    octets: bytes = template.id.to_bytes(2, "big")
+    return octets + length.to_bytes(2, "big") + body
 
 
 def encode_basic_list(
-    element: Any,
-    items: Sequence[Any],
-    semantic: int,
-    model: InformationModel = elements,
-    length: int | None = None,
+    element: Any, items: Iterable[Any], semantic: int, model: InformationModel = elements
 ) -> bytes:
-    """A basicList of values of one element, a name, an IESpec or an element."""
-    found, size = model.spec(element, define=False) if isinstance(element, str) else (element, None)
-    if length is None:
-        length = found.length if size is None else size
-    octets = bytes((semantic,)) + (found.id | bool(found.pen) << 15).to_bytes(2, "big")
-    octets += length.to_bytes(2, "big")
-    if found.pen:
-        octets += found.pen.to_bytes(4, "big")
-    kind = found.type.name
+    """A basicList of values of one element, a name, an IESpec or an element.
+
+    Raises ValueError for an element that there is not, and for a value that does not fit.
+    """
+    if isinstance(element, str):
+        found, length = model.spec(element, define=False)
+    elif isinstance(element, InformationElement):
+        found, length = element, element.length
+    else:
+        raise ValueError(f"{element!r} is no element: give a name, an IESpec or an element")
+    if found.id > MAX_ID:
+        raise ValueError(f"{found.name} ({found.id}) is a NetFlow v9 field type, no list's element")
+    header = BasicListHeader(semantic, bool(found.pen), found.pen, found.id, length, 0)
+    field = TemplateField(found, length, found.name)
+    return header.octets + encode_values(field, items, model)
+
+
+def encode_values(
+    field: TemplateField, items: Iterable[Any], model: InformationModel = elements
+) -> bytes:
+    """The values of a basicList, each as a record of that one field.
+
+    Raises ValueError for one that does not fit.
+    """
+    kind = field.data_type.name
     if kind in STRUCTURED:
         items = [encode_list(kind, item, model) for item in items]
-    codec = record_codec((TemplateField(found, length, found.name),))
-    return octets + b"".join(codec.encode((item,)) for item in items)
+    codec = record_codec((field,))
+    return b"".join([codec.encode((item,)) for item in items])
 
 
 def _parts(value: Any, what: str, contents: str, kind: str) -> tuple[int, Any, Sequence[Any]]:
+    semantic, found = UNDEFINED, value
     if isinstance(value, Mapping) and what in value:
-        return semantic_number(value.get("semantic")), value[what], value.get(contents, ())
-    if isinstance(value, tuple) and len(value) == 2:
-        return UNDEFINED, value[0], value[1]
-    raise ValueError(f"{value!r} is no {kind}: give ({what}, [{contents}]) or octets")
+        semantic = semantic_number(value.get("semantic"))
+        found = value[what], value.get(contents, ())
+    if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[1], (list, tuple)):
+        raise ValueError(f"{value!r} is no {kind}: give ({what}, [{contents}]) or octets")
+    return semantic, found[0], found[1]
+
+
+def _template(value: Any, kind: str) -> RecordTemplate:
+    if not hasattr(value, "encode_rows"):
+        raise ValueError(f"{value!r} is no template for a {kind}")
+    template: RecordTemplate = value
+    return template
 
 
 def semantic_number(semantic: str | int | None) -> int:
@@ -290,11 +331,8 @@ def semantic_number(semantic: str | int | None) -> int:
 
 def templates_of(value: Any) -> Iterable[Any]:
     """The templates that a person's value of a list field names, to read it back with."""
-    if isinstance(value, Mapping):
-        value = value.get("blocks") or (value.get("template"), value.get("records", ()))
     if hasattr(value, "encode_rows"):
         yield value
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            if isinstance(each, (tuple, list, Mapping)) or hasattr(each, "encode_rows"):
-                yield from templates_of(each)
+    elif isinstance(value, (tuple, list, Mapping)):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from templates_of(each)
