@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from scapy_ipfix.diagnostics import Defect
-from scapy_ipfix.structured import ListContext, read_list
+from scapy_ipfix.structured import ListContext, list_parts
 from scapy_ipfix.templates import Template
 
 #: Findings of one field in one Set; a broken field is broken in every record.
@@ -82,7 +82,28 @@ def _list_defects(
     name: str, kind: str, values: Iterator[Any], context: ListContext
 ) -> Iterator[Defect]:
     for octets in values:
-        if isinstance(octets, bytes) and isinstance(read_list(kind, octets, context), bytes):
-            flaw = "cut off, too deep, or of unknown template" if octets else "no octets"
-            yield Defect.of("list-malformed", name=name, flaw=flaw)
-            return
+        if isinstance(octets, bytes):
+            defect = _list_defect(name, kind, octets, context)
+            if defect is not None:
+                yield defect
+                return
+
+
+def _list_defect(name: str, kind: str, octets: bytes, context: ListContext) -> Defect | None:
+    """The first thing that is wrong with a list or with a list within it."""
+    if not octets:
+        return Defect.of("list-malformed", name=name, flaw="no octets")
+    inner = context.deeper()
+    if inner is None:
+        return Defect.of("list-too-deep", name=name, limit=context.limit)
+    parts, defect = list_parts(kind, octets, inner, name=name)
+    if defect is not None:
+        return defect
+    for codec, body in parts:
+        rows = codec.rows(body) if codec.structured else ()
+        for position, below, below_kind in codec.structured:
+            for row in rows:
+                defect = _list_defect(below, below_kind, row[position], inner)
+                if defect is not None:
+                    return defect
+    return None

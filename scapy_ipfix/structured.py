@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.codec import STRUCTURED, RecordCodec, TemplateField, record_codec
+from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import MAX_ID, InformationElement
-from scapy_ipfix.wire import IPFIX_VERSION
+from scapy_ipfix.wire import IPFIX_VERSION, MINIMUM_DATA_SET
 
 #: How lists relate their elements (RFC 6313 4.4); 255 is undefined.
 SEMANTICS = {
@@ -170,52 +171,68 @@ def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy
     off, nested too deep or of unknown template, stay octets (in hexadecimal for "json").
     """
     inner = context.deeper() if octets and isinstance(octets, bytes) else None
-    if inner is not None:
-        if kind == "basicList":
-            found = _read_basic_list(octets, inner, values)
-        elif kind == "subTemplateList":
-            found = _read_records(octets, [RecordBlock(_id(octets), 3, len(octets))], inner, values)
-        else:
-            blocks, stop = multi_list_blocks(octets)
-            whole = stop == len(octets)
-            found = _read_records(octets, blocks, inner, values) if whole else None
-        if found is not None:
-            return found
-    return octets.hex() if values == "json" and isinstance(octets, bytes) else octets
-
-
-def _id(octets: bytes) -> int:
-    return int.from_bytes(octets[1:3], "big")
-
-
-def _read_basic_list(octets: bytes, context: ListContext, values: str) -> list[Any] | None:
-    header = basic_list_header(octets)
-    if header is None:
-        return None
-    codec = record_codec(header.layout(context.model), None, values)
-    body = octets[header.size :]
-    _, stop = codec.spans(body)
-    if stop != len(body):
-        return None
-    rows = rows_with_lists(codec.rows(body), codec, context, values)
-    return [value for (value,) in rows]
-
-
-def _read_records(
-    octets: bytes, blocks: list[RecordBlock], context: ListContext, values: str
-) -> list[Any] | None:
+    parts, defect = ([], None) if inner is None else list_parts(kind, octets, inner, values)
+    if inner is None or defect is not None:
+        return octets.hex() if values == "json" and isinstance(octets, bytes) else octets
     found: list[Any] = []
-    for template_id, start, stop in blocks:
-        template = context.template(template_id) if start <= stop else None
-        if template is None:
-            return None
-        codec = template.projection(None, values)
-        body = octets[start:stop]
-        _, end = codec.spans(body)
-        if end != len(body):
-            return None
-        found += with_lists(codec.dicts(body), codec, context, values)
+    for codec, body in parts:
+        if kind == "basicList":
+            rows = rows_with_lists(codec.rows(body), codec, inner, values)
+            found += [value for (value,) in rows]
+        else:
+            found += with_lists(codec.dicts(body), codec, inner, values)
     return found
+
+
+#: Records within a list: what reads them, and their octets.
+Part = tuple[RecordCodec, bytes]
+
+
+def list_parts(
+    kind: str, octets: bytes, context: ListContext, values: str = "scapy", name: str = ""
+) -> tuple[list[Part], Defect | None]:
+    """What a list holds, and what keeps it from being read: ``list-malformed``, or
+    ``missing-template``. The values of a basicList are records of one field; ``name`` is
+    that of the field which the list is in.
+    """
+    name = name or kind
+    spans: list[tuple[RecordCodec, int, int]] = []
+    blocks: list[RecordBlock] = []
+    stop = len(octets)
+    if kind == "basicList":
+        header = basic_list_header(octets)
+        if header is None:
+            return [], _malformed(name, "cut off")
+        codec = record_codec(header.layout(context.model), None, values)
+        spans.append((codec, header.size, stop))
+    elif kind == "subTemplateList":
+        blocks.append(RecordBlock(int.from_bytes(octets[1:3], "big"), 3, stop))
+    else:
+        blocks, stop = multi_list_blocks(octets)
+    for template_id, start, end in blocks:
+        if start > end:
+            return [], _malformed(name, "cut off")
+        template = context.template(template_id)
+        if template is None:
+            if template_id < MINIMUM_DATA_SET:
+                return [], _malformed(name, f"no template can have id {template_id}")
+            return [], Defect.of("missing-template", template_id=template_id, octets=end - start)
+        spans.append((template.projection(None, values), start, end))
+    parts = []
+    for codec, start, end in spans:
+        body = octets[start:end]
+        _, whole = codec.spans(body)
+        if whole != len(body):
+            what = "value" if kind == "basicList" else "record"
+            return [], _malformed(name, f"{len(body) - whole} octets after the last {what}")
+        parts.append((codec, body))
+    if stop != len(octets):
+        return [], _malformed(name, f"{len(octets) - stop} octets after the last block")
+    return parts, None
+
+
+def _malformed(name: str, flaw: str) -> Defect:
+    return Defect.of("list-malformed", name=name, flaw=flaw)
 
 
 # -- writing

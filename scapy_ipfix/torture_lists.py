@@ -135,7 +135,7 @@ def sub_template_lists_nested_thousands_deep() -> Packets:
     return _with("subTemplateList", _tree(2000))
 
 
-@illegal("RFC 6313 4.5.2", "give the octets and log it", "list-malformed")
+@illegal("RFC 6313 4.5.2", "give the octets and log it", "missing-template")
 def sub_template_list_of_an_unknown_template() -> Packets:
     """A subTemplateList refers to a template that was never defined."""
     return _with("subTemplateList", sub_template_list(9999, bytes(12)))
