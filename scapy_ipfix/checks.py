@@ -82,11 +82,10 @@ def _list_defects(
     name: str, kind: str, values: Iterator[Any], context: ListContext
 ) -> Iterator[Defect]:
     for octets in values:
-        if isinstance(octets, bytes):
-            defect = _list_defect(name, kind, octets, context)
-            if defect is not None:
-                yield defect
-                return
+        defect = _list_defect(name, kind, octets, context)
+        if defect is not None:
+            yield defect
+            return
 
 
 def _list_defect(name: str, kind: str, octets: bytes, context: ListContext) -> Defect | None:

@@ -29,6 +29,7 @@ from scapy.volatile import (
 
 from scapy_ipfix.codec import STRUCTURED, TemplateField, prefixed
 from scapy_ipfix.datatypes import data_type
+from scapy_ipfix.formats import value_text
 from scapy_ipfix.lazy import LazyPacketList, build_packets, raw
 from scapy_ipfix.structured import ListContext, encode_list, templates_of
 from scapy_ipfix.templates import Template
@@ -106,11 +107,9 @@ class ElementField(Field[Any, Any]):
     def i2repr(self, pkt: Packet | None, x: Any) -> str:
         if x is None:
             return "None"
-        values = self.field.element.values
-        if values is not None and isinstance(x, int):
-            name = values.text(x)
-            if name:
-                return name
+        named = value_text(self.field, x)
+        if named is not None:
+            return named
         return self._text(x)
 
     def _text(self, x: Any) -> str:
@@ -179,20 +178,18 @@ class FlagsElementField(IntegerField):
         super().__init__(name, field)
 
     def __get__(self, record: Packet | None, owner: type[Packet] | None = None) -> Any:
-        return self if record is None else self.i2h(record, super().__get__(record))
-
-    def i2h(self, pkt: Packet | None, x: Any) -> Any:
-        if not isinstance(x, int):
-            return x
+        value = super().__get__(record, owner)
+        if not isinstance(value, int):
+            return value
         if self._labels is None:
             self._labels = self._named_bits()
-        return FlagValue(x, self._labels)
+        return FlagValue(value, self._labels)
 
     def _named_bits(self) -> str | list[str]:
         """Names as FlagValue takes them: text where each is a letter, else a list."""
         values = self.field.element.values
         names = values.names if values is not None else {}
-        bits = range(max(8 * self.field.length, 1))
+        bits = range(8 * self._typed_length)
         if all(len(name) == 1 for name in names.values()):
             return "".join(names.get(bit, "?") for bit in bits)
         return [names.get(bit, str(bit)) for bit in bits]

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from scapy_ipfix.codec import TemplateField
+from scapy_ipfix.formats import value_text
 from scapy_ipfix.templates import Template
 
 #: Longest cell of a table.
@@ -44,7 +45,7 @@ def field_texts(template: Template) -> tuple[Callable[[Any], str], ...]:
 
 
 def _texter(field: TemplateField) -> Callable[[Any], str]:
-    kind, values = field.data_type, field.element.values
+    kind = field.data_type
     plain = str if kind.name == "string" else kind.to_text
 
     def text(value: Any) -> str:
@@ -52,12 +53,13 @@ def _texter(field: TemplateField) -> Callable[[Any], str]:
             return ""
         if isinstance(value, list):
             return printable(json.dumps(value, default=_octets))
-        if values is not None and isinstance(value, int):
-            name = values.text(value)
-            if name:
-                return name
+        named = value_text(field, value)
+        if named is not None:
+            return printable(named)
         if isinstance(value, bytes):
-            return value.hex() if kind.name != "string" else value.decode("utf-8", "replace")
+            if kind.name != "string":
+                return value.hex()
+            value = value.decode("utf-8", "replace")
         return printable(plain(value))
 
     return text

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The benchmark runs: small, and never with a time asserted."""
 
 from __future__ import annotations

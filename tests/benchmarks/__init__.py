@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The benchmark: how fast this package is beside the others, measured in one run.
 
 ``python -m tests.benchmarks`` generates its own workloads, runs every contestant in a

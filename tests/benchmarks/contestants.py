@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The contestants: one function a competitor and task, each doing the same work.
 
 Every function takes a :class:`Job` and returns an :class:`Entry`: what is timed, and an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Measuring: contestants in processes of their own, taking turns, best time counts.
 
 Machines are noisy and the noise comes in waves, so no figure is compared with one from

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The table, printed: as text, as Markdown, or as JSON."""
 
 from __future__ import annotations

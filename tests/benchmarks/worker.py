@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The process that runs one contestant: ``python -m tests.benchmarks.worker JOB``.
 
 It is told on standard input what to do, a word a line, and answers with a JSON object a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The workloads: deterministic flow exports, as pcap files and as raw message streams.
 
 Written with nothing but ``struct``, so that no contestant generates what it then reads.
