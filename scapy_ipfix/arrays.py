@@ -9,7 +9,7 @@ type cannot be read in are left as they are (``V``).
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.datatypes import data_type
@@ -24,6 +24,8 @@ _MILLISECONDS = {"dateTimeSeconds": 1000, "dateTimeMilliseconds": 1}
 #: What is left of a second in NTP time: unit, and how many of these a second has.
 _NTP_UNITS = {"dateTimeMicroseconds": ("us", 1_000_000), "dateTimeNanoseconds": ("ns", 10**9)}
 _LARGEST = (1 << 63) - 1
+#: Octets of rows that are taken apart at a time.
+_BLOCK = 1 << 18
 
 
 def numpy(purpose: str) -> Any:
@@ -75,78 +77,98 @@ def fixed_arrays(
 ) -> dict[str, Any]:
     """The fields of these names, from the octets of ``count`` rows of fixed-length ``fields``."""
     size = sum(field.length for field in fields)
-    arrays = {}
+    wanted = []
     start = 0
     for field in fields:
         if field.name in names:
-            if field.length:
-                arrays[field.name] = _array(field, _Items(np, octets, start, size, count))
-            else:
-                nothing = field.data_type.decode(b"") if field.data_type.length == 0 else None
-                arrays[field.name] = objects(np, [nothing] * count, count)
+            wanted.append((field, start))
         start += field.length
-    return arrays
+    items = {}
+    copies = []
+    for field, start in wanted:
+        wire, own = _forms(field)
+        items[field.name] = np.empty(count, own)
+        if field.length:
+            copies.append((items[field.name], np.ndarray(count, wire, octets, start, (size,))))
+    # All fields of some rows before the next ones: the rows stay in the processor's cache.
+    step = max(_BLOCK // max(size, 1), 1)
+    for row in range(0, count, step):
+        rows = slice(row, row + step)
+        for own, wire in copies:
+            own[rows] = wire[rows]
+    return {field.name: _values(np, field, items[field.name]) for field, _ in wanted}
 
 
-class _Items(NamedTuple):
-    """One field in every row: where the first begins, and how far it is to the next."""
-
-    np: Any
-    octets: bytearray
-    start: int
-    step: int
-    records: int
-
-    def take(self, form: str) -> Any:
-        """A view of them as items of a numpy type."""
-        return self.np.ndarray(self.records, form, self.octets, self.start, (self.step,))
-
-
-def _array(field: TemplateField, items: _Items) -> Any:
+def _forms(field: TemplateField) -> tuple[str, str]:
+    """The numpy types of a field's items as they are on the wire, and as they are copied."""
     kind, length = field.data_type, field.length
-    if kind.is_time and length <= 8:
-        ticks = _integers(items, length, 8, signed=False)
-        unit = _NTP_UNITS.get(kind.name)
-        if unit is None:
-            return _unix_times(items.np, ticks, _MILLISECONDS[kind.name])
-        return _ntp_times(items.np, ticks, *unit)
-    if kind.is_integer and length <= 8 and kind.length <= 8:
-        width = max(kind.length, 1 << (length - 1).bit_length())
-        return _integers(items, length, width, signed=kind.name.startswith("signed"))
-    if kind.name in _FLOATS and length in (4, 8):
-        return items.take(f">f{length}").astype(f"f{max(kind.length, length)}")
-    if kind.name == "boolean" and length == 1:
-        return _truths(items.take("u1"))
-    if kind.name == "ipv4Address" and length == 4:
-        return items.take(">u4").astype("u4")
-    octets = items.take(f"V{length}")
-    if kind.is_integer and length <= kind.length:
-        return objects(items.np, _decoded(kind.decode, octets.tolist()), items.records)
+    if length in (1, 2, 4, 8):
+        if _is_number(field):
+            sign = "i" if kind.name.startswith("signed") else "u"
+            return f">{sign}{length}", f"{sign}{_width(field)}"
+        if kind.name in _FLOATS and length >= 4:
+            return f">f{length}", f"f{max(length, kind.length)}"
+        if kind.name == "ipv4Address" and length == 4:
+            return ">u4", "u4"
+        if kind.name == "boolean" and length == 1:
+            return "u1", "u1"
+    return f"V{length}", f"V{length}"
+
+
+def _is_number(field: TemplateField) -> bool:
+    """Whether values are integers, or counts of time, that numpy has a type for."""
+    return field.data_type.is_integer and 1 <= field.length <= 8 and field.data_type.length <= 8
+
+
+def _width(field: TemplateField) -> int:
+    """Octets of such an integer in an array."""
+    if field.data_type.is_time:
+        return 8
+    return max(field.data_type.length, 1 << (field.length - 1).bit_length())
+
+
+def _values(np: Any, field: TemplateField, items: Any) -> Any:
+    """The values that copied items stand for."""
+    kind = field.data_type
+    if not field.length:
+        return objects(
+            np, [kind.decode(b"") if kind.length == 0 else None] * len(items), len(items)
+        )
+    if _is_number(field):
+        if items.dtype.kind == "V":
+            items = _widened(np, items, _width(field), kind.name.startswith("signed"))
+        if kind.name in _MILLISECONDS:
+            return _unix_times(np, items, _MILLISECONDS[kind.name])
+        if kind.is_time:
+            return _ntp_times(np, items, *_NTP_UNITS[kind.name])
+        return items
+    if kind.name == "boolean" and field.length == 1:
+        return _truths(items)
+    if kind.is_integer and field.length <= kind.length:
+        return objects(np, _decoded(kind.decode, items.tolist()), len(items))
     if kind.name == "string":
-        decode = kind.codec(length).decode
+        decode = kind.codec(field.length).decode
         assert decode is not None
-        return objects(items.np, _decoded(decode, octets.tolist()), items.records)
-    return octets.copy()
+        return objects(np, _decoded(decode, items.tolist()), len(items))
+    return items
+
+
+def _widened(np: Any, items: Any, width: int, signed: bool) -> Any:
+    """Integers of 3, 5, 6 or 7 octets in ``width``."""
+    length = items.dtype.itemsize
+    octets = items.view("u1").reshape(-1, length)
+    wide = np.zeros((len(items), width), "u1")
+    if signed:
+        wide[octets[:, 0] >= 128] = 255
+    wide[:, width - length :] = octets
+    sign = "i" if signed else "u"
+    return wide.view(f">{sign}{width}")[:, 0].astype(f"{sign}{width}")
 
 
 def _decoded(decode: Callable[[Any], Any], items: Sequence[bytes]) -> list[Any]:
     """Each item decoded; equal ones once, since what is no number seldom differs much."""
     values = {item: decode(item) for item in set(items)}
     return [values[item] for item in items]
-
-
-def _integers(items: _Items, length: int, width: int, *, signed: bool) -> Any:
-    """Integers of ``length`` octets in ``width``."""
-    np = items.np
-    sign = "i" if signed else "u"
-    if length in (1, 2, 4, 8):
-        return items.take(f">{sign}{length}").astype(f"{sign}{width}")
-    octets = np.ascontiguousarray(items.take(f"V{length}")).view("u1").reshape(-1, length)
-    wide = np.zeros((items.records, width), "u1")
-    if signed:
-        wide[octets[:, 0] >= 128] = 255
-    wide[:, width - length :] = octets
-    return wide.view(f">{sign}{width}")[:, 0].astype(f"{sign}{width}")
 
 
 def _unix_times(np: Any, ticks: Any, milliseconds: int) -> Any:
@@ -168,4 +190,4 @@ def _ntp_times(np: Any, ticks: Any, unit: str, second: int) -> Any:
 def _truths(octets: Any) -> Any:
     """RFC 7011 6.1.5: 1 is true, 2 is false. With anything else among them, the octets."""
     true = octets == 1
-    return true if bool((true | (octets == 2)).all()) else octets.copy()
+    return true if bool((true | (octets == 2)).all()) else octets

@@ -22,7 +22,7 @@ from scapy_ipfix.domain import DataRead, Domain, MessageRead, Parsed, TransportK
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.learning import LEARNED_IN_ALL, Learning, is_type_information
 from scapy_ipfix.metadata import FACTS, Metadata, is_metadata
-from scapy_ipfix.sequence import Counts
+from scapy_ipfix.sequence import SharedSequence
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import (
     IPFIX_HEADER,
@@ -105,8 +105,8 @@ class Collector:
         self._pending: OrderedDict[int, DataRead] = OrderedDict()
         self._pending_octets = 0
         self._parsed: dict[tuple[Any, ...], Parsed] = {}
-        #: The last message of each transport session, as sequence numbers count it.
-        self._last: dict[TransportKey, Counts] = {}
+        self._shared: dict[TransportKey, SharedSequence] = {}
+        self._recent: Domain | None = None
 
     @property
     def domains(self) -> Iterator[Domain]:
@@ -160,9 +160,9 @@ class Collector:
         message = MessageRead(version, domain, exported, sequence, octets)
         domain.read_sets(message, octets, start, stop)
         if uptime is None:
-            counts = message.counts
-            domain.follow(counts, self._last.get(transport), stream)
-            self._remember_last(transport, counts)
+            counts, shared = message.counts, domain.shared
+            domain.follow(counts, shared.last, stream)
+            shared.last = counts
         else:
             self._check_v9(message, uptime)
         return message
@@ -179,18 +179,12 @@ class Collector:
         if before is not None and _UPTIME_SLACK < before - uptime < _UPTIME_WRAP:
             domain.note("exporter-restart", before=before, uptime=uptime)
 
-    def _remember_last(self, transport: TransportKey, counts: Counts) -> None:
-        last = self._last
-        if len(last) >= self.limits.transports and transport not in last:
-            last.clear()
-        last[transport] = counts
-
     def end(self, transport: TransportKey) -> None:
         """A connection ended: its templates go along (RFC 7011 8.1), its counters stay."""
         for domain in self._domains.values():
             if domain.transport == transport:
                 domain.end()
-        self._last.pop(transport, None)
+        self._shared_sequence(transport).last = None
 
     def domain(self, transport: TransportKey, version: int, domain_id: int) -> Domain:
         """The state of an observation domain, new if it was not heard of."""
@@ -198,19 +192,38 @@ class Collector:
             transport = TransportKey(
                 transport.protocol, transport.source, None, transport.destination, None
             )
+        recent = self._recent
+        if (
+            recent is not None
+            and recent.transport is transport
+            and recent.id == domain_id
+            and recent.version == version
+        ):
+            return recent  # most messages follow one of the same domain
         key = transport, version, domain_id
         domain = self._domains.get(key)
         if domain is None:
             domain = Domain(self, transport, version, domain_id)
             self._domains[key] = domain
+            domain.shared = self._shared_sequence(transport)
             if len(self._domains) > self.limits.domains:
                 self._drop_domain()
-        elif len(self._domains) > 1:
+        else:
             self._domains.move_to_end(key)
+        self._recent = domain
         return domain
+
+    def _shared_sequence(self, transport: TransportKey) -> SharedSequence:
+        shared = self._shared.get(transport)
+        if shared is None:
+            if len(self._shared) >= self.limits.transports:
+                self._shared.clear()
+            shared = self._shared[transport] = SharedSequence()
+        return shared
 
     def _drop_domain(self) -> None:
         _, oldest = self._domains.popitem(last=False)
+        self._recent = None
         oldest.end()
         self._limit("observation domains", self.limits.domains)
 

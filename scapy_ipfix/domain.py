@@ -18,7 +18,7 @@ from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationElement, InformationModel
 from scapy_ipfix.learning import Learning, Unnamed, relearned
 from scapy_ipfix.metadata import Metadata
-from scapy_ipfix.sequence import Counts, Stream
+from scapy_ipfix.sequence import Counts, SharedSequence, Stream
 from scapy_ipfix.structured import ListContext, lists_read
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import MINIMUM_DATA_SET, TEMPLATE_SETS, TemplateSpan, walk_sets
@@ -194,8 +194,8 @@ class MessageRead:
     def counts(self) -> Counts:
         """The message as sequence numbers count it."""
         if self.waiting:
-            return Counts(self.sequence, None, None)
-        return Counts(self.sequence, self.records, self.data_records)
+            return Counts(self.sequence, None, None, self.exported)
+        return Counts(self.sequence, self.records, self.data_records, self.exported)
 
     def counted(self, records: int, template: Template) -> None:
         """Counts the records of one of its sets."""
@@ -266,6 +266,7 @@ class Domain:
     _lists: ListContext | None = None
     stats: DomainStats = field(default_factory=DomainStats)
     sequence: Stream = field(init=False)
+    shared: SharedSequence = field(default_factory=SharedSequence)
     #: The other streams of an SCTP association have sequences of their own.
     streams: dict[int, Stream] = field(default_factory=dict)
 

@@ -212,8 +212,18 @@ class Exporter:
         if template.length > packer.room:
             raise packer.too_long(f"template {template.id}: a record", template.length)
         if template.is_variable:
-            return self._varying(template, rows, when)
-        return self._uniform(template, iter(rows), when)
+            made = self._mixed(((template, row) for row in rows), when)
+        else:
+            made = self._uniform(template, iter(rows), when)
+        return self._announced(template, made, when)
+
+    def _announced(
+        self, template: Template, made: Iterator[Packed], when: float | None
+    ) -> Iterator[Packed]:
+        """The same messages, or one with the template where there was no row."""
+        yield from made
+        if template.id not in self._packer.announced:
+            yield from self._packer.announcements([self._packer.learn(template)], when)
 
     def _uniform(
         self, template: Template, rows: Iterator[Row], when: float | None
@@ -221,30 +231,17 @@ class Exporter:
         """Messages of rows that are all as long: how many fit is known beforehand."""
         packer, size = self._packer, template.length
         done = 0
-        while True:
+        for row in rows:
             draft = yield from packer.begin(template, when)
             fit = draft.room(template.id) // size
             if not fit:
                 yield packer.finish(draft, when)
                 draft = packer.draft()
                 fit = draft.room(template.id) // size
-            chunk = list(islice(rows, fit))
-            if not chunk:
-                if template.id in draft.announced and template.id not in packer.announced:
-                    yield packer.finish(draft, when)
-                return
-            octets = _encoded(template, chunk, done)
-            done += len(chunk)
+            octets = _encoded(template, [row, *islice(rows, fit - 1)], done)
+            done += len(octets)
             draft.add(template.id, b"".join(octets), template, size, len(octets))
             yield packer.finish(draft, when)
-
-    def _varying(
-        self, template: Template, rows: Iterable[Row], when: float | None
-    ) -> Iterator[Packed]:
-        """Messages of rows of one template, of any length."""
-        yield from self._mixed(((template, row) for row in rows), when)
-        if template.id not in self._packer.announced:  # no rows
-            yield from self._packer.announcements([self._packer.learn(template)], when)
 
     def _mixed(self, pairs: Iterable[tuple[Template, Row]], when: float | None) -> Iterator[Packed]:
         """Messages of rows of any length and template, filled one by one."""

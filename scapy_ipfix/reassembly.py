@@ -13,11 +13,15 @@ from collections.abc import Hashable
 from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import NoPayload, Packet
+from scapy.utils import checksum
 
 #: What a fragment costs to keep beside its octets, about.
 _OVERHEAD = 300
-#: Octets of the longest IP datagram, its header included.
+#: Octets of the longest IP datagram, its header included, and of the shortest IPv4 header.
 _LONGEST = 65535
+_SHORTEST_HEADER = 20
+#: What an octet of flags keeps that is neither "more fragments" nor offset.
+_NOT_FRAGMENT = 0xC0
 
 
 class Pieces:
@@ -95,21 +99,20 @@ class Fragments:
 
         The whole stands under the lower layers, and at the time, of the last fragment.
         """
-        header = 4 * (ip.ihl or 5)
-        octets = ip.original[header : ip.len] if ip.original else bytes(ip.payload)
-        if 8 * ip.frag + len(octets) > _LONGEST - header:
-            self.dropped += len(octets)  # no datagram is so long: an attack, or a broken packet
+        octets = ip.original or bytes(ip)
+        header = max(4 * (octets[0] & 15), _SHORTEST_HEADER)
+        data = octets[header : ip.len or None]
+        if header + 8 * ip.frag + len(data) > _LONGEST:
+            self.dropped += len(data)  # no datagram is so long: an attack, or a broken packet
             return None
         key = ip.src, ip.dst, ip.id, ip.proto
-        whole = self.add(key, 8 * ip.frag, octets, bool(ip.flags.MF))
+        whole = self.add(key, 8 * ip.frag, data, bool(ip.flags.MF))
         if whole is None:
             return None
-        datagram = ip.copy()
-        datagram.remove_payload()
-        datagram.flags.MF = 0
-        datagram.frag, datagram.len, datagram.chksum = 0, None, None
-        datagram = IP(bytes(datagram / whole))
-        return _placed(pkt, ip, datagram)
+        if header + len(whole) > _LONGEST:  # this fragment has more options than the others
+            self.dropped += len(whole)
+            return None
+        return _placed(pkt, ip, IP(_unfragmented(octets[:header], len(whole)) + whole))
 
     def take_ipv6(self, pkt: Packet, fragment: Packet) -> Packet | None:
         """Takes a packet with an IPv6 fragment (RFC 8200 4.5), as :meth:`take` does."""
@@ -130,6 +133,16 @@ class Fragments:
         datagram.remove_payload()
         datagram.plen, datagram.nh = None, fragment.nh
         return _placed(pkt, ip, IPv6(bytes(datagram / whole)))
+
+
+def _unfragmented(header: bytes, size: int) -> bytes:
+    """An IPv4 header for a whole datagram with a payload of ``size`` octets."""
+    made = bytearray(header)
+    made[2:4] = (len(header) + size).to_bytes(2, "big")
+    made[6:8] = bytes((made[6] & _NOT_FRAGMENT, 0))
+    made[10:12] = bytes(2)
+    made[10:12] = checksum(bytes(made)).to_bytes(2, "big")
+    return bytes(made)
 
 
 def _placed(pkt: Packet, ip: Packet, datagram: Packet) -> Packet:

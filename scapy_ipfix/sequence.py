@@ -18,10 +18,14 @@ from scapy_ipfix.wire import V9_VERSION
 
 _MODULO = 1 << 32
 _HALF = 1 << 31
-#: Messages remembered to tell one that comes twice from one that comes late.
+#: Messages and gaps remembered, to tell one that comes twice from one that comes late.
 _REMEMBERED = 128
 #: A number that falls back to fewer than this counts as a restart, not as a late message.
 _FIRST_NUMBERS = 1000
+#: Conventions are weighed by how many messages fit, of the first ones and after a misfit: one
+#: message may fit by chance, for a gap can look like any arithmetic.
+_WEIGHED = 64
+_MOST = 8
 
 #: In the order in which they are tried.
 CONVENTIONS = {
@@ -35,11 +39,23 @@ CONVENTIONS = {
 
 
 class Counts(NamedTuple):
-    """A message as sequence numbers count it; ``records`` None: some set has no template."""
+    """A message as sequence numbers count it; ``records`` None: some set has no template.
+
+    ``exported`` is its export time, by which a number that comes twice is told from one that
+    an exporter uses again after a restart.
+    """
 
     number: int
     records: int | None
     data_records: int | None
+    exported: int = 0
+
+
+@dataclass(slots=True)
+class SharedSequence:
+    """The last message of a transport session, whatever its observation domain."""
+
+    last: Counts | None = None
 
 
 class Verdict(NamedTuple):
@@ -65,10 +81,22 @@ class Stream:
     restarts: int = 0
     #: Whether some message could not be counted, so that ``lost`` is a lower bound.
     unknown: bool = False
-    _seen: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _first: Counts | None = None
+    _weighed: int = 0
+    #: How many messages fit each convention of late, less those that do not.
+    _scores: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CONVENTIONS, 0))
+    #: The convention that was given up for the present one, and the gap it would have meant.
+    _doubt: tuple[str, Verdict] | None = None
+    #: A message that was behind for no reason known; one that goes on from it explains it.
+    _stray: Counts | None = None
+    _seen: deque[Counts] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    #: What is missing, from where to where, as :meth:`_place` counts.
+    _gaps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def __post_init__(self) -> None:
         self.convention = "messages" if self.version == V9_VERSION else "records"
+        if self.version == V9_VERSION:
+            self._weighed = _WEIGHED  # there is nothing to weigh
 
     def take(self, message: Counts, shared: Counts | None = None) -> Verdict | None:
         """Takes the next message; None when its number is as expected.
@@ -77,28 +105,69 @@ class Stream:
         """
         last, number = self.last, message.number
         if last is None:
-            self._advance(message)
+            self._begin(message)
             return None
         expected = self._expected(self.convention, last, message, shared)
+        if number == expected:
+            self._doubt = None
+            if self._weighed < _WEIGHED:
+                self._weigh(self._fitting(last, message, shared))
+            self._advance(message)
+            return None
         if expected is None:
             self.unknown = True
+            if _ahead(number, last.number) >= _HALF:
+                return self._behind(message, last.number)
             self._advance(message)
             return None
-        if number == expected:
-            self._advance(message)
-            return None
-        for convention in self._others():
-            if self._expected(convention, last, message, shared) == number:
-                self.convention = convention
-                self._advance(message)
-                return Verdict("sequence-convention", number, expected, 0, CONVENTIONS[convention])
-        return self._irregular(message, expected)
+        if _ahead(number, expected) >= _HALF and self._is_copy(message):
+            return self._behind(message, expected)
+        fitting = self._fitting(last, message, shared)
+        if fitting:
+            self._weighed = 0
+            self._weigh(fitting)
+            best = max(fitting, key=self._scores.__getitem__)
+            if self._scores[best] >= self._scores[self.convention]:
+                return self._change(best, message, expected)
+        lost = _ahead(number, expected)
+        if lost >= _HALF:
+            return self._behind(message, expected)
+        self._miss(self._place(message), lost)
+        self._advance(message)
+        return Verdict("sequence-gap", number, expected, lost)
 
-    def _others(self) -> tuple[str, ...]:
-        # From RFC 7011's way only while nothing was lost: a gap may look like any arithmetic.
-        if self.version == V9_VERSION or (self.convention == "records" and self.lost):
-            return ()
-        return tuple(each for each in CONVENTIONS if each != self.convention)
+    def _fitting(self, last: Counts, message: Counts, shared: Counts | None) -> list[str]:
+        """The conventions that a message's number fits."""
+        if self.version == V9_VERSION:
+            return []
+        return [
+            each
+            for each in CONVENTIONS
+            if self._expected(each, last, message, shared) == message.number
+        ]
+
+    def _weigh(self, fitting: list[str]) -> None:
+        self._weighed += 1
+        for each, score in self._scores.items():
+            self._scores[each] = max(-_MOST, min(_MOST, score + (1 if each in fitting else -1)))
+
+    def _change(self, convention: str, message: Counts, expected: int) -> Verdict:
+        """Another convention explains what the one in force does not: it is the one from now on.
+
+        Unless it was given up for that only just now: then there had been a gap after all.
+        """
+        before, doubt, last = self.convention, self._doubt, self.last
+        self.convention, self._doubt = convention, None
+        if doubt is not None and doubt[0] == convention and last is not None:
+            self._miss(self._place(last), doubt[1].lost)
+            self._advance(message)
+            return doubt[1]
+        lost = _ahead(message.number, expected)
+        if lost < _HALF:
+            self._doubt = before, Verdict("sequence-gap", message.number, expected, lost)
+        self._advance(message)
+        what = CONVENTIONS[convention]
+        return Verdict("sequence-convention", message.number, expected, 0, what)
 
     @staticmethod
     def _expected(
@@ -119,30 +188,86 @@ class Stream:
             records = message.data_records
         return None if records is None else (base + records) % _MODULO
 
-    def _irregular(self, message: Counts, expected: int) -> Verdict:
+    def _behind(self, message: Counts, expected: int) -> Verdict:
+        """A number that came before, comes late, or begins anew."""
         number = message.number
-        ahead = (number - expected) % _MODULO
-        if ahead < _HALF:
-            self.lost += ahead
-            self._advance(message)
-            return Verdict("sequence-gap", number, expected, ahead)
-        if number in self._seen:
+        if self._is_copy(message):
             self.duplicates += 1
             return Verdict("sequence-duplicate", number, expected)
-        if number == 0 or number < _FIRST_NUMBERS <= expected:
+        if not self._fills_gap(message) and self._is_restart(message, expected):
             self.restarts += 1
-            self._seen.clear()
-            self._advance(message)
+            self._begin(message)
             return Verdict("sequence-restart", number, expected)
         self.reordered += 1
-        one = 1 if self.convention == "messages" else message.records or 0
-        self.lost = max(0, self.lost - one)
-        self._seen.append(number)
+        self._seen.append(message)
         return Verdict("sequence-reordered", number, expected)
 
+    def _is_copy(self, message: Counts) -> bool:
+        """Whether the message was seen, perhaps before it could be counted."""
+        return any(
+            each.number == message.number
+            and each.exported == message.exported
+            and (each.records == message.records or None in (each.records, message.records))
+            for each in self._seen
+        )
+
+    def _fills_gap(self, message: Counts) -> bool:
+        """Whether a message is one that was missed, or came just before the first one seen."""
+        place, size = self._place(message), self._size(message)
+        after = (place + size) % _MODULO
+        if self._first is not None and after == self._place(self._first):
+            self._first = message
+            return True
+        for gap in self._gaps:
+            start, stop = gap
+            if _ahead(place, start) < _ahead(stop, start):
+                self._gaps.remove(gap)
+                if place != start:
+                    self._gaps.append((start, place))
+                if _ahead(after, start) < _ahead(stop, start):
+                    self._gaps.append((after, stop))
+                self.lost = max(0, self.lost - size)
+                return True
+        return False
+
+    def _is_restart(self, message: Counts, expected: int) -> bool:
+        number, stray, last = message.number, self._stray, self.last
+        self._stray = message
+        if last is not None and message.exported > last.exported:
+            return True  # what is late was exported before what came last
+        if number == 0 or number < _FIRST_NUMBERS <= expected:
+            return True
+        # An exporter may begin anew with any number: two in a row that fit together say so.
+        return stray is not None and number == self._expected(
+            self.convention, stray, message, stray
+        )
+
+    def _place(self, message: Counts) -> int:
+        """Where a message begins in what is counted, also where its number is of its end."""
+        own = self.convention in ("own", "own-data")
+        return (message.number - (self._size(message) if own else 0)) % _MODULO
+
+    def _size(self, message: Counts) -> int:
+        """What a message adds to what is counted, as far as that is known."""
+        if self.convention == "messages":
+            return 1
+        data = self.convention in ("data", "own-data")
+        return (message.data_records if data else message.records) or 0
+
+    def _miss(self, place: int, lost: int) -> None:
+        """So much is missing before that place."""
+        self.lost += lost
+        self._gaps.append(((place - lost) % _MODULO, place))
+
+    def _begin(self, message: Counts) -> None:
+        self._first = message
+        self._seen.clear()
+        self._gaps.clear()
+        self._advance(message)
+
     def _advance(self, message: Counts) -> None:
-        self.last = message
-        self._seen.append(message.number)
+        self.last, self._stray = message, None
+        self._seen.append(message)
 
     @property
     def lost_text(self) -> str:
@@ -150,3 +275,8 @@ class Stream:
         if not self.unknown:
             return str(self.lost)
         return f"{self.lost} or more" if self.lost else "unknown"
+
+
+def _ahead(number: int, other: int) -> int:
+    """How far a number is ahead of another, modulo 2^32; half of that or more is behind."""
+    return (number - other) % _MODULO
