@@ -151,7 +151,7 @@ class _Origin:
 
     domain: Domain
     template_id: int
-    records: int
+    records: int = 0
 
 
 @dataclass(slots=True)
@@ -202,8 +202,8 @@ class Layout:
             for each in template.fields
             if each.name in self.names and each.name not in CONTEXT
         }
-        self.records = 0
         self._origins: list[_Origin] = []
+        self._origin: _Origin | None = None
         pieces = list(_pieces(template.fields))
         wanted = [
             i
@@ -212,36 +212,34 @@ class Layout:
         ]
         self._pieces = [pieces[i] for i in wanted]
         self._size = template.length
-        self._codec = None
-        if template.is_variable:
-            # To this codec, a run is one field of octets: only the walk is left to do.
-            self._codec = RecordCodec(
-                tuple(TemplateField(_OCTETS, piece.length, "") for piece in pieces), tuple(wanted)
-            )
+        #: Where records of one length go as they are; others are walked first.
+        self._whole = pieces[0] if len(pieces) == 1 and isinstance(pieces[0], _Run) else None
+        # To this codec, a run is one field of octets: only the walk is left to do.
+        self._codec = RecordCodec(
+            tuple(TemplateField(_OCTETS, piece.length, "") for piece in pieces), tuple(wanted)
+        )
+
+    @property
+    def records(self) -> int:
+        return sum(each.records for each in self._origins)
 
     def add(self, read: DataRead) -> int:
-        """Takes the records of a Data Set; gives how many octets were kept for them."""
+        """Takes the records of a Data Set; gives how many there are."""
         start = read.start + 4
-        if self._codec is None:
-            count = (read.stop - start) // self._size
-            octets = count * self._size
-            if self._pieces:
-                self._pieces[0].extend((read.octets[start : start + octets],))
+        if self._whole is not None:
+            records = (read.stop - start) // self._size
+            self._whole.octets += read.octets[start : start + records * self._size]
         else:
             rows = self._codec.rows(read.octets[start : read.stop])
-            count = len(rows)
-            octets = read.stop - start
+            records = len(rows)
             for piece, items in zip(self._pieces, zip(*rows)):
                 piece.extend(items)
-        if not count:
-            return 0
-        self.records += count
-        last = self._origins[-1] if self._origins else None
-        if last is not None and last.domain is read.domain and last.template_id == read.set_id:
-            last.records += count
-        else:
-            self._origins.append(_Origin(read.domain, read.set_id, count))
-        return octets
+        origin = self._origin
+        if origin is None or origin.domain is not read.domain or origin.template_id != read.set_id:
+            origin = self._origin = _Origin(read.domain, read.set_id)
+            self._origins.append(origin)
+        origin.records += records
+        return records
 
     def arrays(self, np: Any, *, context: bool) -> dict[str, Any]:
         """The wanted fields as arrays, behind the columns of :data:`CONTEXT` if asked for."""
@@ -263,7 +261,7 @@ class Layout:
 
 
 class Gathered:
-    """Records by template layout. ``records`` and ``octets`` are how many are held."""
+    """Records by template layout. ``records`` and ``octets`` are about how many are held."""
 
     def __init__(self, names: tuple[str, ...] | None) -> None:
         self.names = names
@@ -278,16 +276,16 @@ class Gathered:
             layout = self._by_template[template]
         except KeyError:
             layout = self._by_template[template] = self._layout(template)
-        # A template may be longer than any message; then there are no records of it.
-        if layout is not None and read.stop - read.start - 4 >= template.length:
-            before = layout.records
-            self.octets += layout.add(read)
-            self.records += layout.records - before
+        if layout is not None:
+            self.octets += read.stop - read.start
+            self.records += layout.add(read)
 
     def _layout(self, template: Template) -> Layout | None:
         names = template.names
-        if template.length == 0 or not all(name in names for name in self.names or ()):
+        if not all(name in names for name in self.names or ()):
             return None
+        if not 0 < template.length < VARIABLE:
+            return None  # of these there are no records: none has no octets, or fits into a set
         layout = self._by_fields.get(template.fields)
         if layout is None:
             layout = self._by_fields[template.fields] = Layout(template, self.names)

@@ -8,9 +8,12 @@ its :class:`Keeper`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
+from weakref import ReferenceType, ref
 
 from scapy_ipfix.answers import View
 from scapy_ipfix.checks import value_defects
@@ -80,7 +83,7 @@ class DataRead:
     """A Data Set of a message: where it is, and its template as soon as that is known."""
 
     __slots__ = (
-        *("_lists", "domain", "index", "known", "octets", "packet", "set_id", "start", "stop"),
+        *("_asking", "_lists", "domain", "index", "known", "octets", "set_id", "start", "stop"),
         "template",
     )
 
@@ -103,7 +106,8 @@ class DataRead:
         self.template = template
         #: The number of the latest fact of metadata when the set came.
         self.known = domain.keeper.metadata.now
-        self.packet: Waiting | None = None
+        #: The packets that asked for the template in vain; whoever drops one need not wait.
+        self._asking: list[ReferenceType[Waiting]] = []
         self._lists: ListContext | None = None
 
     @property
@@ -114,9 +118,16 @@ class DataRead:
     def resolve(self, template: Template) -> None:
         """The template came: for who asks from now on, and for the packet that asked before."""
         self.template = template
-        if self.packet is not None:
-            self.packet.bind(template, self.lists)
-            self.packet = None
+        for reference in self._asking:
+            packet = reference()
+            if packet is not None:
+                packet.bind(template, self.lists)
+        self._asking.clear()
+
+    def ask(self, packet: Waiting) -> None:
+        """Remembers a packet that wants the template as soon as it is known."""
+        self._asking = [each for each in self._asking if each() is not None]
+        self._asking.append(ref(packet))
 
     @property
     def lists(self) -> ListContext:
@@ -158,6 +169,9 @@ class DataRead:
             for record in records:
                 record.update(answer(record))
         return records
+
+
+_index = attrgetter("index")
 
 
 class MessageRead:
@@ -204,9 +218,9 @@ class MessageRead:
             self.data_records += records
 
     def _at(self, index: int) -> DataRead | None:
-        for each in self.sets:
-            if each.index == index:
-                return each
+        position = bisect_left(self.sets, index, key=_index)
+        if position < len(self.sets) and self.sets[position].index == index:
+            return self.sets[position]
         return None
 
     def template(self, index: int) -> Template | None:
@@ -223,7 +237,7 @@ class MessageRead:
         """Remembers the packet of a Data Set that waits for its template."""
         read = self._at(index)
         if read is not None and read.template is None:
-            read.packet = data_set
+            read.ask(data_set)
 
 
 @dataclass(slots=True)

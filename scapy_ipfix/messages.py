@@ -99,6 +99,8 @@ class Message(LazyPacket):
         stop, defect = self._stop(s)
         if defect is not None:
             self._noted.append(defect)
+        if stop < len(s):
+            self._noted.append(Defect.of("message-trailing", octets=len(s) - stop))
         octets = s[:stop]
         self.fields["sets"] = LazyPacketList(
             # A copy of the message loads its own: it may know more by then.

@@ -59,7 +59,7 @@ class Pieces:
         for offset in sorted(self.pieces):
             data = self.pieces[offset]
             if offset > len(octets):
-                return None
+                break
             octets += data[len(octets) - offset :]
         return octets[: self.size] if len(octets) >= self.size else None
 

@@ -18,8 +18,9 @@ from scapy_ipfix.wire import V9_VERSION
 
 _MODULO = 1 << 32
 _HALF = 1 << 31
-#: Messages and gaps remembered, to tell one that comes twice from one that comes late.
-_REMEMBERED = 128
+#: Messages remembered to tell one that comes twice, gaps to tell one that comes late.
+_REMEMBERED = 64
+_GAPS = 32
 #: A number that falls back to fewer than this counts as a restart, not as a late message.
 _FIRST_NUMBERS = 1000
 #: Conventions are weighed by how many messages fit, of the first ones and after a misfit: one
@@ -91,7 +92,7 @@ class Stream:
     _stray: Counts | None = None
     _seen: deque[Counts] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     #: What is missing, from where to where, as :meth:`_place` counts.
-    _gaps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.convention = "messages" if self.version == V9_VERSION else "records"
@@ -203,11 +204,15 @@ class Stream:
         return Verdict("sequence-reordered", number, expected)
 
     def _is_copy(self, message: Counts) -> bool:
-        """Whether the message was seen, perhaps before it could be counted."""
+        """Whether the message was seen, perhaps before it could be counted.
+
+        A message that adds nothing has the number of the next one.
+        """
+        size = self._size(message)
         return any(
             each.number == message.number
             and each.exported == message.exported
-            and (each.records == message.records or None in (each.records, message.records))
+            and (None in (each.records, message.records) or bool(self._size(each)) == bool(size))
             for each in self._seen
         )
 
@@ -218,14 +223,12 @@ class Stream:
         if self._first is not None and after == self._place(self._first):
             self._first = message
             return True
-        for gap in self._gaps:
-            start, stop = gap
+        for index, (start, stop) in enumerate(self._gaps):
             if _ahead(place, start) < _ahead(stop, start):
-                self._gaps.remove(gap)
-                if place != start:
-                    self._gaps.append((start, place))
+                left = [(start, place)] if place != start else []
                 if _ahead(after, start) < _ahead(stop, start):
-                    self._gaps.append((after, stop))
+                    left.append((after, stop))
+                self._gaps[index : index + 1] = left
                 self.lost = max(0, self.lost - size)
                 return True
         return False
@@ -258,6 +261,7 @@ class Stream:
         """So much is missing before that place."""
         self.lost += lost
         self._gaps.append(((place - lost) % _MODULO, place))
+        del self._gaps[:-_GAPS]
 
     def _begin(self, message: Counts) -> None:
         self._first = message

@@ -9,8 +9,15 @@ payload of TCP, one behind the other, as the data of an SCTP chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from scapy.layers.sctp import SCTPChunkAbort, SCTPChunkData, SCTPChunkInit
+from scapy.layers.sctp import (
+    SCTPChunkAbort,
+    SCTPChunkData,
+    SCTPChunkInit,
+    SCTPChunkSACK,
+    SCTPChunkShutdownComplete,
+)
 from scapy.packet import Packet
 
 from scapy_ipfix.collector import Collector
@@ -24,7 +31,10 @@ from scapy_ipfix.transports import Chunk, Connections, SCTPStreams, TCPStream
 #: Messages that one packet shows; more may complete at once, and are read all the same.
 _SHOWN = 50
 _SHORTEST = 20
+#: Octets before the data of an SCTP data chunk (RFC 9260 3.3.1).
+_CHUNK_HEADER = 16
 
+_T = TypeVar("_T", TCPStream, SCTPStreams)
 Found = tuple[TransportKey, Message, int]
 
 
@@ -42,28 +52,43 @@ class StreamReader:
     def tcp(self, key: TransportKey, segment: Packet) -> Iterator[Found]:
         """The messages that a TCP segment completes, each in the packet as well."""
         flags = int(segment.flags)
-        syn, ends, reset = flags & 2, flags & 1, flags & 4
-        if syn and key in self._tcp:
-            self._end(key)
+        fin, syn, reset, acknowledges = (bool(flags & bit) for bit in (1, 2, 4, 16))
         data = _octets(segment)
-        if self._is_ours(key, data) and (data or syn):
+        back = _back(key)
+        if acknowledges and back in self._tcp:
+            self._tcp.get(back).acknowledge(segment.ack)
+        if syn and key in self._tcp and not self._tcp.get(key).begins(segment.seq):
+            # The same ports anew: what waits of the old connection waits in vain.
+            yield from self._end(key)
+        if key in self._tcp or ((data or syn) and self._is_ours(key, data)):
             stream = self._tcp.get(key)
             lost, skipped = stream.lost, stream.skipped
-            messages = stream.take(segment.seq, data, bool(syn))
-            self._tcp.settle(key)
-            if stream.lost > lost:
-                self._note("stream-gap", str(key), octets=stream.lost - lost)
-            if stream.skipped > skipped:
-                self._note("stream-resync", str(key), octets=stream.skipped - skipped)
+            messages = stream.take(segment.seq, data, syn, fin)
+            if reset or stream.ended:
+                messages += stream.finish()
+            self._settle(self._tcp, key)
+            self._say(key, stream.lost - lost, stream.skipped - skipped)
             packets = [IPFIX(octets) for octets in messages]
-            if data:
-                _put_payload(segment, data, packets)
+            _put_payload(segment, data, packets)
             for packet in packets:
                 yield key, packet, 0
-        if ends or reset:
-            self._end(key)
+            if reset or stream.ended:
+                yield from self._end(key)
         if reset:
-            self._end(_back(key))
+            yield from self._end(back)
+
+    def _say(self, key: TransportKey, lost: int, skipped: int = 0) -> None:
+        if lost:
+            self._note("stream-gap", str(key), octets=lost)
+        if skipped:
+            self._note("stream-resync", str(key), octets=skipped)
+
+    def _settle(self, connections: Connections[_T], key: TransportKey) -> None:
+        dropped = connections.dropped
+        connections.settle(key)
+        if connections.dropped > dropped:
+            limit = self._collector.limits.transports
+            self._note("limit", what="connections with something that waits", limit=limit)
 
     def _is_ours(self, key: TransportKey, data: bytes) -> bool:
         ports = PORTS["tcp"]
@@ -76,9 +101,14 @@ class StreamReader:
             and plausible(data, 0)
         )
 
-    def _end(self, key: TransportKey) -> None:
-        """The connection ended, and its templates with it (RFC 7011 8.1)."""
+    def _end(self, key: TransportKey) -> Iterator[Found]:
+        """The connection ended, and its templates with it (RFC 7011 8.1); what waited comes."""
         if key in self._tcp:
+            stream = self._tcp.get(key)
+            lost, skipped = stream.lost, stream.skipped
+            for octets in stream.finish():
+                yield key, IPFIX(octets), 0
+            self._say(key, stream.lost - lost, stream.skipped - skipped)
             self._tcp.end(key)
             self._collector.end(key)
 
@@ -86,21 +116,37 @@ class StreamReader:
         """The messages that an SCTP packet's data chunks complete, each in its chunk as well."""
         ports = PORTS["sctp"]
         bound = key.source_port in ports or key.destination_port in ports
+        back = _back(key)
         chunk = packet.payload
         while chunk:
-            if isinstance(chunk, (SCTPChunkInit, SCTPChunkAbort)) and key in self._sctp:
-                self._sctp.end(key)
-                self._collector.end(key)
+            if isinstance(chunk, SCTPChunkInit):
+                yield from self._end_association(key)
+            elif isinstance(chunk, (SCTPChunkAbort, SCTPChunkShutdownComplete)):
+                yield from self._end_association(key)
+                yield from self._end_association(back)
+            elif isinstance(chunk, SCTPChunkSACK) and back in self._sctp:
+                self._sctp.get(back).acknowledge(chunk.cumul_tsn_ack or 0)
             elif isinstance(chunk, SCTPChunkData):
-                data = bytes(chunk.data or b"")
+                data = _data(chunk)
                 if bound or key in self._sctp or (self._any_port and _is_message(data)):
                     yield from self._chunk(key, chunk, data)
             chunk = chunk.payload
 
+    def _end_association(self, key: TransportKey) -> Iterator[Found]:
+        """As :meth:`_end`."""
+        if key in self._sctp:
+            association = self._sctp.get(key)
+            lost = association.lost
+            for stream, octets in association.finish():
+                yield key, IPFIX(octets), stream
+            self._say(key, association.lost - lost)
+            self._sctp.end(key)
+            self._collector.end(key)
+
     def _chunk(self, key: TransportKey, chunk: Packet, data: bytes) -> Iterator[Found]:
         association = self._sctp.get(key)
         lost = association.lost
-        messages = association.take(
+        found = association.take(
             Chunk(
                 chunk.tsn or 0,
                 chunk.stream_id or 0,
@@ -111,12 +157,12 @@ class StreamReader:
                 data,
             )
         )
-        self._sctp.settle(key)
-        if association.lost > lost:
-            self._note("stream-gap", str(key), octets=association.lost - lost)
-        for stream, octets in messages:
-            message = IPFIX(octets)
-            _put_data(chunk, message)
+        self._settle(self._sctp, key)
+        self._say(key, association.lost - lost)
+        messages = [IPFIX(octets) for _, octets in found]
+        if messages:
+            _put_data(chunk, _chain(messages))
+        for (stream, _), message in zip(found, messages):
             yield key, message, stream
 
 
@@ -128,9 +174,19 @@ def _back(key: TransportKey) -> TransportKey:
 
 
 def _octets(segment: Packet) -> bytes:
-    payload = segment.payload
-    original: bytes = payload.original or b""
-    return original or bytes(payload)
+    """What a segment carries; not what is in the packet, if a session put messages there."""
+    if segment.original:
+        octets: bytes = segment.original[4 * (segment.dataofs or 5) :]
+        return octets
+    return bytes(segment.payload)
+
+
+def _data(chunk: Packet) -> bytes:
+    """What a data chunk carries, as :func:`_octets`."""
+    if chunk.original:
+        octets: bytes = chunk.original[_CHUNK_HEADER : chunk.len]
+        return octets
+    return bytes(chunk.data or b"")
 
 
 def _is_message(data: bytes) -> bool:
@@ -139,17 +195,21 @@ def _is_message(data: bytes) -> bool:
 
 def _put_payload(segment: Packet, data: bytes, messages: list[IPFIX]) -> None:
     """The messages that a segment completes become its payload; the octets, if none does."""
-    chain: Packet = raw(data)
-    if messages:
-        chain = messages[min(len(messages), _SHOWN) - 1]
-        for message in reversed(messages[: _SHOWN - 1][: len(messages) - 1]):
-            message.add_payload(chain)
-            chain = message
-    segment.remove_payload()
-    segment.add_payload(chain)
+    if data or messages:
+        segment.remove_payload()
+        segment.add_payload(_chain(messages) if messages else raw(data))
 
 
-def _put_data(chunk: Packet, message: IPFIX) -> None:
+def _chain(messages: list[IPFIX]) -> Packet:
+    """Messages one behind the other; of very many the last one stands behind the first ones."""
+    chain = messages[-1]
+    for message in reversed(messages[: _SHOWN - 1][: len(messages) - 1]):
+        message.add_payload(chain)
+        chain = message
+    return chain
+
+
+def _put_data(chunk: Packet, message: Packet) -> None:
     """The message stands in the chunk that completes it, whose octets stay what they were."""
     chunk.fields["data"] = message
     chunk.raw_packet_cache_fields = {}

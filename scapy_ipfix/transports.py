@@ -17,6 +17,8 @@ _MODULO = 1 << 32
 _HALF = 1 << 31
 #: Octets that wait behind a gap before it is given up: more than any receive window holds.
 _GAP_OCTETS = 1 << 20
+#: What a segment or a chunk costs to keep beside its octets, about.
+_OVERHEAD = 100
 #: Messages of an SCTP stream that wait for an earlier one.
 _GAP_MESSAGES = 256
 #: Transmission sequence numbers remembered, to know a chunk that comes twice.
@@ -26,11 +28,15 @@ _REMEMBERED = 4096
 class TCPStream:
     """One direction of a TCP connection, from whatever segment is seen first.
 
-    ``lost`` counts octets that were given up, ``skipped`` those that were no message.
+    ``lost`` counts octets that were given up, ``skipped`` those that were no message;
+    ``held`` is what it costs to keep segments that wait for an earlier one.
     """
 
     def __init__(self) -> None:
+        self._begin: int | None = None
         self._next: int | None = None
+        self._end: int | None = None
+        self._acknowledged: int | None = None
         self._ahead: dict[int, bytes] = {}
         self._cutter = MessageStream()
         self.lost = 0
@@ -39,22 +45,45 @@ class TCPStream:
     @property
     def cost(self) -> int:
         """Octets that it takes to keep the stream, about."""
-        return 500 + self.held + self._cutter.waiting + 100 * len(self._ahead)
+        return 500 + self.held + self._cutter.waiting
 
     @property
     def skipped(self) -> int:
         return self._cutter.skipped
 
-    def take(self, sequence: int, data: bytes, syn: bool = False) -> list[bytes]:
+    @property
+    def ended(self) -> bool:
+        """Whether the sender closed the stream, and all of it was taken."""
+        return self._end is not None and self._end == self._next
+
+    def begins(self, sequence: int) -> bool:
+        """Whether a SYN with that sequence number is this connection's, come late or twice."""
+        return self._begin == (sequence + 1) % _MODULO
+
+    def take(self, sequence: int, data: bytes, syn: bool = False, fin: bool = False) -> list[bytes]:
         """Takes a segment; gives the messages that are whole now."""
         if syn:
-            self._next = (sequence + 1) % _MODULO
-            self._ahead.clear()
-            self.held = 0
-            return self._feed((sequence + 1) % _MODULO, data) if data else []
+            sequence = (sequence + 1) % _MODULO
         if self._next is None:
-            self._next = sequence
-        return self._feed(sequence, data) if data else []
+            self._begin = self._next = sequence
+        if fin:
+            self._end = (sequence + len(data)) % _MODULO
+        messages = self._feed(sequence, data) if data else []
+        while self._ahead and self._is_hopeless():
+            messages += self._give_up()
+        return messages
+
+    def acknowledge(self, sequence: int) -> None:
+        """The other end has all octets before that number: those that we lack will not come."""
+        self._acknowledged = sequence
+
+    def finish(self) -> list[bytes]:
+        """The connection is over: gives what waited, gaps or not, and what is cut off."""
+        messages = []
+        while self._ahead:
+            messages += self._give_up()
+        rest = self._cutter.finish()
+        return [*messages, rest] if rest else messages
 
     def _feed(self, sequence: int, data: bytes) -> list[bytes]:
         expected = self._next
@@ -66,11 +95,11 @@ class TCPStream:
                 return []  # all of it was seen
             data, ahead = data[behind:], 0
         if ahead:
-            known = self._ahead.get(sequence, b"")
-            if len(known) < len(data):
+            known = self._ahead.get(sequence)
+            if known is None or len(known) < len(data):
                 self._ahead[sequence] = data
-                self.held += len(data) - len(known)
-            return self._give_up() if self.held > _GAP_OCTETS else []
+                self.held += len(data) + _OVERHEAD if known is None else len(data) - len(known)
+            return []
         self._next = (expected + len(data)) % _MODULO
         return self._cutter.feed(data) + self._follow()
 
@@ -85,18 +114,30 @@ class TCPStream:
                 break
             for at in ready:
                 data = self._ahead.pop(at)
-                self.held -= len(data)
+                self.held -= len(data) + _OVERHEAD
                 seen = (self._next - at) % _MODULO  # type: ignore[operator]
                 if seen < len(data):
                     messages += self._cutter.feed(data[seen:])
                     self._next = (at + len(data)) % _MODULO
         return messages
 
-    def _give_up(self) -> list[bytes]:
-        """The gap will not be filled: goes on behind it, at the next message header."""
+    def _nearest(self) -> int:
+        """Where the first segment behind the gap begins."""
         expected = self._next
         assert expected is not None
-        nearest = min(self._ahead, key=lambda at: (at - expected) % _MODULO)
+        return min(self._ahead, key=lambda at: (at - expected) % _MODULO)
+
+    def _is_hopeless(self) -> bool:
+        """Whether the gap will not be filled any more."""
+        acknowledged = self._acknowledged
+        if acknowledged is not None and (acknowledged - self._nearest()) % _MODULO < _HALF:
+            return True
+        return self.held > _GAP_OCTETS
+
+    def _give_up(self) -> list[bytes]:
+        """Goes on behind the gap, at the next message header."""
+        expected, nearest = self._next, self._nearest()
+        assert expected is not None
         self.lost += (nearest - expected) % _MODULO + self._cutter.waiting
         self._cutter.lose()
         self._next = nearest
@@ -115,22 +156,33 @@ class Chunk(NamedTuple):
     data: bytes
 
 
+class _Early(NamedTuple):
+    """A user message that waits for an earlier one of its stream, and its last chunk's TSN."""
+
+    tsn: int
+    data: bytes
+
+
 class SCTPStreams:
-    """The data chunks of one direction of an SCTP association, put together and in order."""
+    """The data chunks of one direction of an SCTP association, put together and in order.
+
+    ``lost`` counts octets of messages that will never be whole; ``held`` is what it costs to
+    keep what waits.
+    """
 
     def __init__(self) -> None:
         self._pieces: dict[int, Chunk] = {}
         self._seen: OrderedDict[int, None] = OrderedDict()
         self._next: dict[int, int] = {}
-        self._early: dict[int, dict[int, bytes]] = {}
+        self._early: dict[int, dict[int, _Early]] = {}
+        self._acknowledged: int | None = None
         self.lost = 0
         self.held = 0
-        self.skipped = 0
 
     @property
     def cost(self) -> int:
         """Octets that it takes to keep the association, about."""
-        return 500 + self.held + 100 * (len(self._pieces) + len(self._seen) + len(self._next))
+        return 500 + self.held + _OVERHEAD * (len(self._seen) + len(self._next))
 
     def take(self, chunk: Chunk) -> list[tuple[int, bytes]]:
         """Takes a chunk; gives the user messages that are due now, each with its stream."""
@@ -146,38 +198,50 @@ class SCTPStreams:
             return [(whole.stream, whole.data)]
         return self._in_order(whole)
 
+    def acknowledge(self, tsn: int) -> None:
+        """The other end has every chunk up to that TSN: those that we lack will not come."""
+        self._acknowledged = tsn
+
+    def finish(self) -> list[tuple[int, bytes]]:
+        """The association is over: gives what waited for earlier messages, pieces never."""
+        due = []
+        for stream, early in self._early.items():
+            start = self._next[stream]
+            for sequence in sorted(early, key=lambda at, start=start: (at - start) % 65536):  # type: ignore[misc]
+                due.append((stream, early[sequence].data))
+        self._early.clear()
+        self.lost += sum(len(piece.data) for piece in self._pieces.values())
+        self._pieces.clear()
+        self.held = 0
+        return due
+
     def _put_together(self, chunk: Chunk) -> Chunk | None:
+        """The message that a piece completes. Pieces are chunks with TSNs in a row."""
         pieces = self._pieces
         pieces[chunk.tsn] = chunk
-        self.held += len(chunk.data)
-        first = chunk.tsn
+        self.held += len(chunk.data) + _OVERHEAD
+        first = last = chunk.tsn
         while not pieces[first].beginning:
             first = (first - 1) % _MODULO
             if first not in pieces:
-                self._bound()
-                return None
-        last = chunk.tsn
+                return self._bound()
         while not pieces[last].ending:
             last = (last + 1) % _MODULO
             if last not in pieces:
-                self._bound()
-                return None
+                return self._bound()
         parts = []
-        at = first
-        while True:
-            parts.append(pieces.pop(at))
-            if at == last:
-                break
-            at = (at + 1) % _MODULO
+        for at in range(first, first + (last - first) % _MODULO + 1):
+            part = pieces.pop(at % _MODULO)
+            self.held -= len(part.data) + _OVERHEAD
+            parts.append(part)
         data = b"".join(part.data for part in parts)
-        self.held -= len(data)
-        return parts[0]._replace(data=data, ending=True)
+        return parts[0]._replace(tsn=last, data=data, ending=True)
 
     def _bound(self) -> None:
         """Forgets the oldest pieces beyond the bound: their message will never be whole."""
-        while self.held > _GAP_OCTETS:
+        while self.held > _GAP_OCTETS and self._pieces:
             oldest = self._pieces.pop(next(iter(self._pieces)))
-            self.held -= len(oldest.data)
+            self.held -= len(oldest.data) + _OVERHEAD
             self.lost += len(oldest.data)
 
     def _in_order(self, chunk: Chunk) -> list[tuple[int, bytes]]:
@@ -187,17 +251,30 @@ class SCTPStreams:
         if ahead >= 32768:
             return [(stream, chunk.data)]  # its turn was given up, or capture began behind it
         early = self._early.setdefault(stream, {})
-        early[chunk.sequence] = chunk.data
-        self.held += len(chunk.data)
-        if len(early) > _GAP_MESSAGES or self.held > _GAP_OCTETS:
+        if chunk.sequence in early:
+            return []  # another TSN, the same place: no honest sender
+        early[chunk.sequence] = _Early(chunk.tsn, chunk.data)
+        self.held += len(chunk.data) + _OVERHEAD
+        if ahead and self._is_hopeless(early):
             self._next[stream] = min(early, key=lambda at: (at - expected) % 65536)
         due = []
         while (sequence := self._next[stream]) in early:
-            data = early.pop(sequence)
-            self.held -= len(data)
+            data = early.pop(sequence).data
+            self.held -= len(data) + _OVERHEAD
             due.append((stream, data))
             self._next[stream] = (sequence + 1) % 65536
+        if not early:
+            del self._early[stream]
         return due
+
+    def _is_hopeless(self, early: dict[int, _Early]) -> bool:
+        """Whether the message that the others wait for will not come any more."""
+        acknowledged = self._acknowledged
+        if acknowledged is not None and any(
+            (acknowledged - each.tsn) % _MODULO < _HALF for each in early.values()
+        ):
+            return True
+        return len(early) > _GAP_MESSAGES or self.held > _GAP_OCTETS
 
 
 _T = TypeVar("_T", TCPStream, SCTPStreams)

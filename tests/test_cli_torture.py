@@ -83,8 +83,29 @@ def test_it_says_which_case_a_collector_did_not_survive(
     at = names.index("set-length-three")
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == f"{at + 1} of {len(names) + 1} canaries came back"
-    assert lines[2] == (f"lost: canary {at + 1} ({canary_address(at + 1)}), after set-length-three")
-    assert len(lines) == 2 + len(names) - at
+    assert lines[2:] == [
+        f"lost: canaries {at + 1} to {len(names)} ({canary_address(at + 1)} and following), "
+        "after set-length-three"
+    ]
+
+
+def test_it_says_which_canary_alone_is_lost(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send = Sender.send
+
+    def lossy(self: Sender, octets: bytes) -> None:
+        if socket.inet_aton(canary_address(0)) not in octets:
+            send(self, octets)
+
+    monkeypatch.setattr(Sender, "send", lossy)
+    arguments = ["--to", f"127.0.0.1:{collector.port}", "--only", "boolean-three", *FAST]
+    arguments += ["--canary-file", str(collector.path), "--wait", "0.5"]
+    assert main(arguments) == 1
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "1 of 2 canaries came back",
+        "lost: canary 0 (198.19.0.1), before the first case",
+    ]
 
 
 def test_canaries_of_v9_and_several_rounds(
