@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from scapy.config import conf
 from scapy.layers.sctp import (
     SCTPChunkAbort,
     SCTPChunkData,
@@ -196,8 +197,13 @@ def _is_message(data: bytes) -> bool:
 def _put_payload(segment: Packet, data: bytes, messages: list[IPFIX]) -> None:
     """The messages that a segment completes become its payload; the octets, if none does."""
     if data or messages:
+        trailer = b""
+        if isinstance(segment.lastlayer(), conf.padding_layer):
+            trailer = bytes(segment.payload)[len(data) :]  # of the frame, not of the segment
         segment.remove_payload()
         segment.add_payload(_chain(messages) if messages else raw(data))
+        if trailer:
+            segment.add_payload(conf.padding_layer(trailer))
 
 
 def _chain(messages: list[IPFIX]) -> Packet:

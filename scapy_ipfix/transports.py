@@ -224,11 +224,13 @@ class SCTPStreams:
         while not pieces[first].beginning:
             first = (first - 1) % _MODULO
             if first not in pieces:
-                return self._bound()
+                self._bound()
+                return None
         while not pieces[last].ending:
             last = (last + 1) % _MODULO
             if last not in pieces:
-                return self._bound()
+                self._bound()
+                return None
         parts = []
         for at in range(first, first + (last - first) % _MODULO + 1):
             part = pieces.pop(at % _MODULO)

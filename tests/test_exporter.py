@@ -336,6 +336,29 @@ def test_more_templates_than_a_message_holds() -> None:
     assert sum(map(data_records, refreshed)) == 600
 
 
+def test_templates_that_leave_no_room_for_a_row() -> None:
+    fixed = Template(300, "octetDeltaCount", "applicationDescription[60]")
+    varying = Template(301, "octetDeltaCount", "applicationDescription")
+    for template in (fixed, varying):
+        exporter = Exporter(mtu=150, template_refresh_messages=1)
+        rows = [(number, "x" * 60) for number in range(7)]
+        made = list(exporter.export(template, rows))
+        assert [len(templates_in(each)) for each in made] == [1, 0] * 7
+        assert [each["octetDeltaCount"] for each in records_in(made)] == list(range(7))
+        assert all(len(bytes(each)) <= 150 - OVERHEAD for each in made)
+
+
+def test_lists_of_records_find_their_template() -> None:
+    """RFC 6313: a subTemplateList names a template that no Set of the message may go by."""
+    outer = Template(300, "ingressInterface", "subTemplateList")
+    exporter = Exporter()
+    exporter.announce(FLOW)
+    inner = FLOW.encode(ROW)
+    (message,) = exporter.export(outer, [(1, b"\xff" + FLOW.id.to_bytes(2, "big") + inner)])
+    (found,) = message.records[0].subTemplateList.records
+    assert found.octetDeltaCount == 1500
+
+
 def test_two_templates_interleaved() -> None:
     exporter = Exporter(mtu=120)
     one = exporter.export(FLOW, flows(9))

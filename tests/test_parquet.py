@@ -245,7 +245,7 @@ def test_standard_input_is_read_twice(monkeypatch, root, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("records", "octets", "groups"), [(4, 1 << 20, [4, 4, 2]), (1000, 40, [3, 3, 3, 1])]
+    ("records", "octets", "groups"), [(4, 1 << 20, [4, 4, 2]), (1000, 60, [3, 3, 3, 1])]
 )
 def test_row_groups(monkeypatch, tmp_path, records, octets, groups):
     monkeypatch.setattr(parquet, "_GROUP_RECORDS", records)

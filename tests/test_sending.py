@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from scapy.interfaces import NetworkInterface
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 
@@ -173,6 +174,20 @@ def test_nobody_listens() -> None:
     assert 0 < sent.refused <= 50
 
 
+def test_a_network_that_is_down(udp: UDPCollector, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Down:
+        def send(self, octets: bytes) -> None:
+            raise OSError(100, "Network is down")
+
+        def close(self) -> None: ...
+
+    with Sender(udp.to) as sender:
+        sender.close()
+        monkeypatch.setattr(sender, "_socket", Down())
+        with pytest.raises(OSError, match=rf"udp 127.0.0.1:{udp.to[1]}: Network is down"):
+            sender.send(b"\0\x0a")
+
+
 def test_a_message_that_no_datagram_holds(udp: UDPCollector) -> None:
     rows = [("192.0.2.1", 1)] * 6000
     with Exporter(mtu=None) as exporter, pytest.raises(ValueError, match=r"65\d\d\d octets is too"):
@@ -207,22 +222,23 @@ def test_nobody_accepts() -> None:
 
 
 def test_a_collector_that_goes_away(tcp: StreamCollector) -> None:
-    accepted = threading.Event()
+    gone = threading.Event()
 
     def hang_up() -> None:
         connection, _ = tcp.socket.accept()
         with connection:
+            connection.settimeout(10)
+            connection.recv(65536)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        accepted.set()
+        gone.set()
 
     thread = threading.Thread(target=hang_up, daemon=True)
     thread.start()
 
     def rows() -> Iterator[tuple[str, int]]:
-        yield ROWS[0]
-        assert accepted.wait(10)
-        for _ in range(1_000_000):
-            yield ROWS[0]
+        yield from ROWS[:9]
+        assert gone.wait(10)
+        yield from ROWS * 1000
 
     with Exporter(mtu=120) as exporter:
         with pytest.raises(OSError, match=rf"^\[Errno \d+\] tcp 127.0.0.1:{tcp.to[1]}: "):
@@ -300,6 +316,15 @@ def test_forged_sources(source: str) -> None:
         octets, sources = collector.take(sent.messages)
     assert {each[:2] for each in sources} == {(source, 4000)}
     assert [each["octetDeltaCount"] for each in iter_records(octets)] == list(range(20))
+
+
+def test_forging_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(NetworkInterface, "l3socket", lambda interface, ipv6: refuse)
+    with pytest.raises(PermissionError, match="are for root"):
+        Exporter().send(FLOW, ROWS, to=IP(dst=LOCAL) / UDP())
 
 
 def test_headers_are_packets() -> None:
