@@ -1,0 +1,543 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Template state without packets: whose a template is, what waits for one, what is kept."""
+
+import struct
+from weakref import ref
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scapy_ipfix import (
+    IPFIX,
+    DataFlowSet,
+    DataSet,
+    Limits,
+    NetFlowV9,
+    OptionsTemplateSet,
+    Set,
+    Template,
+    TemplateFlowSet,
+    TemplateSet,
+)
+from scapy_ipfix.collector import Collector
+from scapy_ipfix.domain import TransportKey
+from scapy_ipfix.elements import elements
+from scapy_ipfix.iespec import InformationElement
+from tests.strategies import broken, filled
+
+T = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")
+OTHER = Template(300, "destinationIPv4Address")
+OPTIONS = Template(301, "meteringProcessId", "exportedMessageTotalCount", scope=1)
+ROWS = [("192.0.2.1", 5), ("192.0.2.2", 6)]
+UDP_A = TransportKey("udp", "192.0.2.1", 1000, "192.0.2.9", 4739)
+UDP_B = TransportKey("udp", "192.0.2.1", 1001, "192.0.2.9", 4739)
+UDP_C = TransportKey("udp", "192.0.2.2", 1000, "192.0.2.9", 4739)
+TCP_A = UDP_A._replace(protocol="tcp")
+
+
+def ipfix(*sets, domain=0, sequence=0):
+    return bytes(
+        IPFIX(exportTime=0, observationDomainId=domain, sequenceNumber=sequence, sets=list(sets))
+    )
+
+
+def v9(*sets, source=0, **header):
+    return bytes(NetFlowV9(unixSecs=0, sourceId=source, sets=list(sets), **header))
+
+
+def announce(*templates, cls=TemplateSet):
+    return cls(templates=list(templates))
+
+
+def data(template=T, rows=ROWS, cls=DataSet):
+    return cls(template=template, records=rows)
+
+
+def withdraw(id, cls=TemplateSet):
+    return cls(templates=[Template(id)])
+
+
+def records(message):
+    return [record for read in message.ready for record in read.records()]
+
+
+def codes(collector):
+    return [each.code for each in collector.diagnostics]
+
+
+def templates(collector):
+    return {
+        (domain.transport, domain.version, domain.id, id): template
+        for domain in collector.domains
+        for id, template in domain.templates.items()
+    }
+
+
+def waiting(collector):
+    """How many Data Sets wait for a template."""
+    return sum(len(each) for domain in collector.domains for each in domain.pending.values())
+
+
+# Whose a template is
+
+
+def test_templates_and_data():
+    collector = Collector()
+    message = collector.read(UDP_A, ipfix(announce(T), data()))
+    assert records(message) == [dict(zip(T.names, row)) for row in ROWS]
+    assert message.ready == message.sets
+    assert message.template(1) == T
+    assert message.template(0) is message.template(7) is None
+    assert not collector.diagnostics
+    (domain,) = collector.domains
+    assert (domain.stats.messages, domain.stats.records, domain.stats.templates) == (1, 2, 1)
+
+
+def test_templates_stay_for_the_next_message():
+    collector = Collector()
+    collector.read(UDP_A, ipfix(announce(T)))
+    assert len(records(collector.read(UDP_A, ipfix(data())))) == 2
+    assert codes(collector) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "domain"), [(UDP_B, 0), (UDP_C, 0), (TCP_A, 0), (UDP_A, 1), (UDP_B, 1)]
+)
+def test_another_session_or_domain_has_templates_of_its_own(key, domain):
+    collector = Collector()
+    collector.read(UDP_A, ipfix(announce(T)))
+    collector.read(key, ipfix(announce(OTHER), domain=domain))
+    (read,) = collector.read(UDP_A, ipfix(data())).sets
+    assert read.template == T
+    rows = [("192.0.2.7",)]
+    (read,) = collector.read(key, ipfix(data(OTHER, rows), domain=domain)).sets
+    assert read.records(("destinationIPv4Address",)) == rows
+    assert len(templates(collector)) == 2
+    collector.read(key, ipfix(announce(T.with_id(999)), domain=domain))
+    assert collector.read(UDP_A, ipfix(data(T.with_id(999)))).ready == []
+
+
+def test_netflow_v9_goes_by_source_id():
+    collector = Collector()
+    collector.read(UDP_A, v9(announce(T, cls=TemplateFlowSet), source=1))
+    collector.read(UDP_A, v9(announce(OTHER, cls=TemplateFlowSet), source=2))
+    assert len(records(collector.read(UDP_A, v9(data(cls=DataFlowSet), source=1)))) == 2
+    message = collector.read(UDP_A, v9(data(OTHER, [("192.0.2.7",)], DataFlowSet), source=2))
+    assert records(message) == [{"destinationIPv4Address": "192.0.2.7"}]
+    assert collector.read(UDP_A, v9(data(cls=DataFlowSet), source=3)).ready == []
+
+
+def test_versions_do_not_mix():
+    collector = Collector()
+    collector.read(UDP_A, ipfix(announce(T)))
+    assert collector.read(UDP_A, v9(data(cls=DataFlowSet))).ready == []
+
+
+def test_scope_exporter_leaves_ports_out():
+    collector = Collector(scope="exporter")
+    collector.read(UDP_A, ipfix(announce(T)))
+    assert len(records(collector.read(UDP_B, ipfix(data())))) == 2
+    assert collector.read(UDP_C, ipfix(data())).ready == []
+    assert str(next(collector.domains).transport) == "192.0.2.1"
+    with pytest.raises(ValueError, match="'port'"):
+        Collector(scope="port")
+
+
+def test_a_model_of_ones_own():
+    model = elements.copy()
+    model.add(InformationElement("mine", 1, 99999))
+    for each, name in ((model, "mine"), (elements, "_ipfix_99999_1")):
+        collector = Collector(model=each)
+        collector.read(UDP_A, ipfix(announce(Template(300, (99999, 1)))))
+        (template,) = templates(collector).values()
+        assert template.names == (name,)
+
+
+# Late templates
+
+
+def test_data_before_its_template():
+    collector = Collector()
+    first = collector.read(UDP_A, ipfix(data(rows=ROWS[:1]), data(OPTIONS, [(1, 2)])))
+    second = collector.read(UDP_A, ipfix(data(rows=ROWS[1:])))
+    assert first.ready == second.ready == []
+    assert codes(collector) == ["missing-template"] * 3
+    (domain,) = collector.domains
+    assert domain.stats.undecoded_sets == 3
+    third = collector.read(UDP_A, ipfix(announce(T), data()))
+    assert [record["octetDeltaCount"] for record in records(third)] == [5, 6, 5, 6]
+    assert first.template(0) == T
+    assert first.template(1) is None
+    assert domain.stats.undecoded_sets == 1
+    assert domain.stats.records == 4
+    assert waiting(collector) == 1
+    collector.read(UDP_A, ipfix(announce(OPTIONS, cls=OptionsTemplateSet)))
+    assert first.template(1) == OPTIONS
+    assert waiting(collector) == 0
+
+
+def test_data_before_its_template_in_the_same_message():
+    collector = Collector()
+    message = collector.read(UDP_A, ipfix(data(), announce(T), data()))
+    assert len(records(message)) == 4
+    assert message.template(0) == message.template(2) == T
+
+
+def test_data_waits_for_its_own_domain_only():
+    collector = Collector()
+    message = collector.read(UDP_A, ipfix(data()))
+    for key, domain in ((UDP_B, 0), (UDP_A, 1), (UDP_C, 0)):
+        assert collector.read(key, ipfix(announce(T), domain=domain)).ready == []
+    collector.read(UDP_A, v9(announce(T, cls=TemplateFlowSet)))
+    assert message.template(0) is None
+
+
+def test_what_is_read_keeps_the_template_that_it_was_read_with():
+    collector = Collector()
+    message = collector.read(UDP_A, ipfix(announce(T), data(), announce(OTHER), data()))
+    assert message.template(1) == T
+    assert message.template(3) == OTHER
+    assert codes(collector) == ["template-redefined"]
+    assert message.sets[0].records()[0]["octetDeltaCount"] == 5
+
+
+# Refreshing, changing and withdrawing templates
+
+
+def test_refreshing():
+    collector = Collector()
+    for time in (10.0, 20.0, 30.0):
+        collector.read(UDP_A, ipfix(announce(T)), time=time)
+    (domain,) = collector.domains
+    state = domain.states[300]
+    assert (state.refreshes, state.seen) == (2, 30.0)
+    assert state.template == T
+    assert not [code for code in codes(collector) if code.startswith("template")]
+
+
+def test_equal_octets_give_the_same_template():
+    collector = Collector()
+    for key in (UDP_A, UDP_B, UDP_C):
+        collector.read(key, ipfix(announce(T)))
+    assert len({id(each) for each in templates(collector).values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "code"), [(UDP_A, "template-redefined"), (TCP_A, "template-redefined-reliable")]
+)
+def test_changing(key, code):
+    collector = Collector()
+    collector.read(key, ipfix(announce(T)))
+    collector.read(key, ipfix(announce(OTHER)))
+    assert codes(collector) == [code]
+    assert "from 2 to 1 fields" in collector.diagnostics[0].text
+    assert list(templates(collector).values()) == [OTHER]
+
+
+def test_withdrawing():
+    collector = Collector()
+    collector.read(
+        TCP_A, ipfix(announce(T, T.with_id(302)), announce(OPTIONS, cls=OptionsTemplateSet))
+    )
+    collector.read(TCP_A, ipfix(withdraw(300)))
+    assert {each.id for each in templates(collector).values()} == {301, 302}
+    assert codes(collector) == ["template-withdrawn"]
+    assert collector.read(TCP_A, ipfix(data())).ready == []
+    collector.read(TCP_A, ipfix(announce(T)))
+    collector.read(TCP_A, ipfix(withdraw(2)))  # all that are no options
+    assert {each.id for each in templates(collector).values()} == {301}
+    collector.read(TCP_A, ipfix(withdraw(3, OptionsTemplateSet)))
+    assert templates(collector) == {}
+    collector.read(TCP_A, ipfix(withdraw(300)))
+    assert codes(collector)[-1] == "withdrawal-unknown"
+
+
+def test_withdrawn_and_defined_anew():
+    collector = Collector()
+    collector.read(TCP_A, ipfix(announce(T)))
+    message = collector.read(
+        TCP_A, ipfix(data(), withdraw(300), announce(OTHER), data(OTHER, [("192.0.2.7",)]))
+    )
+    assert [read.template for read in message.sets] == [T, OTHER]
+    assert "template-redefined-reliable" not in codes(collector)
+
+
+def test_withdrawals_over_udp_are_ignored():
+    collector = Collector()
+    collector.read(UDP_A, ipfix(announce(T)))
+    collector.read(UDP_A, ipfix(withdraw(300)))
+    assert codes(collector) == ["withdrawal-udp"]
+    assert len(records(collector.read(UDP_A, ipfix(data())))) == 2
+
+
+def test_the_end_of_a_connection():
+    collector = Collector()
+    collector.read(TCP_A, ipfix(announce(T), data(T.with_id(999))))
+    collector.read(UDP_A, ipfix(announce(T)))
+    collector.end(TCP_A)
+    assert len(templates(collector)) == 1
+    assert collector.read(TCP_A, ipfix(data())).ready == []
+    assert len(records(collector.read(UDP_A, ipfix(data())))) == 2
+
+
+def test_templates_that_nobody_refreshes():
+    collector = Collector(template_timeout=60)
+    collector.read(UDP_A, ipfix(announce(T)), time=0)
+    assert collector.read(UDP_A, ipfix(data()), time=60).ready
+    assert collector.read(UDP_A, ipfix(data()), time=61).ready == []
+    assert "template-expired" in codes(collector)
+    collector.read(TCP_A, ipfix(announce(T)), time=0)
+    assert collector.read(TCP_A, ipfix(data()), time=1000).ready
+
+
+# What is wrong on the wire
+
+
+def spec(*fields, scope=None, id=300):
+    """A Template Set's octets, or an Options Template Set's where there is a scope."""
+    body = struct.pack("!HH", id, len(fields))
+    if scope is not None:
+        body += struct.pack("!H", scope)
+    body += b"".join(struct.pack("!HH", *field[:2]) + field[2] for field in fields)
+    return Set(setId=2 if scope is None else 3, data=body)
+
+
+IN_BYTES = (1, 4, b"")
+
+
+@pytest.mark.parametrize(
+    ("sets", "code"),
+    [
+        ([announce(T.with_id(255))], "template-id"),
+        ([spec((1, 0, b""))], "template-zero-length"),
+        ([spec((1, 9, b""))], "field-length"),
+        ([spec((0x8001, 4, bytes(4)))], "enterprise-zero"),
+        ([spec(IN_BYTES, scope=0)], "template-scope"),
+        ([spec(IN_BYTES, scope=2)], "template-scope"),
+        ([Set(setId=2, data=struct.pack("!HHHH", 300, 2, 1, 4))], "template-truncated"),
+        (
+            [announce(T), Set(setId=2, data=struct.pack("!HHHHH", 300, 1, 1, 4, 7))],
+            "padding-nonzero",
+        ),
+        ([announce(T), DataSet(setId=300, records=[bytes(15)], padding=b"\1")], None),
+        ([announce(T), DataSet(setId=300, records=[bytes(8)], padding=b"\1")], "padding-nonzero"),
+        ([announce(T), DataSet(setId=300)], "set-empty"),
+        ([Set(setId=0)], "set-reserved"),
+        ([Set(setId=255, data=b"abc")], "set-reserved"),
+        ([Set(setId=300, length=3)], "set-length"),
+        ([Set(setId=300, length=100)], "set-truncated"),
+        ([DataSet(setId=300)], "missing-template"),
+        ([b"\1\2\3"], "padding-nonzero"),
+    ],
+)
+def test_defects(sets, code):
+    collector = Collector()
+    collector.read(UDP_A, ipfix(*sets))
+    found = codes(collector)
+    assert found[:1] == ([code] if code else [])
+
+
+def test_defects_of_messages():
+    collector = Collector()
+    for octets in (b"", b"\0", b"\0\x0a", b"\0\x09" + bytes(17), b"\0\5" + bytes(50)):
+        assert collector.read(UDP_A, octets) is None
+    assert codes(collector) == ["header-truncated"] * 5
+    octets = ipfix(announce(T), data())
+    for length, code in ((len(octets) + 1, "message-truncated"), (15, "message-length")):
+        collector = Collector()
+        broken_length = octets[:2] + struct.pack("!H", length) + octets[4:]
+        assert len(records(collector.read(UDP_A, broken_length))) == 2
+        assert codes(collector) == [code]
+    collector = Collector()
+    assert len(records(collector.read(UDP_A, octets + b"more"))) == 2
+    assert codes(collector) == ["message-trailing"]
+
+
+def test_where_it_was():
+    collector = Collector()
+    collector.read(UDP_A, ipfix(domain=7))
+    collector.read(UDP_A, ipfix(data(), Set(setId=9), domain=7), packet=5)
+    first, second = collector.diagnostics
+    assert (first.packet, first.exporter, first.domain, first.set_index) == (
+        *(5, "192.0.2.1:1000", 7),
+        0,
+    )
+    assert second.set_index == 1
+    assert "300" in first.text
+
+
+def test_defects_of_a_template_are_told_once():
+    collector = Collector()
+    for _ in range(3):
+        collector.read(UDP_A, ipfix(spec((1, 9, b""))))
+    assert codes(collector) == ["field-length"]
+
+
+def test_endpoints():
+    assert str(UDP_A) == "192.0.2.1:1000"
+    assert str(TransportKey("udp", "2001:db8::1", 5)) == "[2001:db8::1]:5"
+    assert str(TransportKey("udp", "2001:db8::1")) == "2001:db8::1"
+    assert str(TransportKey("message")) == "message"
+
+
+# Any octets
+
+
+def wholes():
+    cases = st.sampled_from([9, 10]).flatmap(
+        lambda version: st.tuples(st.just(version), filled(version))
+    )
+    return cases.map(lambda case: _message(*case))
+
+
+def _message(version, case):
+    template = case.template
+    message = NetFlowV9 if version == 9 else IPFIX
+    cls = DataFlowSet if version == 9 else DataSet
+    return bytes(message(sets=[template, cls(template=template, records=case.rows)]))
+
+
+@given(st.lists(wholes().flatmap(broken), min_size=1, max_size=5))
+def test_any_octets_are_read(messages):
+    collector = Collector(check_values=True)
+    for octets in messages:
+        before = sum(collector.diagnostics.counts.values())
+        message = collector.read(UDP_A, octets)
+        noted = sum(collector.diagnostics.counts.values()) - before
+        if message is None:
+            assert noted == 1
+            continue
+        for read in message.ready:
+            assert len(read.records()) == read.template.codec.count(read.body)[0]
+            body = read.body
+            rest = body[read.template.codec.count(body)[1] :]
+            if any(rest) or len(rest) >= max(read.template.length, 1):
+                assert collector.diagnostics.counts  # nothing is dropped silently
+        for read in message.sets:
+            if read.template is None:
+                assert noted
+        str(collector.diagnostics)
+
+
+@given(st.lists(wholes(), min_size=1, max_size=4))
+def test_whole_messages_are_read_without_a_word(messages):
+    collector = Collector()
+    for octets in messages:
+        collector.read(UDP_A, octets)
+    harmless = {"set-empty", "template-redefined", "field-length", "count-disagrees"}
+    assert {
+        each.code for each in collector.diagnostics if not each.code.startswith("sequence")
+    } <= harmless
+
+
+# Bounds
+
+
+def test_the_least_recently_used_domain_goes():
+    collector = Collector(limits=Limits(domains=3))
+    for id in range(3):
+        collector.read(UDP_A, ipfix(announce(T), domain=id))
+    collector.read(UDP_A, ipfix(data(T.with_id(999)), domain=0))
+    collector.read(UDP_A, ipfix(announce(T), domain=3))
+    assert {domain.id for domain in collector.domains} == {0, 2, 3}
+    assert codes(collector).count("limit") == 1
+    for id in range(4, 100):
+        collector.read(UDP_A, ipfix(announce(T), data(T.with_id(999)), domain=id))
+    assert len(list(collector.domains)) == 3
+    assert len(templates(collector)) == waiting(collector) == 3
+
+
+def test_the_template_not_defined_for_longest_goes():
+    collector = Collector(limits=Limits(templates=10))
+    for id in range(256, 1256):
+        collector.read(UDP_A, ipfix(announce(T.with_id(id)), domain=id % 7))
+    assert len(templates(collector)) == 10
+    assert {key[3] for key in templates(collector)} == set(range(1246, 1256))
+    assert "limit" in codes(collector)
+    assert collector.diagnostics.counts["limit"] == 990
+
+
+def test_the_oldest_of_what_waits_goes():
+    collector = Collector(limits=Limits(pending_octets=2000))
+    messages = [
+        collector.read(UDP_A, ipfix(data(T.with_id(id)), domain=id % 3)) for id in range(256, 300)
+    ]
+    kept = waiting(collector)
+    assert 0 < kept < 10
+    assert collector.diagnostics.counts["limit"] == len(messages) - kept
+    ready = 0
+    for id in range(256, 300):
+        ready += len(collector.read(UDP_A, ipfix(announce(T.with_id(id)), domain=id % 3)).ready)
+    assert ready == kept
+    assert waiting(collector) == 0
+
+
+def test_packets_that_nobody_holds_do_not_wait():
+    class Packet:
+        bound = 0
+
+        def bind(self, template, context=None):
+            Packet.bound += 1
+
+    collector = Collector()
+    message = collector.read(UDP_A, ipfix(data()))
+    kept = [Packet(), Packet()]
+    dropped = Packet()
+    alive = ref(dropped)
+    for packet in (*kept, dropped):
+        message.made(0, packet)
+    del packet, dropped
+    assert alive() is None
+    collector.read(UDP_A, ipfix(announce(T)))
+    assert Packet.bound == 2
+
+
+def test_a_set_too_large_to_wait():
+    collector = Collector(limits=Limits(pending_octets=100))
+    collector.read(UDP_A, ipfix(data()))
+    assert "limit" in codes(collector)
+    assert collector.read(UDP_A, ipfix(announce(T))).ready == []
+
+
+def test_transports_are_bounded():
+    collector = Collector(limits=Limits(transports=10, domains=10))
+    for port in range(1000):
+        collector.read(UDP_A._replace(source_port=port), ipfix(announce(T)))
+    assert len(list(collector.domains)) == 10
+
+
+def test_diagnostics_are_bounded():
+    collector = Collector(limits=Limits(diagnostics=5))
+    for _ in range(100):
+        collector.read(UDP_A, ipfix(Set(setId=9)))
+    assert len(collector.diagnostics) == 5
+    assert collector.diagnostics.counts["set-reserved"] == 100
+
+
+def test_a_peer_that_invents_a_template_in_every_message():
+    collector = Collector(limits=Limits(templates=50))
+    for number in range(1, 1000):
+        template = Template(256 + number % 1000, (77777, number), "octetDeltaCount")
+        rows = [(b"x", number)]
+        message = collector.read(UDP_A, ipfix(announce(template), data(template, rows)))
+        assert len(records(message)) == 1
+    assert len(templates(collector)) == 50
+
+
+def test_a_message_of_16000_empty_sets():
+    body = struct.pack("!HH", 300, 4) * 16000
+    octets = struct.pack("!HH12x", 10, 16 + len(body)) + body
+    collector = Collector()
+    message = collector.read(UDP_A, octets)
+    assert len(message.sets) == 16000
+    collector.read(UDP_A, ipfix(announce(T)))
+    assert all(read.template == T for read in message.sets)
+
+
+def test_a_template_of_16000_fields():
+    template = Template(300, *["octetDeltaCount[1]"] * 16000)
+    collector = Collector()
+    collector.read(UDP_A, ipfix(spec(*[(1, 1, b"")] * 16000)))
+    message = collector.read(UDP_A, ipfix(data(template, [(1,) * 16000] * 2)))
+    assert sum(sum(record.values()) for record in records(message)) == 32000
