@@ -15,6 +15,7 @@ Every command ends by itself after at most a minute.
 """
 
 import array
+import contextlib
 import fcntl
 import http.server
 import select
@@ -56,8 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def serve(addrs):
     queries, silent = [], []
     for addr in addrs:
-        cls = type("Server", (http.server.ThreadingHTTPServer,),
-                   {"address_family": family(addr)})
+        cls = type("Server", (http.server.ThreadingHTTPServer,), {"address_family": family(addr)})
         httpd = cls((addr, 80), Handler)
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         for port, socks in ((53, queries), (514, silent)):
@@ -70,9 +70,13 @@ def serve(addrs):
             data, peer = sock.recvfrom(2048)
             if sock in queries:
                 # the query again, with QR set, one A record added
-                answer = (data[:2] + b"\x81\x80\x00\x01\x00\x01" + data[8:]
-                          + b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04"
-                          + bytes([203, 0, 113, data[1]]))
+                answer = (
+                    data[:2]
+                    + b"\x81\x80\x00\x01\x00\x01"
+                    + data[8:]
+                    + b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04"
+                    + bytes([203, 0, 113, data[1]])
+                )
                 sock.sendto(answer, peer)
 
 
@@ -95,20 +99,19 @@ def tcp_refused(addr, port):
     with socket.socket(family(addr), socket.SOCK_STREAM) as sock:
         sock.bind(("", port))
         sock.settimeout(5)
-        try:
+        with contextlib.suppress(ConnectionRefusedError):
             sock.connect((addr, 81))
-        except ConnectionRefusedError:
-            pass
 
 
 def query(addr, port, number):
     with socket.socket(family(addr), socket.SOCK_DGRAM) as sock:
         sock.bind(("", port))
         sock.settimeout(5)
-        name = b"".join(bytes([len(p)]) + p
-                        for p in (b"host%d" % number, b"example", b"com"))
-        sock.sendto(struct.pack("!6H", number, 0x0100, 1, 0, 0, 0)
-                    + name + b"\0\x00\x01\x00\x01", (addr, 53))
+        name = b"".join(bytes([len(p)]) + p for p in (b"host%d" % number, b"example", b"com"))
+        sock.sendto(
+            struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + name + b"\0\x00\x01\x00\x01",
+            (addr, 53),
+        )
         sock.recv(2048)
 
 
@@ -129,8 +132,8 @@ def checksum(data):
         data += b"\0"
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
 
 
 def echo(addr, count):
@@ -156,7 +159,7 @@ def feed(addr4, addr6, queries, bulk):
         syslog(addr, 41004, 4)
     for number in range(1, queries + 1):
         # three of four over IPv4
-        query(addr6 if number % 4 == 0 else addr4, 42000 + number, number & 0xff)
+        query(addr6 if number % 4 == 0 else addr4, 42000 + number, number & 0xFF)
     if bulk:
         tcp_get(addr4, bulk, 41005)
 
@@ -170,11 +173,11 @@ IP4 = {0: bytes([203, 0, 113, 1]), 1: bytes([203, 0, 113, 2])}
 def tagged(side, vid, sport, dport, data):
     """An Ethernet frame with an 802.1Q tag (priority 3), IPv4 and UDP in it."""
     udp = struct.pack("!HHHH", sport, dport, 8 + len(data), 0) + data
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0,
-                     IP4[side], IP4[1 - side])
+    ip = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, IP4[side], IP4[1 - side]
+    )
     ip = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
-    return (MAC[1 - side] + MAC[side] + struct.pack("!HHH", 0x8100, 3 << 13 | vid, 0x0800)
-            + ip + udp)
+    return MAC[1 - side] + MAC[side] + struct.pack("!HHH", 0x8100, 3 << 13 | vid, 0x0800) + ip + udp
 
 
 def vlan(iface, vid, count):
@@ -210,7 +213,7 @@ def sink(kind, addr, port):
 def offload_off(iface):
     """What `ethtool -K IFACE tx off tso off gso off gro off` does."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        for command in (0x1f, 0x24, 0x2c, 0x17):
+        for command in (0x1F, 0x24, 0x2C, 0x17):
             value = array.array("B", struct.pack("II", command, 0))
             ifreq = struct.pack("16sP", iface.encode(), value.buffer_info()[0])
             fcntl.ioctl(sock, 0x8946, ifreq)

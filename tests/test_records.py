@@ -196,7 +196,7 @@ def test_the_same_element_more_than_once():
 def test_elements_whose_name_a_packet_uses():
     names = ("payload", "fields", "show", "template", "values", "time", "name", "scope", "copy")
     chosen = [InformationElement(name, i, 99999) for i, name in enumerate(names, 1)]
-    template = Template(256, *[(each) for each in chosen])
+    template = Template(256, *chosen)
     record = Record(template, bytes(range(1, 1)) + b"\1x" * len(names))
     assert [record[name] for name in names] == [b"x"] * len(names)
     assert record.values() == dict.fromkeys(names, b"x")

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 TSHARK = shutil.which("tshark")
@@ -148,6 +149,7 @@ def same_name(theirs: str, ours: str) -> bool:
     return words == ours.lower() or ours in ALIASES.get(theirs, ())
 
 
+@cache
 def version() -> str:
     """Such as ``4.0.17``."""
     assert TSHARK is not None
