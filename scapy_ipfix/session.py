@@ -16,7 +16,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.sctp import SCTP
 from scapy.packet import NoPayload, Packet
-from scapy.sessions import DefaultSession
+from scapy.sessions import DefaultSession, TCPSession
 
 from scapy_ipfix.collector import Collector, Limits
 from scapy_ipfix.datatypes import data_type
@@ -78,6 +78,8 @@ class IPFIXSession(DefaultSession):
             learn_elements=learn_elements,
         )
         self._fragments = Fragments(self.collector.limits.fragment_octets)
+        # A TCPSession before us gives whole messages; their segments are gone by then.
+        self._reads_tcp = not isinstance(self.supersession, TCPSession)
         self._streams = StreamReader(self.collector, self._note, any_port)
         self._keys: dict[tuple[Any, ...], TransportKey] = {}
         #: Packets seen so far; diagnostics count from 1.
@@ -203,12 +205,14 @@ class IPFIXSession(DefaultSession):
                 transport = layer
                 if self.any_port:
                     _recognise(layer)
-            elif kind is TCP and network is not None:
+            elif kind is TCP and network is not None and self._reads_tcp:
                 yield from self._streams.tcp(self._key(network, layer), layer)
                 return
             elif kind is SCTP and network is not None:
                 yield from self._streams.sctp(self._key(network, layer), layer)
                 return
+            elif kind is TCP:
+                transport = layer
             elif kind is IP or kind is IPv6:
                 network, transport = layer, None
             elif isinstance(layer, Message):
