@@ -115,7 +115,7 @@ def main(arguments: Sequence[str]) -> int:
         for each in findings:
             print(json.dumps(as_json(each)))
     else:
-        _print(findings, session)
+        _print(findings, report, session)
     return 1 if report.has_errors else 0
 
 
@@ -134,7 +134,7 @@ def as_json(finding: Finding) -> dict[str, object]:
     }
 
 
-def _print(findings: list[Finding], session: IPFIXSession) -> None:
+def _print(findings: list[Finding], report: Report, session: IPFIXSession) -> None:
     heading = None
     for each in findings:
         first = each.first
@@ -154,7 +154,7 @@ def _print(findings: list[Finding], session: IPFIXSession) -> None:
     domains = list(session.collector.domains)
     messages = sum(each.stats.messages for each in domains)
     counts = {
-        severity: sum(each.count for each in findings if each.first.severity == severity)
+        severity: sum(each.count for each in report.findings if each.first.severity == severity)
         for severity in (ERROR, WARNING, NOTE)
     }
     print(

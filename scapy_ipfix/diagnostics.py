@@ -250,7 +250,8 @@ class Diagnostics:
         if len(self._kept) < self.limit:
             self._kept.append(diagnostic)
         if self.counts[code] <= LOGGED_PER_CODE:
-            log.log(_LEVELS[diagnostic.severity], "%s", diagnostic)
+            # The log says the severity itself.
+            log.log(_LEVELS[diagnostic.severity], "%s", str(diagnostic).partition(": ")[2])
 
     @property
     def dropped(self) -> int:

@@ -85,8 +85,8 @@ class CSV:
 class TextTable:
     """Tables for a person: records of one exporter and template below each other.
 
-    ``width`` (characters) breaks a table into blocks of columns; None leaves lines as long
-    as they are.
+    With ``fields`` all records look alike: templates do not part them. ``width``
+    (characters) breaks a table into blocks of columns; None leaves lines as long as they are.
     """
 
     def __init__(
@@ -97,11 +97,12 @@ class TextTable:
         self._fields = fields
         self._width = width
         self._kept: list[tuple[str, ...]] = []
-        self._of: tuple[Domain, Template] | None = None
+        #: Whose records are held back, and of which template if that matters.
+        self._of: tuple[Domain, Template | None] | None = None
         self._blocks = 0
 
     def write(self, read: DataRead, template: Template) -> None:
-        of = read.domain, template
+        of = read.domain, template if self._fields is None else None
         if self._of != of or len(self._kept) >= _TABLE_BLOCK:
             self.finish()
             self._of = of
@@ -119,16 +120,16 @@ class TextTable:
         if not rows or self._of is None:
             return
         domain, template = self._of
-        kind = "options template" if template.is_options else "template"
         version = "NetFlow v9" if domain.version == 9 else "IPFIX"
         if self._blocks:
             self._out.write("\n")
         self._blocks += 1
-        count = f"{len(rows)} record{'s' if len(rows) > 1 else ''}"
-        self._out.write(
-            f"{domain.transport}  {version}  domain {domain.id}  {kind} {template.id}  {count}\n"
-        )
-        names = template.names if self._fields is None else self._fields
+        heading = [str(domain.transport), version, f"domain {domain.id}"]
+        if template is not None:
+            heading.append(f"{'options ' if template.is_options else ''}template {template.id}")
+        heading.append(f"{len(rows)} record{'s' if len(rows) > 1 else ''}")
+        self._out.write("  ".join(heading) + "\n")
+        names = template.names if template is not None else self._fields or ()
         first = self.records + 1
         self.records += len(rows)
         numbers = tuple(str(first + i) for i in range(len(rows)))

@@ -9,6 +9,7 @@ tables, so that a peer that invents layouts does not make Scapy grow.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -213,19 +214,50 @@ class Record(DirectPacket):
                 elif isinstance(value, Packet):
                     value = dict(value._command(json=True))
             else:
-                value = repr(bytes(value) if isinstance(value, Packet) else value)
+                value = self._typed(name, value)
             items.append((name, value))
         if not json:
             items.insert(0, ("template", repr(self.template)))
         return items
 
+    def command(self) -> str:
+        """What to type to get the same record."""
+        if self._says_all():
+            command: str = super().command()
+            return command
+        return f"Record({self.template!r}, {bytes(self)!r})"
+
     def literal(self) -> str:
-        """The record as the dict that a DataSet takes for it."""
+        """The record as the dict that a DataSet takes for it; octets where that is not all."""
+        if not self._says_all():
+            return repr(bytes(self))
         pairs = []
         for name, attribute in zip(self.template.names, self._attributes):
             value = self.getfieldval(attribute)
-            pairs.append(f"{name!r}: {bytes(value) if isinstance(value, Packet) else value!r}")
+            pairs.append(f"{name!r}: {self._typed(attribute, value)}")
         return "{" + ", ".join(pairs) + "}"
+
+    def _says_all(self) -> bool:
+        """Whether the values give the octets that the wire had.
+
+        They do not say in which form it had a variable length, or which of many a NaN was.
+        """
+        cached = self.raw_packet_cache
+        if cached is None:
+            return True
+        self.raw_packet_cache = None
+        try:
+            return self.self_build() == cached
+        finally:
+            self.raw_packet_cache = cached
+
+    def _typed(self, name: str, value: Any) -> str:
+        """What to type for the value of a field."""
+        if isinstance(value, Packet):
+            value = bytes(value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            return f"RawVal({self._fieldtype[name].addfield(self, b'', value)!r})"
+        return repr(value)
 
     def mysummary(self) -> str:
         return f"{self.name} of template {self.template.id}"

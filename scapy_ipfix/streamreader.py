@@ -70,9 +70,9 @@ class StreamReader:
             self._settle(self._tcp, key)
             self._say(key, stream.lost - lost, stream.skipped - skipped)
             packets = [IPFIX(octets) for octets in messages]
-            _put_payload(segment, data, packets)
             for packet in packets:
                 yield key, packet, 0
+            _put_payload(segment, data, packets)
             if reset or stream.ended:
                 yield from self._end(key)
         if reset:
@@ -122,6 +122,9 @@ class StreamReader:
         while chunk:
             if isinstance(chunk, SCTPChunkInit):
                 yield from self._end_association(key)
+                if bound:
+                    self._sctp.get(key).begin()
+                    self._settle(self._sctp, key)
             elif isinstance(chunk, (SCTPChunkAbort, SCTPChunkShutdownComplete)):
                 yield from self._end_association(key)
                 yield from self._end_association(back)
@@ -161,10 +164,10 @@ class StreamReader:
         self._settle(self._sctp, key)
         self._say(key, association.lost - lost)
         messages = [IPFIX(octets) for _, octets in found]
-        if messages:
-            _put_data(chunk, _chain(messages))
         for (stream, _), message in zip(found, messages):
             yield key, message, stream
+        if messages:
+            _put_data(chunk, _chain(messages))
 
 
 def _back(key: TransportKey) -> TransportKey:

@@ -9,16 +9,17 @@ give up on what never will, and hold a bounded number of octets meanwhile.
 from __future__ import annotations
 
 from collections import OrderedDict
+from heapq import heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
 from scapy_ipfix.stream import MessageStream
 
 _MODULO = 1 << 32
 _HALF = 1 << 31
-#: Octets that wait behind a gap before it is given up: more than any receive window holds.
+#: What may wait behind a gap before it is given up: about as much as receive windows hold.
 _GAP_OCTETS = 1 << 20
 #: What a segment or a chunk costs to keep beside its octets, about.
-_OVERHEAD = 100
+_OVERHEAD = 300
 #: Messages of an SCTP stream that wait for an earlier one.
 _GAP_MESSAGES = 256
 #: Transmission sequence numbers remembered, to know a chunk that comes twice.
@@ -33,11 +34,14 @@ class TCPStream:
     """
 
     def __init__(self) -> None:
+        # Positions are sequence numbers that go on beyond 2^32.
         self._begin: int | None = None
-        self._next: int | None = None
+        self._next = 0
         self._end: int | None = None
         self._acknowledged: int | None = None
+        #: Segments that wait, by position, and their positions as a heap.
         self._ahead: dict[int, bytes] = {}
+        self._positions: list[int] = []
         self._cutter = MessageStream()
         self.lost = 0
         self.held = 0
@@ -64,81 +68,73 @@ class TCPStream:
         """Takes a segment; gives the messages that are whole now."""
         if syn:
             sequence = (sequence + 1) % _MODULO
-        if self._next is None:
+        if self._begin is None:
             self._begin = self._next = sequence
+        position = self._position(sequence)
         if fin:
-            self._end = (sequence + len(data)) % _MODULO
-        messages = self._feed(sequence, data) if data else []
-        while self._ahead and self._is_hopeless():
+            self._end = position + len(data)
+        messages = self._feed(position, data) if data else []
+        while self._positions and self._is_hopeless():
             messages += self._give_up()
         return messages
 
     def acknowledge(self, sequence: int) -> None:
         """The other end has all octets before that number: those that we lack will not come."""
-        self._acknowledged = sequence
+        self._acknowledged = self._position(sequence)
 
     def finish(self) -> list[bytes]:
         """The connection is over: gives what waited, gaps or not, and what is cut off."""
         messages = []
-        while self._ahead:
+        while self._positions:
             messages += self._give_up()
         rest = self._cutter.finish()
         return [*messages, rest] if rest else messages
 
-    def _feed(self, sequence: int, data: bytes) -> list[bytes]:
-        expected = self._next
-        assert expected is not None
-        ahead = (sequence - expected) % _MODULO
-        if ahead >= _HALF:
-            behind = _MODULO - ahead
-            if behind >= len(data):
-                return []  # all of it was seen
-            data, ahead = data[behind:], 0
-        if ahead:
-            known = self._ahead.get(sequence)
-            if known is None or len(known) < len(data):
-                self._ahead[sequence] = data
-                self.held += len(data) + _OVERHEAD if known is None else len(data) - len(known)
+    def _position(self, sequence: int) -> int:
+        """Where a sequence number is, as the one nearest to what is expected."""
+        ahead = (sequence - self._next) % _MODULO
+        return self._next + (ahead if ahead < _HALF else ahead - _MODULO)
+
+    def _feed(self, position: int, data: bytes) -> list[bytes]:
+        if position <= self._next:
+            return self._cut(position, data) + self._follow()
+        known = self._ahead.get(position)
+        if known is None:
+            heappush(self._positions, position)
+            self.held += _OVERHEAD
+            known = b""
+        if len(known) < len(data):
+            self._ahead[position] = data
+            self.held += len(data) - len(known)
+        return []
+
+    def _cut(self, position: int, data: bytes) -> list[bytes]:
+        """The messages that are whole with a segment, of which some or all may be known."""
+        known = self._next - position
+        if known >= len(data):
             return []
-        self._next = (expected + len(data)) % _MODULO
-        return self._cutter.feed(data) + self._follow()
+        self._next = position + len(data)
+        return self._cutter.feed(data[known:])
 
     def _follow(self) -> list[bytes]:
-        """What waited for the segment that came just now."""
+        """The messages of what waited for the segment that came just now."""
         messages: list[bytes] = []
-        while self._ahead:
-            expected = self._next
-            assert expected is not None
-            ready = [at for at in self._ahead if (expected - at) % _MODULO < _HALF]
-            if not ready:
-                break
-            for at in ready:
-                data = self._ahead.pop(at)
-                self.held -= len(data) + _OVERHEAD
-                seen = (self._next - at) % _MODULO  # type: ignore[operator]
-                if seen < len(data):
-                    messages += self._cutter.feed(data[seen:])
-                    self._next = (at + len(data)) % _MODULO
+        while self._positions and self._positions[0] <= self._next:
+            position = heappop(self._positions)
+            data = self._ahead.pop(position)
+            self.held -= len(data) + _OVERHEAD
+            messages += self._cut(position, data)
         return messages
-
-    def _nearest(self) -> int:
-        """Where the first segment behind the gap begins."""
-        expected = self._next
-        assert expected is not None
-        return min(self._ahead, key=lambda at: (at - expected) % _MODULO)
 
     def _is_hopeless(self) -> bool:
         """Whether the gap will not be filled any more."""
-        acknowledged = self._acknowledged
-        if acknowledged is not None and (acknowledged - self._nearest()) % _MODULO < _HALF:
-            return True
-        return self.held > _GAP_OCTETS
+        known_to_have = self._acknowledged is not None and self._acknowledged >= self._positions[0]
+        return known_to_have or self.held > _GAP_OCTETS
 
     def _give_up(self) -> list[bytes]:
         """Goes on behind the gap, at the next message header."""
-        expected, nearest = self._next, self._nearest()
-        assert expected is not None
-        self.lost += (nearest - expected) % _MODULO + self._cutter.waiting
+        nearest = self._positions[0]
+        self.lost += nearest - self._next + self._cutter.waiting
         self._cutter.lose()
         self._next = nearest
         return self._follow()
@@ -176,8 +172,13 @@ class SCTPStreams:
         self._next: dict[int, int] = {}
         self._early: dict[int, dict[int, _Early]] = {}
         self._acknowledged: int | None = None
+        self._from_start = False
         self.lost = 0
         self.held = 0
+
+    def begin(self) -> None:
+        """The association begins here: its streams count from 0 (RFC 9260 6.5)."""
+        self._from_start = True
 
     @property
     def cost(self) -> int:
@@ -191,6 +192,8 @@ class SCTPStreams:
         self._seen[chunk.tsn] = None
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
+        if not chunk.unordered:
+            self._next.setdefault(chunk.stream, 0 if self._from_start else chunk.sequence)
         whole = chunk if chunk.beginning and chunk.ending else self._put_together(chunk)
         if whole is None:
             return []
@@ -248,7 +251,7 @@ class SCTPStreams:
 
     def _in_order(self, chunk: Chunk) -> list[tuple[int, bytes]]:
         stream = chunk.stream
-        expected = self._next.setdefault(stream, chunk.sequence)
+        expected = self._next[stream]
         ahead = (chunk.sequence - expected) % 65536
         if ahead >= 32768:
             return [(stream, chunk.data)]  # its turn was given up, or capture began behind it

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from scapy.config import conf
 
 ROOT = Path(__file__).parents[1]
 #: Examples are many small packets on a machine that others use too: none is timed.
@@ -33,6 +34,14 @@ def captures() -> Path:
     if not path.is_dir():
         pytest.skip("no ../shared/captures beside the repository")
     return path
+
+
+@pytest.fixture
+def debug_dissector() -> Iterator[None]:
+    """Scapy makes Raw of what a layer fails on; here the failure is to be seen."""
+    before, conf.debug_dissector = conf.debug_dissector, True
+    yield
+    conf.debug_dissector = before
 
 
 @pytest.fixture(autouse=True)

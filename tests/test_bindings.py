@@ -19,6 +19,8 @@ from scapy.packet import Raw
 from scapy_ipfix import IPFIX, NetFlowV9, Template, bind_port
 from scapy_ipfix.ports import PORTS
 
+pytestmark = pytest.mark.usefixtures("debug_dissector")
+
 T = Template(300, "octetDeltaCount")
 MESSAGES = {IPFIX: bytes(IPFIX(sets=[T])), NetFlowV9: bytes(NetFlowV9(sets=[T]))}
 V5 = bytes(NetflowHeader(version=5) / NetflowHeaderV5(count=1) / NetflowRecordV5())

@@ -33,6 +33,8 @@ from scapy_ipfix import (
 from scapy_ipfix.messages import make_message
 from tests.strategies import broken, filled, retyped
 
+pytestmark = pytest.mark.usefixtures("debug_dissector")
+
 T = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")
 ROWS = [("192.0.2.1", 5), ("192.0.2.2", 6)]
 #: With addresses given, Scapy does not ask the network for them.

@@ -33,6 +33,8 @@ from scapy_ipfix import (
 from scapy_ipfix.domain import TransportKey
 from tests.strategies import broken, filled
 
+pytestmark = pytest.mark.usefixtures("debug_dissector")
+
 T = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")
 OTHER = Template(300, "destinationIPv4Address[4]", "packetDeltaCount[4]")
 ROWS = [("192.0.2.1", 5), ("192.0.2.2", 6)]
@@ -121,7 +123,7 @@ def test_crafted_packets():
         ETHER / ARP(),
         ETHER / IP() / ICMP(),
         ETHER / IP() / UDP(),
-        ETHER / IPv6() / UDP() / Raw(b"abc"),
+        ETHER / IPv6() / UDP(sport=1, dport=1) / Raw(b"abc"),
         Raw(b"abc"),
         Raw(),
         IP(),
@@ -408,7 +410,7 @@ def test_any_octets_on_a_port(cases, data):
             whole = bytes(message(sets=[template, cls(template=template, records=case.rows)]))
         except ValueError:
             continue  # IPFIX and NetFlow v9 elements in one template
-        octets.append(data.draw(broken(whole)) or b"\0")
+        octets.append(data.draw(broken(whole, keep=2)))
         packets.append(udp(octets[-1]))
     for packet in packets:
         if data.draw(st.booleans()):
@@ -437,10 +439,15 @@ def test_any_octets_on_a_port(cases, data):
     repr(session.diagnostics)
 
 
-@given(st.lists(st.binary(min_size=1, max_size=60), max_size=6))
+def _is_for_scapy(octets):
+    """Whether octets are of a version whose layer is Scapy's."""
+    return octets[:1] == b"\0" and octets[1:2] in (b"\1", b"\5", b"\6", b"\7", b"\x08")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60).filter(lambda x: not _is_for_scapy(x)), max_size=3))
 def test_octets_without_sense(payloads):
     session = IPFIXSession()
-    for octets in payloads:
+    for octets in (*payloads, *(b"\0\x0a" + each for each in payloads)):
         for port in (4739, 2055, 9):
             packet = session.process(udp(octets, dport=port))
             assert bytes(packet[UDP].payload) == octets
