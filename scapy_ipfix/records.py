@@ -51,6 +51,7 @@ class Record(DirectPacket):
     fields_desc: list[Any] = []
     match_subclass = True
     template: Template
+    raw_packet_cache: bytes | None
     _layout: tuple[TemplateField, ...] = ()
     _defaults: dict[str, Any] = {}
     _fieldtype: dict[str, ElementField] = {}
