@@ -81,6 +81,7 @@ class IPFIXSession(DefaultSession):
         # A TCPSession before us gives whole messages; their segments are gone by then.
         self._reads_tcp = not isinstance(self.supersession, TCPSession)
         self._streams = StreamReader(self.collector, self._note, any_port)
+        self._dropped = 0
         self._keys: dict[tuple[Any, ...], TransportKey] = {}
         #: Packets seen so far; diagnostics count from 1.
         self.packets = 0
@@ -183,15 +184,14 @@ class IPFIXSession(DefaultSession):
         """Reads the export messages in a whole packet; what is not one gives nothing."""
         found = []
         for transport, message, stream in self._messages(pkt):
-            octets = message.raw_packet_cache
-            if octets is None:
-                octets = bytes(message)
+            octets = _octets(message)
             read = self.collector.read(transport, octets, float(pkt.time), self.packets, stream)
             if read is not None:
                 found.append(read)
                 _bind(message, read)
-                if message.payload:
-                    read.domain.note("message-trailing", octets=len(message.payload))
+                trailing = _trailing(message, len(octets))
+                if trailing:
+                    read.domain.note("message-trailing", octets=trailing)
         return found
 
     def _messages(self, pkt: Packet) -> Iterator[tuple[TransportKey, Message, int]]:
@@ -245,11 +245,19 @@ class IPFIXSession(DefaultSession):
         while layer.__class__ is not IP:
             layer = layer.payload
             if layer.__class__ is IPv6ExtHdrFragment:
-                return self._fragments.take_ipv6(pkt, layer)
+                return self._whole(self._fragments.take_ipv6(pkt, layer))
             if isinstance(layer, (NoPayload, UDP, TCP)):
                 return pkt
         if layer.getfieldval("frag") or int(layer.getfieldval("flags")) & 1:
-            return self._fragments.take(pkt, layer)
+            return self._whole(self._fragments.take(pkt, layer))
+        return pkt
+
+    def _whole(self, pkt: Packet | None) -> Packet | None:
+        """What a fragment made whole, if anything; says what had to be dropped for it."""
+        dropped = self._fragments.dropped
+        if dropped > self._dropped:
+            self._note("fragments-dropped", octets=dropped - self._dropped)
+            self._dropped = dropped
         return pkt
 
     def __repr__(self) -> str:
@@ -269,12 +277,36 @@ def _recognise(udp: Packet) -> None:
     payload = udp.payload
     if isinstance(payload, (Message, NoPayload)):
         return
-    octets = payload.original or payload.raw_packet_cache
-    if not octets or octets[:2] not in (b"\x00\x0a", b"\x00\x09"):
+    # Not bytes(payload): what trails in Ethernet hangs on behind it.
+    octets = payload.original or payload.fields.get("load", b"")
+    if octets[:2] not in (b"\x00\x0a", b"\x00\x09"):
         return
-    octets = bytes(payload) if payload.__class__.__name__ == "Raw" else octets
     if is_export(octets):
-        udp.decode_payload_as(MESSAGE_CLASSES[octets[1]])
+        trailer = payload.payload
+        udp.payload = MESSAGE_CLASSES[octets[1]](octets, _internal=1, _underlayer=udp)
+        if trailer:
+            udp.add_payload(trailer)
+
+
+def _octets(message: Message) -> bytes:
+    """The message as it came, or as somebody has changed it since; without what follows it."""
+    sets = message.fields.get("sets")
+    untouched = getattr(sets, "octets", None) is not None or not sets
+    if message.raw_packet_cache is not None and untouched:
+        return message.raw_packet_cache
+    alone = message.copy()
+    alone.remove_payload()
+    return bytes(alone)
+
+
+def _trailing(message: Message, length: int) -> int:
+    """Octets of the datagram behind the message; what trails in Ethernet is none of them."""
+    if not message.payload:
+        return 0
+    udp = message.underlayer
+    if udp.__class__ is UDP and udp.fields.get("len"):
+        return max(0, min(udp.len - 8 - length, len(message.payload)))
+    return len(message.payload)
 
 
 def _bind(message: Message, read: MessageRead) -> None:
