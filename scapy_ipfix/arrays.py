@@ -173,8 +173,11 @@ def _decoded(decode: Callable[[Any], Any], items: Sequence[bytes]) -> list[Any]:
 
 def _unix_times(np: Any, ticks: Any, milliseconds: int) -> Any:
     """Times from what is counted since 1970; NaT for those that 63 bits cannot hold."""
-    times = (ticks * np.uint64(milliseconds)).view("M8[ms]")
-    times[ticks > np.uint64(_LARGEST // milliseconds)] = "NaT"
+    beyond = ticks > np.uint64(_LARGEST // milliseconds)
+    if milliseconds != 1:
+        ticks *= np.uint64(milliseconds)
+    times = ticks.view("M8[ms]")
+    times[beyond] = "NaT"
     return times
 
 

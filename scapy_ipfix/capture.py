@@ -23,7 +23,9 @@ _LONGEST_FRAME = 1 << 18
 #: So is a block of a pcapng; some hold no packets and may be longer.
 _LONGEST_BLOCK = 1 << 24
 _BUFFER = 1 << 18
-_ETHERNET = 1
+#: Octets that packets are taken from at a time.
+_CHUNK = 1 << 16
+ETHERNET = 1
 
 _PCAP_MAGIC = {
     b"\xa1\xb2\xc3\xd4": (">", 1_000_000),
@@ -49,6 +51,10 @@ class Frame(NamedTuple):
     time: float
     link_type: int
     octets: bytes
+
+
+#: A packet among others: capture time, link type, the octets of all, its first, behind its last.
+Span = tuple[float, int, bytes, int, int]
 
 
 class _Borrowed(io.RawIOBase):
@@ -175,34 +181,54 @@ class CaptureFile:
 
         :attr:`cut` says so afterwards.
         """
+        for time, link_type, octets, start, stop in self.spans():
+            yield Frame(time, link_type, octets[start:stop])
+
+    def spans(self) -> Iterator[Span]:
+        """As :meth:`frames`, each in the octets that it was read with."""
         return self._pcap() if self.kind == "pcap" else self._pcapng()
 
-    def _pcap(self) -> Iterator[Frame]:
-        read = self.stream.read
-        endian, resolution = _PCAP_MAGIC[read(4)]
-        header = read(20)
-        if len(header) < 20:
+    def _pcap(self) -> Iterator[Span]:
+        octets = self._at_least(24, b"")
+        endian, resolution = _PCAP_MAGIC[octets[:4]]
+        if len(octets) < 24:
             self._cut = "file header cut off"
             return
-        link_type = struct.unpack(endian + "16xI", header)[0] & 0x0FFFFFFF
-        unpack = struct.Struct(endian + "IIII").unpack
-        make = Frame
+        link_type = struct.unpack_from(endian + "I", octets, 20)[0] & 0x0FFFFFFF
+        unpack = struct.Struct(endian + "IIII").unpack_from
+        available, stop = len(octets), 24
         while True:
-            header = read(16)
-            if len(header) < 16:
-                if header:
-                    self._cut = "packet header cut off"
-                return
-            seconds, fraction, captured, _ = unpack(header)
+            if available - stop < 16:
+                octets, stop = self._at_least(16, octets[stop:]), 0
+                available = len(octets)
+                if available < 16:
+                    if octets:
+                        self._cut = "packet header cut off"
+                    return
+            seconds, fraction, captured, _ = unpack(octets, stop)
             if captured > _LONGEST_FRAME:
                 self._cut = f"a packet of {captured} octets"
                 return
-            octets = read(captured)
-            if len(octets) < captured:
-                self._cut = "packet cut off"
-            yield make(seconds + fraction / resolution, link_type, octets)
+            start = stop + 16
+            stop = start + captured
+            if stop > available:
+                octets, start = self._at_least(captured, octets[start:]), 0
+                available = len(octets)
+                if available < captured:
+                    self._cut = "packet cut off"
+                stop = min(captured, available)
+            yield seconds + fraction / resolution, link_type, octets, start, stop
 
-    def _pcapng(self) -> Iterator[Frame]:
+    def _at_least(self, size: int, octets: bytes) -> bytes:
+        """What is left of the octets read so far, and more: ``size``, unless the file ends."""
+        while len(octets) < size:
+            more = self.stream.read1(_CHUNK)
+            if not more:
+                break
+            octets += more
+        return octets
+
+    def _pcapng(self) -> Iterator[Span]:
         """Blocks of sections, interfaces and packets (draft-ietf-opsawg-pcapng 4)."""
         read, order = self.stream.read, ">"
         interfaces: list[_Interface] = []
@@ -228,7 +254,7 @@ class CaptureFile:
             elif kind in (_ENHANCED_PACKET, _OBSOLETE_PACKET, _SIMPLE_PACKET):
                 frame = _packet_block(kind, body[: length - 12], order, interfaces)
                 if frame is not None:
-                    yield frame
+                    yield frame.time, frame.link_type, frame.octets, 0, len(frame.octets)
             if len(body) < length - 8:
                 self._cut = "block cut off"
                 return
@@ -307,7 +333,7 @@ def plain_udp(frame: Frame) -> tuple[bytes, bytes] | None:
     What is fragmented, cut off, padded in its headers or wrapped in anything gives None.
     """
     _, link_type, octets = frame
-    if link_type != _ETHERNET or len(octets) < _IPV6.size:
+    if link_type != ETHERNET or len(octets) < _IPV6.size:
         return None  # too short for both headers: rare enough for Scapy
     kind, first, total, fragment, protocol, ends, length = _IPV4.unpack_from(octets)
     if kind == 0x0800:

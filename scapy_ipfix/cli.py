@@ -24,7 +24,7 @@ from scapy_ipfix.domain import DataRead
 from scapy_ipfix.extras import MissingPackage
 from scapy_ipfix.output import CSV, JSONLines, Output, TextTable
 from scapy_ipfix.parquet import Parquet, need_pyarrow
-from scapy_ipfix.reader import field_names, read_capture
+from scapy_ipfix.reader import field_names, read_sets
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.state import StateError, load_state
 from scapy_ipfix.templates import Template
@@ -228,10 +228,10 @@ def _sets(
         if not isinstance(source, str) and source.seekable():
             source.seek(0)
         capture = CaptureFile(source)
-        for message in read_capture(capture, session):
+        for read in read_sets(capture, session):
             if progress is not None:
                 progress.show(capture)
-            yield from message.ready
+            yield read
 
 
 class Progress:

@@ -213,7 +213,9 @@ class Layout:
         self._pieces = [pieces[i] for i in wanted]
         self._size = template.length
         #: Where records of one length go as they are; others are walked first.
-        self._whole = pieces[0] if len(pieces) == 1 and isinstance(pieces[0], _Run) else None
+        self._whole: bytearray | None = None
+        if len(pieces) == 1 and isinstance(pieces[0], _Run):
+            self._whole = pieces[0].octets
         # To this codec, a run is one field of octets: only the walk is left to do.
         self._codec = RecordCodec(
             tuple(TemplateField(_OCTETS, piece.length, "") for piece in pieces), tuple(wanted)
@@ -225,12 +227,12 @@ class Layout:
 
     def add(self, read: DataRead) -> int:
         """Takes the records of a Data Set; gives how many there are."""
-        start = read.start + 4
-        if self._whole is not None:
-            records = (read.stop - start) // self._size
-            self._whole.octets += read.octets[start : start + records * self._size]
+        start, stop, whole = read.start + 4, read.stop, self._whole
+        if whole is not None:
+            records, rest = divmod(stop - start, self._size)
+            whole += read.octets[start : stop - rest]
         else:
-            rows = self._codec.rows(read.octets[start : read.stop])
+            rows = self._codec.rows(read.octets[start:stop])
             records = len(rows)
             for piece, items in zip(self._pieces, zip(*rows)):
                 piece.extend(items)
@@ -267,20 +269,23 @@ class Gathered:
         self.names = names
         self.records = 0
         self.octets = 0
+        self._template: Template | None = None
+        self._layout: Layout | None = None
         self._by_template: dict[Template, Layout | None] = {}
         self._by_fields: dict[tuple[TemplateField, ...], Layout] = {}
 
     def add(self, read: DataRead, template: Template) -> None:
         """Takes the records of a Data Set, if they have the fields that are wanted."""
-        try:
-            layout = self._by_template[template]
-        except KeyError:
-            layout = self._by_template[template] = self._layout(template)
+        if template is not self._template:  # most sets are like the one before
+            if template not in self._by_template:
+                self._by_template[template] = self._layout_of(template)
+            self._template, self._layout = template, self._by_template[template]
+        layout = self._layout
         if layout is not None:
             self.octets += read.stop - read.start
             self.records += layout.add(read)
 
-    def _layout(self, template: Template) -> Layout | None:
+    def _layout_of(self, template: Template) -> Layout | None:
         names = template.names
         if not all(name in names for name in self.names or ()):
             return None
@@ -293,6 +298,7 @@ class Gathered:
 
     def take(self) -> Iterator[Layout]:
         """The layouts that have records, in order of appearance; forgets each when it is given."""
+        self._template = None
         self._by_template.clear()
         layouts, self._by_fields = self._by_fields, {}
         self.records = self.octets = 0

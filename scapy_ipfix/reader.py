@@ -18,10 +18,11 @@ from scapy.layers import l2, vxlan  # noqa: F401  (registers link types, and VXL
 from scapy.packet import Packet
 from scapy.plist import PacketList
 
-from scapy_ipfix.capture import CaptureFile, Frame, is_capture_path, plain_udp
+from scapy_ipfix.capture import ETHERNET, CaptureFile, Frame, is_capture_path, plain_udp
 from scapy_ipfix.datatypes import VALUE_DOMAINS
 from scapy_ipfix.domain import DataRead, MessageRead, TransportKey
 from scapy_ipfix.elements import InformationModel, elements
+from scapy_ipfix.plain import PlainReader
 from scapy_ipfix.ports import PORTS
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.stream import MessageStream, read_messages
@@ -36,6 +37,8 @@ _SCOPES = frozenset(each.name for each in V9_SCOPES.values())
 _TUNNELS = frozenset(
     port.to_bytes(2, "big") for port in (1701, 2152, 4341, 4789, 4790, 8472, 6081, 37008)
 )
+#: The octets that a message begins with.
+_VERSIONS = frozenset((b"\x00\x09", b"\x00\x0a"))
 #: Endpoints whose transport session is remembered between messages.
 _REMEMBERED = 65536
 
@@ -122,6 +125,8 @@ def iter_sets(source: Any, session: IPFIXSession) -> Iterator[DataRead]:
     :func:`iter_records`.
     """
     # opened here and not at the first next(), so that a missing file is an error at once
+    if is_capture_path(source):
+        return read_sets(CaptureFile(source), session)
     messages = iter_messages(source, session)
     return (read for message in messages for read in message.ready)
 
@@ -159,7 +164,9 @@ def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[Messag
         if capture.kind == "ipfix":
             yield from _from_ipfix_file(capture, session)
         else:
-            yield from _from_frames(capture.frames(), session)
+            frames = _Frames(session)
+            for frame in capture.frames():
+                yield from frames.read(frame)
         if capture.cut is not None:
             session.note_cut(capture.name, capture.cut)
 
@@ -180,29 +187,68 @@ def _from_ipfix_file(capture: CaptureFile, session: IPFIXSession) -> Iterator[Me
         session.note_skipped(key, cutter.skipped - skipped)
 
 
-def _from_frames(frames: Iterable[Frame], session: IPFIXSession) -> Iterator[MessageRead]:
-    keys: dict[bytes, tuple[TransportKey, bool]] = {}
-    read_message = session.collector.read
-    any_port = session.any_port
-    for frame in frames:
+def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[DataRead]:
+    """The Data Sets of an open capture that can be decoded; closes it at the end.
+
+    They are those of the messages that :func:`read_capture` gives, in less time.
+    """
+    if capture.kind == "ipfix":
+        yield from (read for message in read_capture(capture, session) for read in message.ready)
+        return
+    frames = _Frames(session)
+    read_plain = PlainReader(session.collector, frames.transports).read
+    with capture:
+        for time, link_type, octets, start, stop in capture.spans():
+            if link_type == ETHERNET:
+                read = read_plain(octets, start, stop, time, session.packets + 1)
+                if read is not None:
+                    session.packets += 1
+                    yield read
+                    continue
+            for message in frames.read(Frame(time, link_type, octets[start:stop])):
+                yield from message.ready
+        if capture.cut is not None:
+            session.note_cut(capture.name, capture.cut)
+
+
+class _Frames:
+    """Reads frames into a session.
+
+    ``transports`` are the transport sessions whose plain messages count, by endpoints as
+    :func:`plain_udp` gives them.
+    """
+
+    def __init__(self, session: IPFIXSession) -> None:
+        self.transports: dict[bytes, TransportKey] = {}
+        self._session = session
+        self._any_port = session.any_port
+        self._known: dict[bytes, tuple[TransportKey, bool]] = {}
+
+    def read(self, frame: Frame) -> Sequence[MessageRead]:
+        """The messages in a frame."""
+        session = self._session
         found = plain_udp(frame)
         if found is None or found[0][-2:] in _TUNNELS:
-            yield from session.take(_packet(frame))
-            continue
+            return session.take(_packet(frame))
         session.packets += 1
         ends, payload = found
-        if payload[:1] != b"\0":
-            continue  # neither version, on no port
-        known = keys.get(ends)
-        if known is None:
-            if len(keys) >= _REMEMBERED:
-                keys.clear()
-            known = keys[ends] = _transport(ends)
-        key, bound = known
-        if (payload[1:2] in (b"\x09", b"\x0a")) and (bound or (any_port and is_export(payload))):
-            read = read_message(key, payload, frame.time, session.packets)
+        if payload[:2] not in _VERSIONS:
+            return ()
+        transport, bound = self._known.get(ends) or self._new(ends)
+        if bound or (self._any_port and is_export(payload)):
+            read = session.collector.read(transport, payload, frame.time, session.packets)
             if read is not None:
-                yield read
+                return (read,)
+        return ()
+
+    def _new(self, ends: bytes) -> tuple[TransportKey, bool]:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+            self.transports.clear()
+        transport, bound = self._known[ends] = _transport(ends)
+        if bound or self._any_port:
+            self.transports[ends] = transport
+        return transport, bound
 
 
 def _transport(ends: bytes) -> tuple[TransportKey, bool]:

@@ -170,6 +170,16 @@ class Template:
         """Octets of a record; of the shortest one where lengths vary."""
         return self.codec.minimum
 
+    @cached_property
+    def plain_length(self) -> int:
+        """Octets of a record where that is all there is to say of it.
+
+        0 for options, for records of no or of various lengths, and for those with lists.
+        """
+        codec = self.codec
+        is_plain = codec.is_fixed and not codec.structured and not self.is_options
+        return codec.minimum if is_plain else 0
+
     @property
     def is_variable(self) -> bool:
         return not self.codec.is_fixed

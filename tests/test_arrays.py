@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from scapy_ipfix import arrays
 from scapy_ipfix.arrays import address_text, fixed_arrays, is_address, variable_array
 from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.datatypes import DATA_TYPES, VARIABLE, data_type
@@ -187,6 +188,16 @@ def test_arrays_are_of_their_own(kind):
         assert found.tolist() == before
         assert found.flags.writeable
         assert len(found) == 2
+
+
+@pytest.mark.parametrize("block", [1, 7, 40, 10_000])
+def test_rows_are_taken_apart_in_blocks(monkeypatch, block):
+    monkeypatch.setattr(arrays, "_BLOCK", block)
+    fields = field("unsigned32", 4, "a"), field("unsigned32", 3, "b"), field("string", 2, "c")
+    octets = bytearray(b"".join(struct.pack("!IHB2s", i, 0, i, b"ab") for i in range(11)))
+    found = fixed_arrays(np, fields, ("a", "b", "c"), octets, 11)
+    assert found["a"].tolist() == found["b"].tolist() == list(range(11))
+    assert found["c"].tolist() == ["ab"] * 11
 
 
 def test_no_rows():
