@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from scapy.config import conf
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.sctp import SCTP
@@ -34,6 +35,7 @@ from scapy_ipfix.tables import Table
 from scapy_ipfix.wire import is_export
 
 _seconds = data_type("dateTimeSeconds")
+_UDP_HEADER = 8
 
 
 class IPFIXSession(DefaultSession):
@@ -282,10 +284,24 @@ def _recognise(udp: Packet) -> None:
     if octets[:2] not in (b"\x00\x0a", b"\x00\x09"):
         return
     if is_export(octets):
-        trailer = payload.payload
+        trailer = _trailer(udp, octets)
         udp.payload = MESSAGE_CLASSES[octets[1]](octets, _internal=1, _underlayer=udp)
         if trailer:
-            udp.add_payload(trailer)
+            udp.add_payload(conf.padding_layer(trailer))
+
+
+def _trailer(udp: Packet, octets: bytes) -> bytes:
+    """What the frame has behind the payload of a datagram, such as the padding of Ethernet.
+
+    The payload was taken for something else, that may have found padding inside of it.
+    """
+    if not isinstance(udp.lastlayer(), conf.padding_layer):
+        return b""
+    lowest = udp
+    while lowest.underlayer is not None:
+        lowest = lowest.underlayer
+    _, found, trailer = (lowest.original or b"").rpartition(octets)
+    return trailer if found else b""
 
 
 def _octets(message: Message) -> bytes:
@@ -305,7 +321,7 @@ def _trailing(message: Message, length: int) -> int:
         return 0
     udp = message.underlayer
     if udp.__class__ is UDP and udp.fields.get("len"):
-        return max(0, min(udp.len - 8 - length, len(message.payload)))
+        return max(0, min(udp.len - _UDP_HEADER - length, len(message.payload)))
     return len(message.payload)
 
 

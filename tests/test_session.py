@@ -68,7 +68,9 @@ def values(packet):
 
 
 def codes(session):
-    return [each.code for each in session.diagnostics]
+    """What was wrong, but for sequence numbers, which nobody counts here."""
+    found = [each.code for each in session.diagnostics]
+    return [code for code in found if not code.startswith("sequence")]
 
 
 # As Scapy calls it
@@ -516,6 +518,20 @@ def test_what_it_is_told_to_be():
             IPFIXSession(**options)
 
 
+@pytest.mark.parametrize("sport", [53, 88, 123, 161, 520, 1812, 1985, 4789, 5353, 6343])
+@pytest.mark.parametrize("trailer", [b"", b"in Ethernet"])
+def test_an_exporter_that_sends_from_a_port_of_another_protocol(sport, trailer):
+    conf.debug_dissector = False  # what that protocol says of it is not asked
+    packet = udp(ANNOUNCED, sport=sport)
+    packet = Ether(bytes(packet) + trailer)
+    read = IPFIXSession().process(packet)
+    assert bytes(read) == bytes(packet.original)
+    assert bytes(read[UDP].payload) == ANNOUNCED + trailer
+    layers = [type(layer).__name__ for layer in read.iterpayloads()]
+    padding = ["Padding"] if trailer else []
+    assert layers == ["Ether", "IP", "UDP", "IPFIX", *padding]
+
+
 def test_a_session_that_outlives_many_packets_grows_no_layers():
     layers = len(conf.layers)
     session = IPFIXSession(limits=Limits(templates=20, domains=20, transports=20))
@@ -526,7 +542,7 @@ def test_a_session_that_outlives_many_packets_grows_no_layers():
             DataSet(template=template, records=[(b"x", number)]),
             observationDomainId=number,
         )
-        packet = session.process(udp(octets, sport=number + 1))
+        packet = session.process(udp(octets, sport=number + 50000))
         assert packet[Record].octetDeltaCount == number
     assert len(conf.layers) == layers
     assert len(session._keys) <= 20
