@@ -117,7 +117,7 @@ class Stream:
             return None
         if expected is None:
             self.unknown = True
-            if _ahead(number, last.number) >= _HALF:
+            if _ahead(number, last.number) >= _HALF or self._is_copy(message):
                 return self._behind(message, last.number)
             self._advance(message)
             return None
@@ -128,7 +128,8 @@ class Stream:
             self._weighed = 0
             self._weigh(fitting)
             best = max(fitting, key=self._scores.__getitem__)
-            if self._scores[best] >= self._scores[self.convention]:
+            better = self._scores[best] - self._scores[self.convention]
+            if better > 0 or (better == 0 and self._doubt and self._doubt[0] == best):
                 return self._change(best, message, expected)
         lost = _ahead(number, expected)
         if lost >= _HALF:
@@ -191,28 +192,41 @@ class Stream:
 
     def _behind(self, message: Counts, expected: int) -> Verdict:
         """A number that came before, comes late, or begins anew."""
-        number = message.number
+        number, last = message.number, self.last
         if self._is_copy(message):
-            self.duplicates += 1
-            return Verdict("sequence-duplicate", number, expected)
-        if not self._fills_gap(message) and self._is_restart(message, expected):
-            self.restarts += 1
-            self._begin(message)
-            return Verdict("sequence-restart", number, expected)
+            return self._duplicate(message, expected)
+        # What comes late was exported before what came last.
+        late = last is None or message.exported <= last.exported
+        if not (late and self._fills_gap(message)):
+            if late and self._is_copy(message, cut=True):
+                return self._duplicate(message, expected)
+            if not late or self._is_restart(message, expected):
+                self.restarts += 1
+                self._begin(message)
+                return Verdict("sequence-restart", number, expected)
         self.reordered += 1
         self._seen.append(message)
         return Verdict("sequence-reordered", number, expected)
 
-    def _is_copy(self, message: Counts) -> bool:
+    def _duplicate(self, message: Counts, expected: int) -> Verdict:
+        self.duplicates += 1
+        return Verdict("sequence-duplicate", message.number, expected)
+
+    def _is_copy(self, message: Counts, cut: bool = False) -> bool:
         """Whether the message was seen, perhaps before it could be counted.
 
-        A message that adds nothing has the number of the next one.
+        ``cut`` takes one with other records for it, but not one that adds nothing: that has
+        the number of the next one.
         """
         size = self._size(message)
         return any(
             each.number == message.number
             and each.exported == message.exported
-            and (None in (each.records, message.records) or bool(self._size(each)) == bool(size))
+            and (
+                each.records == message.records
+                or None in (each.records, message.records)
+                or (cut and bool(self._size(each)) == bool(size))
+            )
             for each in self._seen
         )
 
@@ -234,10 +248,8 @@ class Stream:
         return False
 
     def _is_restart(self, message: Counts, expected: int) -> bool:
-        number, stray, last = message.number, self._stray, self.last
+        number, stray = message.number, self._stray
         self._stray = message
-        if last is not None and message.exported > last.exported:
-            return True  # what is late was exported before what came last
         if number == 0 or number < _FIRST_NUMBERS <= expected:
             return True
         # An exporter may begin anew with any number: two in a row that fit together say so.

@@ -63,7 +63,9 @@ def records(message):
 
 
 def codes(collector):
-    return [each.code for each in collector.diagnostics]
+    """What was wrong, but for sequence numbers, which nobody counts here."""
+    found = [each.code for each in collector.diagnostics]
+    return [code for code in found if not code.startswith("sequence")]
 
 
 def templates(collector):
