@@ -28,6 +28,7 @@ from scapy_ipfix.reader import field_names, read_sets
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.state import StateError, load_state
 from scapy_ipfix.templates import Template
+from scapy_ipfix.text import printable
 from scapy_ipfix.version import __version__
 
 #: Commands of their own, by module: loaded when called, for most calls print a file.
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (CaptureError, MissingPackage, StateError, OSError) as problem:
-        print(f"scapy-ipfix: {_reason(problem)}", file=sys.stderr)
+        print(f"scapy-ipfix: {printable(_reason(problem))}", file=sys.stderr)
         return 2
 
 
@@ -153,7 +154,7 @@ def _print(arguments: Sequence[str]) -> int:
         session.save(options.state)
     if options.diagnostics:
         for each in session.diagnostics:
-            print(each, file=sys.stderr)
+            print(printable(str(each)), file=sys.stderr)
     elif session.diagnostics.counts:
         total = sum(session.diagnostics.counts.values())
         found = f"{total} finding{'s' if total > 1 else ''} on the wire"
@@ -253,7 +254,7 @@ class Progress:
         if 0 < size < _LONG_FILE:
             return
         share = f"{100 * capture.position // size} %, " if size else ""
-        self._out.write(f"\r{capture.name}: {share}{self.records} records\x1b[K")
+        self._out.write(f"\r{printable(capture.name)}: {share}{self.records} records\x1b[K")
         self._out.flush()
         self._shown = True
 

@@ -28,8 +28,8 @@ _BY_SENTENCE = frozenset(
 )
 #: Sentences of one kind and exporter that are kept apart.
 _SENTENCES = 200
-#: Of the columns before the sentence.
-_WIDTHS = (9, 8, 14, 18)
+#: Of the columns before the sentence, at the least.
+_WIDTHS = (8, 7, 13, 17)
 _ORDER = {ERROR: 0, WARNING: 1, NOTE: 2}
 
 
@@ -104,10 +104,11 @@ def main(arguments: Sequence[str]) -> int:
             for _ in read_capture(capture, session):
                 pass
         except CaptureError as problem:
-            print(f"scapy-ipfix check: {problem}", file=sys.stderr)
+            print(f"scapy-ipfix check: {printable(str(problem))}", file=sys.stderr)
             return 2
         except OSError as problem:
-            print(f"scapy-ipfix check: {name}: {problem.strerror}", file=sys.stderr)
+            why = problem.strerror or problem
+            print(f"scapy-ipfix check: {printable(name)}: {why}", file=sys.stderr)
             return 2
     wanted = _ORDER[options.severity]
     findings = [each for each in report.findings if _ORDER[each.first.severity] <= wanted]
@@ -144,11 +145,11 @@ def _print(findings: list[Finding], report: Report, session: IPFIXSession) -> No
         if where != heading:
             if heading is not None:
                 print()
-            print(where)
+            print(printable(where))
             heading = where
         cells = (first.severity, f"{each.count} x", f"packet {first.packet}", first.section)
-        print("  " + "".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS)), end="")
-        print(printable(first.text))
+        columns = [f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS)]
+        print("  " + " ".join((*columns, printable(first.text))))
     if findings:
         print()
     domains = list(session.collector.domains)

@@ -40,6 +40,8 @@ def main(arguments: Sequence[str]) -> int:
         if options.pcap:
             return _write(cases, options)
         return _torture(cases, options)
+    except BrokenPipeError:
+        raise  # scapy-ipfix ends quietly when its reader has seen enough
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
         print(f"{parser.prog}: {where}{problem.strerror or problem}", file=sys.stderr)

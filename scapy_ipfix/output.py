@@ -124,7 +124,7 @@ class TextTable:
         if self._blocks:
             self._out.write("\n")
         self._blocks += 1
-        heading = [str(domain.transport), version, f"domain {domain.id}"]
+        heading = [printable(str(domain.transport)), version, f"domain {domain.id}"]
         if template is not None:
             heading.append(f"{'options ' if template.is_options else ''}template {template.id}")
         heading.append(f"{len(rows)} record{'s' if len(rows) > 1 else ''}")
@@ -140,7 +140,8 @@ class TextTable:
 
 
 def _context(read: DataRead) -> tuple[Any, ...]:
-    return str(read.domain.transport), read.domain.id, read.set_id
+    # Of an IPFIX File it is the name, which may be anything.
+    return printable(str(read.domain.transport)), read.domain.id, read.set_id
 
 
 def _blocks(

@@ -4,18 +4,24 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
 
-from scapy_ipfix import IPFIX, DataSet, Template, TemplateSet
+from scapy_ipfix import IPFIX, DataSet, OptionsTemplateSet, Template, TemplateSet
 from scapy_ipfix.cli import main
+from scapy_ipfix.version import __version__
+
+from .test_text import is_harmless
 
 ROOT = Path(__file__).parent.parent
 PCAPS = ROOT / "pcaps"
@@ -179,3 +185,244 @@ def test_check_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert {each["code"] for each in findings} == {"set-length"}
     assert findings[0]["severity"] == "error"
     assert findings[0]["first_packet"] == 1
+
+
+# -- where output goes
+
+
+def on_a_terminal(*arguments: str, columns: int = 80) -> tuple[int, str]:
+    """Exit status and output of the command on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    environment = {key: each for key, each in os.environ.items() if key != "COLUMNS"}
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while octets := os.read(ours, 4096):
+            shown += octets
+    except OSError:
+        pass  # the terminal's other end is closed
+    finally:
+        os.close(ours)
+    return process.wait(60), shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_a_table_fits_the_terminal(columns: int) -> None:
+    status, shown = on_a_terminal("pcaps/softflowd_v9.pcap", columns=columns)
+    assert status == 0
+    *lines, last = shown.splitlines()
+    assert "scapy-ipfix check" in last
+    lines = [line for line in lines if not line.startswith("127.0.0.1:")]
+    assert columns // 2 < max(map(len, lines)) <= columns
+    wide = run("pcaps/softflowd_v9.pcap").stdout.decode().splitlines()
+    assert max(map(len, wide)) > 200
+
+
+def test_nothing_to_read_on_a_terminal() -> None:
+    status, shown = on_a_terminal()
+    assert status == 2
+    assert shown.startswith("usage: scapy-ipfix")
+
+
+def test_a_short_file_shows_no_progress() -> None:
+    _, shown = on_a_terminal("pcaps/softflowd_ipfix.pcap", "--stats")
+    assert "%" not in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv", "--kind=all", "--templates"])
+def test_a_pipe_that_nobody_reads(form: str) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    result = subprocess.run(
+        [*COMMAND, "pcaps/softflowd_ipfix.pcap", form],
+        cwd=ROOT,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
+    os.close(write_end)
+    assert result.returncode == 0
+    assert result.stderr == b""
+
+
+def test_check_into_a_pipe_that_nobody_reads() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    result = subprocess.run(
+        [*COMMAND, "check", "pcaps/softflowd_ipfix.pcap"],
+        cwd=ROOT,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
+    os.close(write_end)
+    assert result.stderr == b""
+
+
+# -- what is chosen
+
+
+def test_several_files_are_read_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = str(PCAPS / "softflowd_v9.pcap"), str(PCAPS / "pmacctd_ipfix_usec.pcap")
+    lines = []
+    for files in ([one], [other], [one, other], [other, one]):
+        assert main([*files, "--json"]) == 0
+        lines.append(capsys.readouterr().out)
+    assert lines[2] == lines[0] + lines[1]
+    assert lines[3] == lines[1] + lines[0]
+
+
+@pytest.mark.parametrize(("kind", "count"), [("all", 81), ("data", 80), ("options", 1)])
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_kinds(kind: str, count: int, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(PCAPS / "softflowd_v9.pcap"), form, "--kind", kind]) == 0
+    assert capsys.readouterr().out.count("\n") == count + (form == "--csv")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_fields_that_no_record_has(form: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(PCAPS / "softflowd_v9.pcap")
+    assert main([path, "--fields", "wlanSSID", *form]) == 0
+    out = capsys.readouterr().out
+    assert out == ("_exporter,_domain,_template,wlanSSID\n" if form == ["--csv"] else "")
+
+
+def test_fields_in_the_order_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(PCAPS / "softflowd_v9.pcap")
+    assert main([path, "--fields", "octetDeltaCount,IPV4_SRC_ADDR", "--csv"]) == 0
+    header, first, *_ = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header[3:] == ["octetDeltaCount", "sourceIPv4Address"]
+    assert first[3:] == ["60", "198.51.100.1"]
+
+
+@pytest.mark.parametrize("width", ["1", "0", "-5", "40"])
+def test_any_width(width: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(PCAPS / "softflowd_v9.pcap"), f"--width={width}"]) == 0
+    assert "198.51.100.1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--json", "--csv"], ["--width", "wide"], ["--kind", "some"], ["--nosuch"]]
+)
+def test_what_the_command_does_not_take(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([str(PCAPS / "softflowd_v9.pcap"), *arguments])
+    assert stop.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "scapy-ipfix: error:" in err
+
+
+def test_what_is_left_when_the_second_file_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("no capture")
+    result = run("pcaps/pmacctd_ipfix_usec.pcap", str(path), "--json")
+    assert result.returncode == 2
+    assert result.stdout.count(b"\n") == 36
+    (line,) = result.stderr.splitlines()
+    assert b"not a capture" in line
+
+
+def test_a_capture_that_is_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cut.pcap"
+    path.write_bytes((PCAPS / "softflowd_ipfix.pcap").read_bytes()[:20_000])
+    assert main([str(path), "--json", "--diagnostics"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") > 300
+    assert "cut off" in err
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scapy_ipfix.cli.read_sets", stop)
+    assert main([str(PCAPS / "softflowd_v9.pcap")]) == 130
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"scapy-ipfix {__version__}\n"
+
+
+# -- what an exporter may make us print
+
+EVIL = 'e\x1b[2J\x07\x7f\x9b31m\u202e\n\r\t,"x'
+LISTS = Template(257, "basicList", "subTemplateMultiList")
+TYPES = Template(
+    258,
+    *("privateEnterpriseNumber", "informationElementId", "informationElementDataType"),
+    *("informationElementName", "informationElementDescription"),
+    scope=2,
+)
+INTERFACES = Template(259, "ingressInterface", "interfaceName", "interfaceDescription", scope=1)
+LEARNED = Template(260, "_ipfix_4242_7[4]", "_ipfix_4242_8[4]", "interfaceName[2]")
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> str:
+    """Every text that an exporter can send, with what a terminal obeys in it."""
+    templates = [NAMES, LISTS, TYPES, INTERFACES, LEARNED]
+    one = (("interfaceName", [EVIL, EVIL.encode() + b"\xff"]), [(NAMES, [(EVIL, 3)])])
+    described = [(4242, 7, 3, EVIL, EVIL), (4242, 8, 3, "ok", EVIL), (4242, 8, 3, "o\x1bk", EVIL)]
+    sets = [
+        TemplateSet(templates=templates[:2]),
+        OptionsTemplateSet(templates=templates[2:4]),
+        TemplateSet(templates=templates[4:]),
+        DataSet(template=NAMES, records=[(EVIL, 1), (EVIL.encode() + b"\xff", 2)]),
+        DataSet(template=LISTS, records=[one]),
+        DataSet(template=TYPES, records=[*described, (0, 1, 3, "octet\x1bDelta", "")]),
+        DataSet(template=INTERFACES, records=[(1, EVIL, EVIL)]),
+        DataSet(template=LEARNED, records=[(bytes(4), bytes(4), b"\x1b\xff")]),
+    ]
+    path = tmp_path / "hostile\x1b[31m.ipfix"
+    path.write_bytes(bytes(IPFIX(sets=sets)))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([], ["--csv"], ["--json"], ["--diagnostics"], ["--width", "30"]),
+        *(["--fields", "interfaceName"], ["--csv", "--kind", "options"]),
+        *(["check"], ["check", "--json"]),
+    ],
+)
+def test_no_text_of_an_exporter_is_obeyed(
+    arguments: list[str], hostile: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, options = (arguments[:1], arguments[1:]) if "check" in arguments else ([], arguments)
+    assert main([*command, hostile, *options]) == 0
+    out, err = capsys.readouterr()
+    assert out
+    for text in (out, err):
+        assert is_harmless(text.replace("\n", "")), ascii(text)
+    if "--json" in arguments:
+        assert all(isinstance(json.loads(line), dict) for line in out.splitlines())
+    if "--csv" in arguments:
+        assert len(list(csv.reader(io.StringIO(out)))) == out.count("\n")
+
+
+@pytest.mark.parametrize("arguments", [["--templates"], ["--stats"]])
+def test_no_text_of_an_exporter_is_obeyed_in_tables(
+    arguments: list[str], hostile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = tmp_path / "plain.ipfix"
+    os.rename(hostile, plain)
+    assert main([str(plain), *arguments]) == 0
+    out, err = capsys.readouterr()
+    assert is_harmless((out + err).replace("\n", ""))

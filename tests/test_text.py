@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Values as text: nothing that a terminal obeys, nothing that breaks a line."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scapy_ipfix.codec import TemplateField
+from scapy_ipfix.datatypes import DATA_TYPES, VARIABLE
+from scapy_ipfix.elements import elements
+from scapy_ipfix.templates import Template
+from scapy_ipfix.text import CELL, cut, field_texts, printable
+
+from .strategies import Filled, filled
+
+HOSTILE = "a\x1b[31m\x00\x07\x08\x7f\x85\x9b2J\u2028\u202e\u200b\ufeff\r\n\t\ud800z"
+
+
+def is_harmless(text: str) -> bool:
+    """Whether no character is a control, a format or a line of its own."""
+    return not any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in text)
+
+
+@given(st.text() | st.text(st.sampled_from(HOSTILE)))
+def test_printable(text):
+    found = printable(text)
+    assert is_harmless(found)
+    assert found.isprintable()
+    assert (found == text) == text.isprintable()
+    assert len(found) >= len(text)
+
+
+def test_what_is_escaped_can_be_told():
+    assert printable(HOSTILE).startswith("a\\x1b[31m\\x00\\x07\\x08\\x7f\\x85\\x9b2J\\u2028\\u202e")
+    assert printable("Zürich, 東京 €") == "Zürich, 東京 €"
+
+
+@pytest.mark.parametrize("length", [0, 1, CELL - 1, CELL, CELL + 1, 70_000])
+def test_cut(length):
+    text = "x" * length
+    found = cut(text)
+    assert len(found) == min(length, CELL)
+    assert found.endswith("…") == (length > CELL)
+    assert cut(text, 5) == (text if length <= 5 else "xxxx…")
+
+
+@given(filled(min_size=1))
+def test_values_of_any_type(case: Filled):
+    texts = field_texts(case.template)
+    assert len(texts) == len(case.template.fields)
+    for row in case.rows:
+        for text, value in zip(texts, row):
+            assert is_harmless(text(value))
+
+
+@pytest.mark.parametrize("kind", DATA_TYPES)
+@pytest.mark.parametrize("value", [None, b"", b"\x1b\xff", HOSTILE, [], [HOSTILE, b"\x1b\xff"]])
+def test_values_that_are_not_of_the_type(kind, value):
+    element = next(each for each in elements if each.type.name == kind)
+    (text,) = field_texts(Template(256, TemplateField(element, VARIABLE, "")))
+    assert is_harmless(text(value))
+
+
+def shown(field: str, value: object) -> str:
+    (text,) = field_texts(Template(256, field))
+    return text(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("octetDeltaCount", 5, "5"),
+        ("octetDeltaCount", None, ""),
+        ("protocolIdentifier", 6, "tcp"),
+        ("tcpControlBits", 0x12, "SA"),
+        ("sourceIPv4Address", "192.0.2.1", "192.0.2.1"),
+        ("interfaceName", "eth0", "eth0"),
+        ("interfaceName", "it's", "it's"),
+        ("interfaceName", b"\x1b[2J\xff", "\\x1b[2J\ufffd"),
+        ("flowStartMilliseconds", 0, "1970-01-01T00:00:00.000Z"),
+        ("dataRecordsReliability", True, "true"),
+        ("_ipfix_9999_1[v]", b"\x00\xff", "00ff"),
+        ("octetDeltaCount[11]", b"\x00\xff", "00ff"),
+        ("basicList", [1, "a\x1b", b"\x01"], '[1, "a\\u001b", "01"]'),
+        ("subTemplateList", [{"octetDeltaCount": 1}], '[{"octetDeltaCount": 1}]'),
+        ("basicList", b"\x03\x00", "0300"),
+    ],
+)
+def test_as_a_person_reads_it(field, value, text):
+    assert shown(field, value) == text
