@@ -27,7 +27,7 @@ class _FlowExport(Packet):
 
     @classmethod
     def dispatch_hook(cls, _pkt: bytes = b"", *arguments: Any, **fields: Any) -> type[Packet]:
-        version = int.from_bytes(_pkt[:2], "big")
+        version = int.from_bytes(_pkt[:2], "big") if len(_pkt) > 1 else 0
         message = MESSAGE_CLASSES.get(version)
         if message is not None:
             return message
@@ -63,9 +63,9 @@ def bind_layers() -> None:
     for proto, ports in PORTS.items():
         for port in sorted(ports):
             bind_port(port, proto)
-    bind_top_down(UDP, IPFIX, dport=IPFIX_PORT)
-    bind_top_down(TCP, IPFIX, dport=IPFIX_PORT)
-    bind_top_down(UDP, NetFlowV9, dport=NETFLOW_PORT)
+    bind_top_down(UDP, IPFIX, sport=IPFIX_PORT, dport=IPFIX_PORT)
+    bind_top_down(TCP, IPFIX, sport=IPFIX_PORT, dport=IPFIX_PORT)
+    bind_top_down(UDP, NetFlowV9, sport=NETFLOW_PORT, dport=NETFLOW_PORT)
 
 
 bind_layers()

@@ -189,8 +189,10 @@ class DirectPacket(Packet):
     def _is_volatile(self) -> bool:
         return any(
             isinstance(value, (VolatileValue, Gen))
+            # Several values of a field that has one stand for as many packets.
+            or (type(value) is list and not self.get_field(name).islist)
             for values in (self.fields, self.default_fields, self.overloaded_fields)
-            for value in values.values()
+            for name, value in values.items()
         )
 
 

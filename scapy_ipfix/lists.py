@@ -296,7 +296,10 @@ class SubTemplateList(_RecordList):
         return pkt + pay
 
     def mysummary(self) -> str:
-        return f"subTemplateList of template {self.templateId}"
+        template_id = self.templateId
+        if template_id is None and self.template is not None:
+            template_id = self.template.id
+        return f"subTemplateList of template {template_id}"
 
 
 class SubTemplateBlock(_RecordList):

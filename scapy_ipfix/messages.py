@@ -389,4 +389,4 @@ MESSAGE_CLASSES: dict[int, type[Message]] = {IPFIX_VERSION: IPFIX, V9_VERSION: N
 def make_message(octets: bytes) -> Message | None:
     """The message that octets begin with, by their version; None if it is neither."""
     cls = MESSAGE_CLASSES.get(int.from_bytes(octets[:2], "big"))
-    return cls(octets) if cls is not None else None
+    return cls(octets) if cls is not None and len(octets) > 1 else None

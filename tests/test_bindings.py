@@ -63,7 +63,9 @@ def test_other_versions_stay_with_the_layers_of_scapy(port, direction):
     assert NetflowHeader in udp(b"\0\7" + bytes(50), **{direction: port})
 
 
-@pytest.mark.parametrize("octets", [b"\0", b"\1\2\3", b"\0\x0b" + bytes(30), b"\0\0" * 20])
+@pytest.mark.parametrize(
+    "octets", [b"\0", b"\5", b"\x09", b"\x0a", b"\1\2\3", b"\0\x0b" + bytes(30), b"\0\0" * 20]
+)
 def test_what_is_of_no_version_is_raw(octets):
     packet = udp(octets, dport=2055)
     assert type(packet[UDP].payload) is Raw
@@ -161,7 +163,6 @@ print("right")
     [
         "import scapy_ipfix; import scapy.layers.netflow",
         "import scapy.layers.netflow; import scapy_ipfix",
-        "import scapy.all; import scapy_ipfix",
         "import scapy_ipfix; from scapy.all import *; load_layer('netflow')",
         "import scapy_ipfix; import scapy.layers.all",
     ],

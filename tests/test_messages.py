@@ -339,7 +339,7 @@ def test_sets_by_layer():
     assert DataSet in read
     assert NetFlowV9 not in read
     assert read.getlayer(DataSet, setId=301) is second
-    v9 = UDP(bytes(UDP(dport=2055) / Raw(V9_OCTETS)))
+    v9 = UDP(bytes(UDP(sport=2055, dport=2055) / Raw(V9_OCTETS)))
     assert v9[DataSet] is v9[DataFlowSet]
     assert v9.getlayer(DataSet, 2).setId == 301
     assert v9[TemplateSet] is v9[TemplateFlowSet]
@@ -380,7 +380,7 @@ def test_a_header_cut_off(cls, whole):
 def test_make_message():
     assert type(make_message(IPFIX_OCTETS)) is IPFIX
     assert type(make_message(V9_OCTETS)) is NetFlowV9
-    for octets in (b"", b"\0", b"\0\5", b"\0\x0b" + bytes(50)):
+    for octets in (b"", b"\0", b"\x0a", b"\x09", b"\0\5", b"\0\x0b" + bytes(50)):
         assert make_message(octets) is None
 
 
