@@ -52,12 +52,10 @@ def address_text(addresses: Any) -> Any:
         raise ValueError(
             f"address_text takes uint32 (IPv4), V16 (IPv6) or V6 (MAC), not {array.dtype}"
         )
-    if name == "ipv4Address":
-        array = array.astype(">u4")
     decode = data_type(name).codec(size).decode
     assert decode is not None
-    octets = np.ascontiguousarray(array).reshape(-1).view(f"V{size}").tolist()
-    return objects(np, map(decode, octets), len(octets)).reshape(array.shape)[()]
+    items = array.reshape(-1).tolist()
+    return objects(np, map(decode, items), len(items)).reshape(array.shape)[()]
 
 
 def objects(np: Any, values: Iterable[Any], count: int) -> Any:

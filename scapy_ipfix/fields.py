@@ -271,6 +271,9 @@ class StructuredField(ElementField):
     def i2repr(self, pkt: Packet | None, x: Any) -> str:
         return repr(x)
 
+    def addfield(self, pkt: Packet, s: bytes, val: Any) -> bytes:
+        return super().addfield(pkt, s, bytes(val) if isinstance(val, Packet) else val)
+
     def randval(self) -> Any:
         return None
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO
 
+from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.columns import CONTEXT
 from scapy_ipfix.domain import DataRead, Domain
 from scapy_ipfix.templates import Template
@@ -15,6 +16,10 @@ from scapy_ipfix.text import cut, field_texts, printable
 
 #: Records that a table lines up with each other.
 _TABLE_BLOCK = 1000
+#: Layouts of which it is remembered how they are written.
+_REMEMBERED = 1024
+#: Types whose text has nothing that JSON would escape.
+_ADDRESSES = frozenset({"ipv4Address", "ipv6Address", "macAddress"})
 
 _encode_json = json.JSONEncoder(separators=(", ", ": "), allow_nan=False, default=str).encode
 
@@ -28,6 +33,50 @@ class Output(Protocol):
     def finish(self) -> None: ...
 
 
+class _Line(NamedTuple):
+    """How the records of one layout are written as JSON, for the ``%`` operator.
+
+    ``form`` has the names, and a place for each value. Values at ``encoded`` are to be
+    encoded for it, all others are numbers, or text that needs no escape.
+    """
+
+    template: Template
+    names: tuple[str, ...]
+    form: str
+    encoded: tuple[int, ...]
+
+    @classmethod
+    def of(cls, template: Template, names: tuple[str, ...]) -> _Line:
+        fields = dict(zip(template.names, template.fields))
+        places = [_place(fields[name]) for name in names]
+        pairs = [_escape(_encode_json(name)) + ": " + place for name, place in zip(names, places)]
+        encoded = tuple(at for at, place in enumerate(places) if place == "%s")
+        return cls(template, names, ", ".join(pairs) + "}\n", encoded)
+
+    def write(self, rows: list[tuple[Any, ...]], before: str) -> str:
+        """The lines of these rows, each with ``before`` at its beginning."""
+        if self.encoded:
+            columns: list[Iterable[Any]] = list(zip(*rows))
+            for at in self.encoded:
+                columns[at] = map(_encode_json, columns[at])
+            rows = list(zip(*columns))
+        form = _escape(before) + self.form
+        return "".join([form % row for row in rows])
+
+
+def _place(field: TemplateField) -> str:
+    """Where a value of the field goes, in the domain of JSON."""
+    kind = field.data_type
+    if kind.is_time or kind.name in _ADDRESSES:
+        return '"%s"' if field.length == kind.length else "%s"
+    is_number = kind.is_integer and kind.name != "boolean" and 0 < field.length <= kind.length
+    return "%d" if is_number else "%s"
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
+
+
 class JSONLines:
     """A JSON object a line: exporter, domain, template, then the fields."""
 
@@ -35,16 +84,25 @@ class JSONLines:
         self.records = 0
         self._out = out
         self._fields = fields
+        #: How to write what was met, by identity of the template, which is kept for that.
+        self._lines: dict[int, _Line] = {}
 
     def write(self, read: DataRead, template: Template) -> None:
-        records = read.records(self._fields, "json")
-        if not records:
+        names = template.names if self._fields is None else self._fields
+        rows = read.records(names, "json")
+        if not rows:
             return
-        if self._fields is not None:
-            records = [dict(zip(self._fields, row)) for row in records]
-        self.records += len(records)
+        self.records += len(rows)
         before = _encode_json(dict(zip(CONTEXT, _context(read))))[:-1] + ", "
-        self._out.write("".join([f"{before}{_encode_json(record)[1:]}\n" for record in records]))
+        self._out.write(self._line(template, names).write(rows, before))
+
+    def _line(self, template: Template, names: tuple[str, ...]) -> _Line:
+        line = self._lines.get(id(template))
+        if line is None:
+            if len(self._lines) >= _REMEMBERED:
+                self._lines.clear()
+            line = self._lines[id(template)] = _Line.of(template, names)
+        return line
 
     def finish(self) -> None:
         """Nothing is held back."""

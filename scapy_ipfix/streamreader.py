@@ -8,7 +8,7 @@ payload of TCP, one behind the other, as the data of an SCTP chunk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from scapy.config import conf
@@ -24,7 +24,7 @@ from scapy.packet import Packet
 from scapy_ipfix.collector import Collector
 from scapy_ipfix.domain import TransportKey
 from scapy_ipfix.lazy import raw
-from scapy_ipfix.messages import IPFIX, Message
+from scapy_ipfix.messages import IPFIX, Message, make_message
 from scapy_ipfix.ports import PORTS
 from scapy_ipfix.stream import plausible
 from scapy_ipfix.transports import Chunk, Connections, SCTPStreams, TCPStream
@@ -142,7 +142,9 @@ class StreamReader:
             association = self._sctp.get(key)
             lost = association.lost
             for stream, octets in association.finish():
-                yield key, IPFIX(octets), stream
+                message = make_message(octets)
+                if message is not None:
+                    yield key, message, stream
             self._say(key, association.lost - lost)
             self._sctp.end(key)
             self._collector.end(key)
@@ -162,12 +164,15 @@ class StreamReader:
             )
         )
         self._settle(self._sctp, key)
-        self._say(key, association.lost - lost)
-        messages = [IPFIX(octets) for _, octets in found]
-        for (stream, _), message in zip(found, messages):
+        # NetFlow v9 goes over SCTP as well (RFC 3954 3.1); what else comes is no message.
+        messages = [(stream, make_message(octets)) for stream, octets in found]
+        skipped = sum(len(octets) for (_, octets), (_, made) in zip(found, messages) if made is None)
+        self._say(key, association.lost - lost, skipped)
+        whole = [(stream, message) for stream, message in messages if message is not None]
+        for stream, message in whole:
             yield key, message, stream
-        if messages:
-            _put_data(chunk, _chain(messages))
+        if whole:
+            _put_data(chunk, _chain([message for _, message in whole]))
 
 
 def _back(key: TransportKey) -> TransportKey:
@@ -209,7 +214,7 @@ def _put_payload(segment: Packet, data: bytes, messages: list[IPFIX]) -> None:
             segment.add_payload(conf.padding_layer(trailer))
 
 
-def _chain(messages: list[IPFIX]) -> Packet:
+def _chain(messages: Sequence[Message]) -> Packet:
     """Messages one behind the other; of very many the last one stands behind the first ones."""
     chain = messages[-1]
     for message in reversed(messages[: _SHOWN - 1][: len(messages) - 1]):

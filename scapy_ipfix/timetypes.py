@@ -85,7 +85,7 @@ class Time(Integer):
         text = _second_text[seconds]
         if text is None:
             return str(value)
-        return f"{text}.{rest:03d}Z" if self.ticks == 1000 else f"{text}Z"
+        return text + (_DECIMALS[rest] if self.ticks == 1000 else "Z")
 
     def to_json(self, value: Any) -> Any:
         return value if value is None else self.to_text(value)
@@ -100,6 +100,7 @@ def _utc(seconds: int) -> str | None:
 
 
 _second_text = Cache(_utc)
+_DECIMALS = tuple(f".{rest:03d}Z" for rest in range(1000))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
