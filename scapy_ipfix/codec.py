@@ -183,6 +183,12 @@ class RecordCodec:
         spans, stop = self.spans(body)
         return len(spans), stop
 
+    def rest(self, body: bytes) -> int:
+        """How many octets follow the last record in the body of a Set."""
+        if self.is_fixed and self.minimum:
+            return len(body) % self.minimum
+        return len(body) - self.spans(body)[1]
+
     def rows(self, body: bytes) -> list[tuple[Any, ...]]:
         """The records in the body of a Set, each a tuple of values in the asked order."""
         items = self._items(body)

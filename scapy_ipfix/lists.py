@@ -347,8 +347,8 @@ class SubTemplateMultiList(StructuredList):
 
         def load(owner: Packet | None) -> list[Packet]:
             packets = []
-            for block in blocks:
-                packet = SubTemplateBlock(s[block.start - 4 : block.stop], context=context)
+            for _, start, end in blocks:
+                packet = SubTemplateBlock(s[start - 4 : end], context=context)
                 packet.add_parent(owner)
                 packets.append(packet)
             return packets

@@ -166,7 +166,9 @@ class StreamReader:
         self._settle(self._sctp, key)
         # NetFlow v9 goes over SCTP as well (RFC 3954 3.1); what else comes is no message.
         messages = [(stream, make_message(octets)) for stream, octets in found]
-        skipped = sum(len(octets) for (_, octets), (_, made) in zip(found, messages) if made is None)
+        skipped = sum(
+            len(octets) for (_, octets), (_, made) in zip(found, messages) if made is None
+        )
         self._say(key, association.lost - lost, skipped)
         whole = [(stream, message) for stream, message in messages if message is not None]
         for stream, message in whole:

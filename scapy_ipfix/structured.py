@@ -7,8 +7,9 @@ which only a :class:`ListContext` knows. Lists nest: the context counts how deep
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.codec import STRUCTURED, RecordCodec, TemplateField, record_codec
@@ -30,6 +31,9 @@ UNDEFINED = 255
 _SEMANTICS_BY_NAME = {name.lower(): number for number, name in SEMANTICS.items()}
 #: Lists in lists in lists: no honest exporter goes beyond three.
 DEPTH_LIMIT = 8
+#: Elements of basicLists in one set for which the codec is at hand.
+_CODECS = 256
+_block_header = struct.Struct("!HH").unpack_from
 
 
 class RecordTemplate(Protocol):
@@ -45,7 +49,7 @@ class RecordTemplate(Protocol):
     def encode_rows(self, records: Iterable[Any]) -> list[bytes]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ListContext:
     """What lists are read with: templates by id, the elements, and how deep we are."""
 
@@ -56,19 +60,36 @@ class ListContext:
     limit: int = DEPTH_LIMIT
     #: What was known of the exporter when the record came, for records to answer from.
     view: Any = None
+    # A set may hold 65,000 lists: what they have in common is found once.
+    _deeper: ListContext | None = field(default=None, init=False, repr=False)
+    _codecs: dict[tuple[bytes, str], tuple[RecordCodec, int]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def seen_with(self, view: Any) -> ListContext:
         """The same with that view."""
-        return replace(self, view=view)
+        return ListContext(self.template, self.model, self.version, self.depth, self.limit, view)
 
     def deeper(self) -> ListContext | None:
         """The context of the lists within; None when that would be too deep."""
-        if self.depth >= self.limit:
-            return None
-        # Not replace(): a record may hold 65,000 lists, each of which asks.
-        return ListContext(
-            self.template, self.model, self.version, self.depth + 1, self.limit, self.view
-        )
+        if self._deeper is None and self.depth < self.limit:
+            self._deeper = ListContext(
+                self.template, self.model, self.version, self.depth + 1, self.limit, self.view
+            )
+        return self._deeper
+
+    def basic_codec(self, octets: bytes, values: str) -> tuple[RecordCodec, int] | None:
+        """What reads the values of a basicList, and where they begin; None if it is cut off."""
+        key = octets[1 : 9 if octets[1:2] >= b"\x80" else 5], values
+        known = self._codecs.get(key)
+        if known is None:
+            header = basic_list_header(octets)
+            if header is None:
+                return None
+            known = record_codec(header.layout(self.model), None, values), header.size
+            if len(self._codecs) < _CODECS:
+                self._codecs[key] = known
+        return known
 
 
 class BasicListHeader(NamedTuple):
@@ -109,24 +130,18 @@ def basic_list_header(octets: bytes) -> BasicListHeader | None:
     return BasicListHeader(semantic, True, int.from_bytes(octets[5:9], "big"), id, length, 9)
 
 
-class RecordBlock(NamedTuple):
-    """Records of one template in a list: between two offsets, header left out."""
+def multi_list_blocks(octets: bytes) -> tuple[list[tuple[int, int, int]], int]:
+    """The blocks of a subTemplateMultiList (RFC 6313 4.5.3), and where the last one ends.
 
-    template_id: int
-    start: int
-    stop: int
-
-
-def multi_list_blocks(octets: bytes) -> tuple[list[RecordBlock], int]:
-    """The blocks of a subTemplateMultiList (RFC 6313 4.5.3), and where the last one ends."""
-    blocks = []
+    Of each block the template's id, and the offsets between which its records are.
+    """
+    blocks: list[tuple[int, int, int]] = []
     position, end = 1, len(octets)
     while end - position >= 4:
-        template_id = int.from_bytes(octets[position : position + 2], "big")
-        length = int.from_bytes(octets[position + 2 : position + 4], "big")
+        template_id, length = _block_header(octets, position)
         if length < 4 or position + length > end:
             break
-        blocks.append(RecordBlock(template_id, position + 4, position + length))
+        blocks.append((template_id, position + 4, position + length))
         position += length
     return blocks, position
 
@@ -171,21 +186,25 @@ def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy
     off, nested too deep or of unknown template, stay octets (in hexadecimal for "json").
     """
     inner = context.deeper() if octets and isinstance(octets, bytes) else None
-    parts, defect = ([], None) if inner is None else list_parts(kind, octets, inner, values)
+    parts, defect = _NOTHING if inner is None else list_parts(kind, octets, inner, values)
     if inner is None or defect is not None:
         return octets.hex() if values == "json" and isinstance(octets, bytes) else octets
     found: list[Any] = []
     for codec, body in parts:
         if kind == "basicList":
-            rows = rows_with_lists(codec.rows(body), codec, inner, values)
+            rows = codec.rows(body)
+            if codec.structured:
+                rows = rows_with_lists(rows, codec, inner, values)
             found += [value for (value,) in rows]
         else:
-            found += with_lists(codec.dicts(body), codec, inner, values)
+            records = codec.dicts(body)
+            found += with_lists(records, codec, inner, values) if codec.structured else records
     return found
 
 
 #: Records within a list: what reads them, and their octets.
 Part = tuple[RecordCodec, bytes]
+_NOTHING: tuple[list[Part], Defect | None] = [], None
 
 
 def list_parts(
@@ -195,39 +214,36 @@ def list_parts(
     ``missing-template``. The values of a basicList are records of one field; ``name`` is
     that of the field which the list is in.
     """
-    name = name or kind
-    spans: list[tuple[RecordCodec, int, int]] = []
-    blocks: list[RecordBlock] = []
+    parts: list[Part] = []
     stop = len(octets)
     if kind == "basicList":
-        header = basic_list_header(octets)
-        if header is None:
-            return [], _malformed(name, "cut off")
-        codec = record_codec(header.layout(context.model), None, values)
-        spans.append((codec, header.size, stop))
+        known = context.basic_codec(octets, values)
+        if known is None:
+            return [], _malformed(name or kind, "cut off")
+        codec, start = known
+        parts.append((codec, octets[start:]))
+        blocks = []
     elif kind == "subTemplateList":
-        blocks.append(RecordBlock(int.from_bytes(octets[1:3], "big"), 3, stop))
+        if stop < 3:
+            return [], _malformed(name or kind, "cut off")
+        blocks = [(int.from_bytes(octets[1:3], "big"), 3, stop)]
     else:
         blocks, stop = multi_list_blocks(octets)
     for template_id, start, end in blocks:
-        if start > end:
-            return [], _malformed(name, "cut off")
         template = context.template(template_id)
         if template is None:
             if template_id < MINIMUM_DATA_SET:
-                return [], _malformed(name, f"no template can have id {template_id}")
+                flaw = f"no template can have id {template_id}"
+                return [], _malformed(name or kind, flaw)
             return [], Defect.of("missing-template", template_id=template_id, octets=end - start)
-        spans.append((template.projection(None, values), start, end))
-    parts = []
-    for codec, start, end in spans:
-        body = octets[start:end]
-        _, whole = codec.spans(body)
-        if whole != len(body):
+        parts.append((template.projection(None, values), octets[start:end]))
+    for codec, body in parts:
+        rest = codec.rest(body)
+        if rest:
             what = "value" if kind == "basicList" else "record"
-            return [], _malformed(name, f"{len(body) - whole} octets after the last {what}")
-        parts.append((codec, body))
+            return [], _malformed(name or kind, f"{rest} octets after the last {what}")
     if stop != len(octets):
-        return [], _malformed(name, f"{len(octets) - stop} octets after the last block")
+        return [], _malformed(name or kind, f"{len(octets) - stop} octets after the last block")
     return parts, None
 
 

@@ -82,7 +82,7 @@ class Time(Integer):
         if not isinstance(value, int):
             return super().to_text(value)
         seconds, rest = divmod(value, self.ticks)
-        text = _second_text[seconds]
+        text: str | None = _second_text[seconds]
         if text is None:
             return str(value)
         return text + (_DECIMALS[rest] if self.ticks == 1000 else "Z")

@@ -191,6 +191,16 @@ def test_an_element_field_of_its_own():
 # Lists of packets
 
 
+def test_a_list_beside_a_field_of_no_octets():
+    """Such a record is built field by field; its list is a packet by then."""
+    template = Template(256, "templateId[0]", "basicList[9]")
+    octets = b"\x03\x00\x08\x00\x04\xc0\x00\x02\x01"
+    record = Record(template, octets)
+    record.raw_packet_cache = None
+    assert bytes(record) == octets
+    assert bytes(eval(record.command())) == octets
+
+
 def test_lists_take_one_or_many():
     template = Template(256, "octetDeltaCount[1]")
     one = bytes(IPFIX(exportTime=0, sets=DataSet(template=template, records=[(1,)])))

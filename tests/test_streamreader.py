@@ -21,9 +21,19 @@ from scapy.layers.sctp import (
 from scapy.packet import Padding, Raw
 from scapy.utils import rdpcap
 
-from scapy_ipfix import IPFIX, DataSet, IPFIXSession, Template, dissect, iter_records
+from scapy_ipfix import (
+    IPFIX,
+    DataFlowSet,
+    DataSet,
+    IPFIXSession,
+    NetFlowV9,
+    Template,
+    dissect,
+    iter_records,
+)
 from scapy_ipfix.collector import Limits
 from scapy_ipfix.exporter import Exporter
+from scapy_ipfix.messages import Message
 
 PCAPS = Path(__file__).parents[1] / "pcaps"
 FLOW = Template(256, "sourceIPv4Address", "octetDeltaCount")
@@ -549,6 +559,33 @@ def test_an_association_begins_anew():
     for _ in range(2):
         assert sctp_counts(take(session, *map(wire, packets))) == COUNTS[0]
     assert codes(session) == {}
+
+
+def test_netflow_v9_over_sctp():
+    """RFC 3954 3.1 has it there as well; the layer is the one of the version that was read."""
+    message = NetFlowV9(unixSecs=TIME, sourceId=7, sets=[FLOW])
+    message /= DataFlowSet(template=FLOW, records=_ROWS[:2])
+    packet = sctp(data_chunk(1, bytes(message)))
+    session = IPFIXSession()
+    session.process(packet)
+    data = packet[SCTPChunkData].data
+    assert isinstance(data, NetFlowV9)
+    assert [each.octetDeltaCount for each in data.records] == [0, 1]
+    assert len(list(iter_records(packet))) == 2
+    assert not session.diagnostics.counts
+
+
+@pytest.mark.parametrize("octets", [b"", b"\0", b"\0\x0b" + bytes(30)])
+def test_user_messages_that_are_none(octets):
+    """Nothing is made up for them; what they had is said to be skipped."""
+    packet = sctp(data_chunk(1, octets))
+    session = IPFIXSession()
+    session.process(packet)
+    assert not isinstance(packet[SCTPChunkData].data, Message)
+    assert not list(session.collector.domains)
+    assert [each.text for each in session.diagnostics] == (
+        [f"{len(octets)} octets of the stream skipped to the next message header"] * bool(octets)
+    )
 
 
 def test_sctp_on_any_port():
