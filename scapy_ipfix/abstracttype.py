@@ -70,6 +70,7 @@ class DataType:
     zero: Any = b""
     is_integer = False
     is_time = False
+    is_address = False
 
     def __str__(self) -> str:
         return self.name

@@ -16,6 +16,7 @@ from scapy_ipfix.abstracttype import Cache, Codec, DataType
 @dataclass(frozen=True, eq=False, repr=False)
 class MACAddress(DataType):
     zero: Any = "00:00:00:00:00:00"
+    is_address = True
 
     def _codec(self, length: int) -> Codec | None:
         if length != 6:
@@ -42,6 +43,7 @@ class MACAddress(DataType):
 @dataclass(frozen=True, eq=False, repr=False)
 class IPv4Address(DataType):
     zero: Any = "0.0.0.0"
+    is_address = True
 
     def _codec(self, length: int) -> Codec | None:
         if length != 4:
@@ -75,6 +77,7 @@ class IPv4Address(DataType):
 @dataclass(frozen=True, eq=False, repr=False)
 class IPv6Address(DataType):
     zero: Any = "::"
+    is_address = True
 
     def _codec(self, length: int) -> Codec | None:
         if length != 16:

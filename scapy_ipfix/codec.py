@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from scapy_ipfix.abstracttype import Cache
 from scapy_ipfix.datatypes import VARIABLE, DataType
 from scapy_ipfix.iespec import InformationElement, ValueNames, close_matches
 
@@ -406,7 +407,12 @@ def _decoder(field: TemplateField, values: str) -> Callable[[Any], Any] | None:
     convert = kind.converter(values) or convert
     if convert is None or decode is None:
         return convert or decode
-    return lambda item: convert(decode(item))
+
+    def both(item: Any) -> Any:
+        return convert(decode(item))
+
+    # Flows repeat their hosts, and nobody can change an address.
+    return Cache(both).__getitem__ if kind.is_address else both
 
 
 @lru_cache(CODEC_CACHE)
