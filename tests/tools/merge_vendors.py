@@ -40,7 +40,7 @@ NETFLOW9 = -1
 
 #: Sources, the most trusted first. fixbuf is CERT's own registry, NetGauze and libfds copy
 #: the vendors' documents, tshark and logstash know what their users met.
-RANK = ("fixbuf", "netgauze", "libfds", "tshark", "logstash", "title")
+RANK = ("fixbuf", "netgauze", "libfds", "exporter", "tshark", "logstash", "title")
 
 
 class Enterprise(NamedTuple):
@@ -78,6 +78,7 @@ ENTERPRISES = {
     35632: Enterprise("ntop", "ntop", v9_base=57472),
     39499: Enterprise("flowmon", "Flowmon"),
     41916: Enterprise("viptela", "Viptela"),
+    43874: Enterprise("pmacct", "pmacct"),
     47729: Enterprise("niagara", "Niagara Networks"),
 }
 
@@ -143,6 +144,8 @@ VALUES = {
         "obsoleteReverseUnionTCPFlags": "flags:tcpControlBits",
     },
     6876: {
+        "tunnelType": "enum:tunnelType",
+        "tunnelProtocolIdentifier": "enum:protocolIdentifier",
         "tenantProtocol": "enum:protocolIdentifier",
         "flowDirection": "enum:flowDirection",
     },
@@ -173,6 +176,22 @@ class Fact(NamedTuple):
     units: str = ""
     range: str = ""
     status: str = ""
+
+
+#: What exporters say in their own sources, and nobody else: Open vSwitch in
+#: ofproto/ipfix-enterprise-entities.def, pmacct in src/nfprobe_plugin/netflow9.c.
+EXPORTERS = (
+    Fact("exporter", 6876, 891, "tunnelType", "unsigned8", "identifier"),
+    Fact("exporter", 6876, 892, "tunnelKey", "octetArray"),
+    Fact("exporter", 6876, 893, "tunnelSourceIPv4Address", "ipv4Address"),
+    Fact("exporter", 6876, 894, "tunnelDestinationIPv4Address", "ipv4Address"),
+    Fact("exporter", 6876, 895, "tunnelProtocolIdentifier", "unsigned8", "identifier"),
+    Fact("exporter", 6876, 896, "tunnelSourceTransportPort", "unsigned16", "identifier"),
+    Fact("exporter", 6876, 897, "tunnelDestinationTransportPort", "unsigned16", "identifier"),
+    Fact("exporter", 43874, 1, "tag", "unsigned64", "identifier"),
+    Fact("exporter", 43874, 2, "tag2", "unsigned64", "identifier"),
+    Fact("exporter", 43874, 3, "label", "string"),
+)
 
 
 class Disagreement(NamedTuple):
@@ -495,6 +514,7 @@ def read_facts(registry: Path) -> list[Fact]:
         *read_iana_form(vendors / "netgauze_nokia.xml", "netgauze", 637),
         *read_iana_form(vendors / "netgauze_vmware.xml", "netgauze", 6876),
         *(fact for path in sorted(vendors.glob("libfds_*.xml")) for fact in read_libfds(path)),
+        *EXPORTERS,
         *tshark.facts(),
         *tshark.v9_facts(iana),
         *read_logstash(vendors / "logstash_ipfix.yaml"),
@@ -822,6 +842,7 @@ BY_HAND = frozenset(
         "srhFlagsIPv6",
         "tcpControlBits",
         "tcpOptions",
+        "tunnelType",
         "udpSafeOptions",
         "udpUnsafeOptions",
     }
