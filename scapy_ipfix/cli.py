@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, TextIO, cast
 
 from scapy_ipfix.capture import CaptureError, CaptureFile
+from scapy_ipfix.cli_session import add_session_options, make_model, make_session
 from scapy_ipfix.domain import DataRead
 from scapy_ipfix.extras import MissingPackage
 from scapy_ipfix.output import CSV, JSONLines, Output, TextTable
 from scapy_ipfix.parquet import Parquet, need_pyarrow
 from scapy_ipfix.reader import field_names, read_sets
 from scapy_ipfix.session import IPFIXSession
-from scapy_ipfix.state import StateError, load_state
+from scapy_ipfix.state import StateError
 from scapy_ipfix.templates import Template
 from scapy_ipfix.text import printable
 from scapy_ipfix.version import __version__
@@ -98,22 +99,11 @@ def _parser() -> argparse.ArgumentParser:
         "--kind", choices=("all", "data", "options"), default="all", help="which records"
     )
     parser.add_argument(
-        "--bound-ports", action="store_true", help="leave alone what comes on other ports"
-    )
-    parser.add_argument(
-        "--scope",
-        choices=("session", "exporter"),
-        default="session",
-        help="exporter: templates hold whatever port they came from",
-    )
-    parser.add_argument(
-        "--state", metavar="JSON", help="go on with what this file knows, and keep it there"
-    )
-    parser.add_argument(
         "--diagnostics", action="store_true", help="what was wrong on the wire, on stderr"
     )
     parser.add_argument("--width", type=int, help="characters of a line (default: the terminal)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_session_options(parser)
     return parser
 
 
@@ -126,12 +116,13 @@ def _print(arguments: Sequence[str]) -> int:
             return 2
         options.files = ["-"]
     try:
-        fields = field_names(options.fields.split(",")) if options.fields else None
+        model = make_model(options)
+        fields = field_names(options.fields.split(","), model) if options.fields else None
     except ValueError as problem:
         parser.error(str(problem))
     if options.parquet and any(_same_file(options.parquet, name) for name in options.files):
         parser.error(f"--parquet would overwrite {options.parquet}, which is to be read")
-    session = _session(options)
+    session = make_session(options, model)
     with contextlib.ExitStack() as stack:
         again = options.csv or options.parquet is not None
         sources = [_source(name, stack, again=again) for name in options.files]
@@ -162,13 +153,6 @@ def _print(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _session(options: argparse.Namespace) -> IPFIXSession:
-    session = IPFIXSession(any_port=not options.bound_ports, scope=options.scope)
-    if options.state and os.path.exists(options.state):
-        load_state(session.collector, options.state)
-    return session
-
-
 def _output(
     options: argparse.Namespace,
     sources: list[str | BinaryIO],
@@ -197,7 +181,7 @@ def _columns(sources: list[str | BinaryIO], options: argparse.Namespace) -> list
 
 def _templates(sources: list[str | BinaryIO], options: argparse.Namespace) -> list[Template]:
     """The template of every record of the sources, in order of appearance."""
-    session = _session(options)
+    session = make_session(options, make_model(options))
     found: dict[Template, None] = {}
     for read in _sets(sources, session, None):
         if read.template is not None:

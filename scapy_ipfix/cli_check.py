@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scapy_ipfix.capture import CaptureError, CaptureFile
+from scapy_ipfix.cli_session import add_session_options, make_model, make_session
 from scapy_ipfix.diagnostics import CATALOGUE, ERROR, NOTE, WARNING, Diagnostic
 from scapy_ipfix.reader import read_capture
 from scapy_ipfix.session import IPFIXSession
@@ -94,8 +95,13 @@ def main(arguments: Sequence[str]) -> int:
         default=NOTE,
         help="leave out what is less grave",
     )
+    add_session_options(parser)
     options = parser.parse_args(arguments)
-    session = IPFIXSession(check_values=True)
+    try:
+        model = make_model(options)
+        session = make_session(options, model, check_values=True)
+    except (OSError, ValueError) as problem:
+        parser.error(printable(str(problem)))
     report = Report()
     session.diagnostics.observers.append(report.take)
     for name in options.files:
@@ -110,6 +116,8 @@ def main(arguments: Sequence[str]) -> int:
             why = problem.strerror or problem
             print(f"scapy-ipfix check: {printable(name)}: {why}", file=sys.stderr)
             return 2
+    if options.state:
+        session.save(options.state)
     wanted = _ORDER[options.severity]
     findings = [each for each in report.findings if _ORDER[each.first.severity] <= wanted]
     if options.json:
