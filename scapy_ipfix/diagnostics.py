@@ -85,7 +85,9 @@ CATALOGUE: dict[str, Entry] = {
         "options template {template_id} has lengths {scope} and {options}, not multiples of 4",
     ),
     "template-zero-length": Entry(
-        ERROR, "RFC 7011 3.4.1", "records of template {template_id} have no octets"
+        ERROR,
+        "RFC 7011 3.4.1",
+        "records of template {template_id} have no octets, or too few for so many fields",
     ),
     "field-length": Entry(
         WARNING, "RFC 7011 6.2", "template {template_id}: {name} in {length} octets, {type} forbids"
@@ -149,6 +151,16 @@ CATALOGUE: dict[str, Entry] = {
     "stream-gap": Entry(ERROR, "RFC 7011 10.4", "{octets} octets of the stream were not captured"),
     "fragments-dropped": Entry(
         WARNING, "RFC 791 3.2", "{octets} octets of incomplete IP fragments dropped"
+    ),
+    "fragments-waiting": Entry(
+        NOTE,
+        "RFC 791 3.2",
+        "{octets} octets of IP fragments still wait for others at the end of {name}",
+    ),
+    "stream-waiting": Entry(
+        NOTE,
+        "RFC 7011 10.4",
+        "{octets} octets of the stream still wait for others at the end of {name}",
     ),
     "capture-cut": Entry(WARNING, "-", "{name}: {why}"),
     # learned elements

@@ -169,6 +169,7 @@ def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[Messag
                 yield from frames.read(frame)
         if capture.cut is not None:
             session.note_cut(capture.name, capture.cut)
+        session.note_waiting(capture.name)
 
 
 def _from_ipfix_file(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
@@ -209,6 +210,7 @@ def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[DataRead]
                 yield from message.ready
         if capture.cut is not None:
             session.note_cut(capture.name, capture.cut)
+        session.note_waiting(capture.name)
 
 
 class _Frames:

@@ -77,6 +77,11 @@ class Fragments:
         self.dropped = 0
         self._datagrams: OrderedDict[Hashable, Pieces] = OrderedDict()
 
+    @property
+    def waiting(self) -> int:
+        """Octets of fragments that wait for others."""
+        return sum(each.octets for each in self._datagrams.values())
+
     def add(self, key: Hashable, offset: int, data: bytes, more: bool) -> bytes | None:
         """Takes a fragment; gives the payload of the datagram that it completes."""
         pieces = self._datagrams.setdefault(key, Pieces())

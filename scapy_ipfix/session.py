@@ -175,6 +175,14 @@ class IPFIXSession(DefaultSession):
         """A capture ended before it should have."""
         self._note("capture-cut", name=name, why=why)
 
+    def note_waiting(self, name: str) -> None:
+        """A capture ended: says what of it still waits for the rest of a datagram or message."""
+        octets = self._fragments.waiting
+        if octets:
+            self._note("fragments-waiting", name=name, octets=octets)
+        for exporter, octets in self._streams.waiting():
+            self._note("stream-waiting", exporter, name=name, octets=octets)
+
     def note_skipped(self, key: TransportKey, octets: int) -> None:
         """Octets of a stream were no message."""
         self._note("stream-resync", str(key), octets=octets)

@@ -78,6 +78,11 @@ class StreamReader:
         if reset:
             yield from self._end(back)
 
+    def waiting(self) -> Iterator[tuple[str, int]]:
+        """The connections that have octets which wait for others, and how many."""
+        for connections in (self._tcp, self._sctp):
+            yield from ((str(key), octets) for key, octets in connections.waiting())
+
     def _say(self, key: TransportKey, lost: int, skipped: int = 0) -> None:
         if lost:
             self._note("stream-gap", str(key), octets=lost)

@@ -9,6 +9,7 @@ give up on what never will, and hold a bounded number of octets meanwhile.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
@@ -50,6 +51,11 @@ class TCPStream:
     def cost(self) -> int:
         """Octets that it takes to keep the stream, about."""
         return 500 + self.held + self._cutter.waiting
+
+    @property
+    def waiting(self) -> int:
+        """Octets that wait for others: segments, and the beginning of a message."""
+        return sum(map(len, self._ahead.values())) + self._cutter.waiting
 
     @property
     def skipped(self) -> int:
@@ -185,6 +191,14 @@ class SCTPStreams:
         """Octets that it takes to keep the association, about."""
         return 500 + self.held + _OVERHEAD * (len(self._seen) + len(self._next))
 
+    @property
+    def waiting(self) -> int:
+        """Octets that wait for others: pieces of messages, and messages before their turn."""
+        pieces = sum(len(piece.data) for piece in self._pieces.values())
+        return pieces + sum(
+            len(early.data) for stream in self._early.values() for early in stream.values()
+        )
+
     def take(self, chunk: Chunk) -> list[tuple[int, bytes]]:
         """Takes a chunk; gives the user messages that are due now, each with its stream."""
         if chunk.tsn in self._seen:
@@ -309,6 +323,10 @@ class Connections(Generic[_T]):
 
     def __contains__(self, key: object) -> bool:
         return key in self._streams
+
+    def waiting(self) -> Iterator[tuple[object, int]]:
+        """The connections that have octets which wait for others, and how many."""
+        return ((key, each.waiting) for key, each in self._streams.items() if each.waiting)
 
     def settle(self, key: object) -> None:
         """Counts what a connection costs now that it took something; drops others if need be."""
