@@ -107,7 +107,7 @@ class _Interface(NamedTuple):
 
 
 class CaptureFile:
-    """An open capture: ``kind`` is "pcap", "pcapng" or "ipfix".
+    """An open capture: ``kind`` is "pcap" or "pcapng", "ipfix" or "v9" for messages end to end.
 
     Raises OSError, and CaptureError for what is none of these. ``source`` is a path, or a
     file open in binary mode, which stays open.
@@ -144,13 +144,15 @@ class CaptureFile:
             self.kind = "pcapng"
         elif magic[:2] == b"\x00\x0a":
             self.kind = "ipfix"
+        elif magic[:2] == b"\x00\x09":
+            self.kind = "v9"
         elif not magic:
             why = self._unpacked.problem if self._unpacked else None
             raise CaptureError(f"{self.name}: {why or 'empty file'}")
         else:
             raise CaptureError(
-                f"{self.name}: not a capture (pcap, pcapng, IPFIX file): begins with "
-                f"{magic.hex(' ')}"
+                f"{self.name}: not a capture (pcap, pcapng, IPFIX or NetFlow v9 messages): "
+                f"begins with {magic.hex(' ')}"
             )
 
     @property

@@ -25,7 +25,7 @@ from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.plain import PlainReader
 from scapy_ipfix.ports import PORTS
 from scapy_ipfix.session import IPFIXSession
-from scapy_ipfix.stream import MessageStream, read_messages
+from scapy_ipfix.stream import FlowStream, MessageStream, read_messages
 from scapy_ipfix.templates import V9_SCOPES
 from scapy_ipfix.wire import is_export
 
@@ -37,6 +37,8 @@ _SCOPES = frozenset(each.name for each in V9_SCOPES.values())
 _TUNNELS = frozenset(
     port.to_bytes(2, "big") for port in (1701, 2152, 4341, 4789, 4790, 8472, 6081, 37008)
 )
+#: Kinds of file that have no packets, but messages end to end.
+_MESSAGE_FILES = frozenset(("ipfix", "v9"))
 #: The octets that a message begins with.
 _VERSIONS = frozenset((b"\x00\x09", b"\x00\x0a"))
 #: Endpoints whose transport session is remembered between messages.
@@ -74,9 +76,10 @@ def iter_records(
 ) -> Iterator[Any]:
     """The Data Records of a source, each a dict keyed by element name.
 
-    ``source`` is a path or an open binary file (pcap, pcapng, gzip of either, a file of raw
-    IPFIX Messages), packets, or messages as packets or bytes. ``fields`` (element names,
-    NetFlow v9 names too) gives tuples in that order, of the records that have them all.
+    ``source`` is a path or an open binary file (pcap, pcapng, IPFIX Messages or NetFlow v9
+    packets end to end, each with gzip or without), packets, or messages as packets or bytes.
+    ``fields`` (element names, NetFlow v9 names too) gives tuples in that order, of the records
+    that have them all.
     ``kind`` is "all", "data" or "options". ``values`` "scapy" is as Record fields have them,
     "python" gives ``ipaddress`` and aware ``datetime``, "json" what JSON can have: times as
     ISO text, octets in hexadecimal. ``resolve`` adds what options records said of sampling,
@@ -161,8 +164,8 @@ def _from_items(items: Iterable[Any], session: IPFIXSession) -> Iterator[Message
 def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
     """The messages of an open capture as the session read them; closes it at the end."""
     with capture:
-        if capture.kind == "ipfix":
-            yield from _from_ipfix_file(capture, session)
+        if capture.kind in _MESSAGE_FILES:
+            yield from _from_messages(capture, session)
         else:
             frames = _Frames(session)
             for frame in capture.frames():
@@ -172,8 +175,8 @@ def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[Messag
         session.note_waiting(capture.name)
 
 
-def _from_ipfix_file(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
-    cutter = MessageStream()
+def _from_messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
+    cutter = FlowStream() if capture.kind == "v9" else MessageStream()
     key = TransportKey("file", capture.name)
     skipped = 0
     for octets in read_messages(capture.stream, cutter):
@@ -193,7 +196,7 @@ def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[DataRead]
 
     They are those of the messages that :func:`read_capture` gives, in less time.
     """
-    if capture.kind == "ipfix":
+    if capture.kind in _MESSAGE_FILES:
         yield from (read for message in read_capture(capture, session) for read in message.ready)
         return
     frames = _Frames(session)

@@ -328,7 +328,7 @@ def test_gzip_of_nothing_readable() -> None:
         (b"", "empty file"),
         (b"\x1f", "begins with 1f"),
         (b"GIF89a", "not a capture"),
-        (b"\x00\x09\x00\x01", "begins with 00 09 00 01"),
+        (b"\x00\x08\x00\x01", "begins with 00 08 00 01"),
     ],
 )
 def test_no_capture(octets: bytes, text: str, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_several_files_and_standard_input(broken, capsys, monkeypatch):
     [
         (None, "No such file"),
         (b"", "empty file"),
-        (b"GET / HTTP/1.1\r\n", "not a capture (pcap, pcapng, IPFIX file)"),
+        (b"GET / HTTP/1.1\r\n", "not a capture (pcap, pcapng, IPFIX or NetFlow v9 messages)"),
         (b"\x1f\x8b\x08\x00broken", "broken gzip"),
     ],
 )

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix import IPFIX, DataSet, Template, TemplateSet
-from scapy_ipfix.stream import MessageStream, read_messages
+from scapy_ipfix import (
+    IPFIX,
+    DataFlowSet,
+    DataSet,
+    NetFlowV9,
+    Template,
+    TemplateFlowSet,
+    TemplateSet,
+    iter_records,
+)
+from scapy_ipfix.stream import FlowStream, MessageStream, read_messages
 
 T = Template(300, "sourceIPv4Address", "interfaceName")
 
@@ -112,3 +121,78 @@ def test_the_end_of_a_file():
             MESSAGES[0][:30],
         ]
         assert list(read_messages(cls(b""), MessageStream())) == []
+
+
+# -- NetFlow v9
+
+
+def v9(number):
+    sets = [TemplateFlowSet(templates=[FLOW])] if number == 0 else []
+    sets += [DataFlowSet(template=FLOW, records=[(9, n) for n in range(number)])]
+    return bytes(NetFlowV9(sequenceNumber=number, unixSecs=9, sets=sets))
+
+
+#: Values with many octets that look like a header's version.
+FLOW = Template(300, "octetDeltaCount[4]", "packetDeltaCount[4]")
+PACKETS = [v9(i) for i in range(5)] + [bytes(NetFlowV9(sequenceNumber=7))]
+ALL = b"".join(PACKETS)
+
+
+def cut(octets, edges=()):
+    """The packets of a stream that comes in these pieces, and the stream."""
+    stream = FlowStream()
+    found = []
+    edges = [0, *edges, len(octets)]
+    for start, stop in zip(edges, edges[1:]):
+        found += stream.feed(octets[start:stop])
+    rest = stream.finish()
+    return found + [rest] * bool(rest), stream
+
+
+@given(st.lists(st.integers(0, len(ALL)), max_size=12))
+def test_v9_cut_up_anyhow(cuts):
+    found, stream = cut(ALL, sorted(cuts))
+    assert found == PACKETS
+    assert stream.skipped == 0
+
+
+def test_v9_octet_by_octet():
+    found, stream = cut(ALL, range(len(ALL)))
+    assert found == PACKETS
+    assert stream.skipped == 0
+
+
+@given(st.binary(max_size=80), st.integers(0, 5), st.integers(1, 40))
+def test_rubbish_between_v9_packets(rubbish, position, step):
+    octets = b"".join(PACKETS[:position]) + rubbish + b"".join(PACKETS[position:])
+    found, stream = cut(octets, range(0, len(octets), step))
+    assert sum(map(len, found)) + stream.skipped == len(octets)
+    assert found[: max(position - 1, 0)] == PACKETS[: max(position - 1, 0)]
+
+
+def test_rubbish_that_is_seen_as_such():
+    found, stream = cut(ALL + b"\0\2\0\4rubbish" + ALL)
+    assert found == PACKETS * 2
+    assert stream.skipped == 11
+
+
+def test_a_v9_packet_that_has_no_end():
+    """Nothing sends so much; it does not wait for ever for a header."""
+    flowset = struct.pack("!HH", 300, 60_000) + bytes(59_996)
+    stream = FlowStream()
+    found = stream.feed(PACKETS[0])
+    for _ in range(20):
+        found += stream.feed(flowset)
+        assert len(stream._buffer) <= 2 * 65535
+    assert len(found) == 1
+    found += stream.feed(ALL)
+    rest = stream.finish()
+    assert [*found[1:], rest] == PACKETS
+
+
+def test_v9_records_of_a_file(tmp_path):
+    path = tmp_path / "flows.v9"
+    path.write_bytes(ALL)
+    rows = list(iter_records(str(path), ["octetDeltaCount", "packetDeltaCount"]))
+    assert rows == [(9, n) for number in range(5) for n in range(number)]
+    assert list(iter_records(io.BytesIO(ALL), ["octetDeltaCount", "packetDeltaCount"])) == rows
