@@ -93,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--templates", action="store_true", help="the templates, not the records")
     form.add_argument("--stats", action="store_true", help="counters by exporter and domain")
     parser.add_argument(
-        "--fields", metavar="NAME,...", help="only these fields, of records that have them all"
+        "--fields",
+        metavar="NAME,...",
+        help="only these fields, of records that have them all (with --csv: any)",
     )
     parser.add_argument(
         "--kind", choices=("all", "data", "options"), default="all", help="which records"
@@ -140,6 +142,7 @@ def _print(arguments: Sequence[str]) -> int:
                     output.write(read, template)
                     progress.records = output.records
             output.finish()
+            _say_if_nothing(output.records, options, session)
     sys.stdout.flush()
     if options.state:
         session.save(options.state)
@@ -151,6 +154,27 @@ def _print(arguments: Sequence[str]) -> int:
         found = f"{total} finding{'s' if total > 1 else ''} on the wire"
         print(f"scapy-ipfix: {found}, scapy-ipfix check says what", file=sys.stderr)
     return 0
+
+
+def _say_if_nothing(records: int, options: argparse.Namespace, session: IPFIXSession) -> None:
+    """Why there are no records: nothing printed may mean many things."""
+    if records:
+        return
+    stats = [domain.stats for domain in session.collector.domains]
+    messages, there = sum(each.messages for each in stats), sum(each.records for each in stats)
+    if not messages:
+        why = "no message of IPFIX or NetFlow v9"
+        if options.bound_ports:
+            why += " on a bound port"
+    elif not there:
+        why = f"{messages} messages, no record that can be read: --templates, check say more"
+    elif options.fields:
+        why = (
+            f"none of {there} records has all of {options.fields}: --templates says what they have"
+        )
+    else:
+        why = f"none of {there} records is of kind {options.kind}"
+    print(f"scapy-ipfix: {printable(why)}", file=sys.stderr)
 
 
 def _output(

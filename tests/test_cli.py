@@ -16,6 +16,7 @@ import termios
 from pathlib import Path
 
 import pytest
+from scapy.all import IP, UDP, Ether, wrpcap
 
 from scapy_ipfix import IPFIX, DataSet, OptionsTemplateSet, Template, TemplateSet
 from scapy_ipfix.cli import main
@@ -426,3 +427,31 @@ def test_no_text_of_an_exporter_is_obeyed_in_tables(
     assert main([str(plain), *arguments]) == 0
     out, err = capsys.readouterr()
     assert is_harmless((out + err).replace("\n", ""))
+
+
+NOTHING = {
+    "no message": ([], "no message of IPFIX or NetFlow v9"),
+    "no message there": (["--bound-ports"], "no message of IPFIX or NetFlow v9 on a bound port"),
+    "fields": (["--fields", "vlanId,mplsTopLabelType"], "has all of vlanId,mplsTopLabelType"),
+    "kind": (["--kind", "options"], "none of 1 records is of kind options"),
+}
+
+
+@pytest.mark.parametrize("case", NOTHING)
+@pytest.mark.parametrize("form", ["--json", "--csv", "--width=80"])
+def test_nothing_to_print_has_a_reason(case, form, tmp_path, capsys) -> None:
+    arguments, why = NOTHING[case]
+    if case.startswith("no message"):
+        path = str(tmp_path / "none.pcap")
+        wrpcap(path, [Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / UDP() / b"no message"])
+    else:
+        path = a_file(tmp_path, "eth0")
+    assert main([form, path, *arguments]) == 0
+    assert why in capsys.readouterr().err
+
+
+def test_templates_alone_have_nothing_to_print(tmp_path, capsys) -> None:
+    path = tmp_path / "messages.ipfix"
+    path.write_bytes(bytes(IPFIX(sets=[TemplateSet(templates=[NAMES])])))
+    assert main([str(path)]) == 0
+    assert "1 messages, no record that can be read" in capsys.readouterr().err
