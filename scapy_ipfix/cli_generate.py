@@ -13,7 +13,15 @@ from scapy_ipfix.exporter import Exporter
 from scapy_ipfix.files import write_ipfix
 from scapy_ipfix.pcapwriter import write_pcap
 from scapy_ipfix.sending import Pace, Sender
-from scapy_ipfix.traffic import DEFAULT_START, RATES, Flow, traffic, traffic_messages
+from scapy_ipfix.traffic import (
+    DEFAULT_START,
+    RATES,
+    Flow,
+    departures,
+    traffic,
+    traffic_messages,
+    traffic_templates,
+)
 from scapy_ipfix.wire import IPFIX_VERSION, V9_VERSION
 
 _FLOWS, _RATE = 10_000, 1000.0
@@ -139,13 +147,18 @@ def _run(options: argparse.Namespace, tally: Tally) -> None:
         biflow=options.biflow,
         mix=options.mix,
     )
+    flows = tally.count_flows(flows)
     mtu = options.mtu or (None if options.ipfix else _MTU)
     version = V9_VERSION if options.v9 else IPFIX_VERSION
     exporter = Exporter(options.domain, version=version, mtu=mtu)
-    messages = traffic_messages(tally.count_flows(flows), exporter, live=live)
+    if paced:
+        now = None if options.start else start
+        messages = _in_time(flows, exporter, options.biflow, now)
+    else:
+        messages = traffic_messages(flows, exporter, live=live)
     messages = tally.count_messages(messages)
     if live:
-        _send(messages, options, tally, paced)
+        _send(messages, options, tally)
     elif options.pcap:
         ends = _IPV6_ENDS if options.source and ":" in options.source[0] else _IPV4_ENDS
         source = options.source or (ends[0], _PORT)
@@ -167,20 +180,31 @@ def _amount(options: argparse.Namespace) -> tuple[int, float]:
     return flows, duration or flows / (rate or _RATE)
 
 
-def _send(
-    messages: Iterable[tuple[float, bytes]],
-    options: argparse.Namespace,
-    tally: Tally,
-    paced: bool,
-) -> None:
+def _in_time(
+    flows: Iterable[Flow], exporter: Exporter, biflow: bool, start: float | None
+) -> Iterator[tuple[float, bytes]]:
+    """Messages, each made, and dated, when it goes, with that time; templates go first.
+
+    ``start`` is when flows begin to end, now; None where that is another time.
+    """
     pace = Pace()
-    last = None
+    pace.wait(0.0)
+    for message in exporter.announce(*traffic_templates(biflow)):
+        yield time.time(), bytes(message)
+    last = start
+    for when, template, rows in departures(flows, exporter.room):
+        pace.wait(0.0 if last is None else when - last)
+        last = when
+        for octets in exporter.export_bytes(template, rows):
+            yield when, octets
+
+
+def _send(
+    messages: Iterable[tuple[float, bytes]], options: argparse.Namespace, tally: Tally
+) -> None:
     with Sender(options.to, options.proto, source=options.source) as sender:
         try:
-            for when, octets in messages:
-                if paced:
-                    pace.wait(0.0 if last is None else when - last)
-                    last = when
+            for _, octets in messages:
                 sender.send(octets)
         finally:
             tally.refused = sender.refused

@@ -101,6 +101,11 @@ class Exporter:
         return self._packer.sequence
 
     @property
+    def room(self) -> int:
+        """Octets that the records in a message may have, one Set of them and nothing else."""
+        return self._packer.room
+
+    @property
     def templates(self) -> tuple[Template, ...]:
         """The templates in use, in the order in which they came."""
         return tuple(each.template for each in self._packer.templates.values())

@@ -18,11 +18,12 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from scapy_ipfix.capture import CaptureFile
-from scapy_ipfix.codec import RecordCodec, TemplateField, record_codec
+from scapy_ipfix.codec import STRUCTURED, RecordCodec, TemplateField, record_codec
 from scapy_ipfix.domain import DataRead, MessageRead, TransportKey
 from scapy_ipfix.reader import read_capture
 from scapy_ipfix.sending import Address, Pace, Sender
 from scapy_ipfix.session import IPFIXSession
+from scapy_ipfix.structured import ListContext, list_parts
 from scapy_ipfix.wire import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, walk_sets
 
 #: Transport sessions that are open at a time; the one that was quiet for longest closes.
@@ -30,6 +31,8 @@ MAX_SENDERS = 256
 #: An export time may be so many seconds off before the shift of its exporter changes.
 _DRIFT = 1
 _LAYOUTS = 1024
+#: Octets before the records of a block in a subTemplateMultiList (RFC 6313 4.5.3).
+_BLOCK_HEADER = 4
 
 _WORD = struct.Struct("!I")
 #: Where the header has the export time, the sequence number and the domain, by version.
@@ -51,7 +54,10 @@ class _Times:
         self._fields = fields
         self._codec: RecordCodec = record_codec(fields, None)
         self._fixed: list[tuple[int, _Unit]] = []
-        self.any = False
+        # Lists may have some: only reading them tells.
+        has_lists = any(each.data_type.name in STRUCTURED for each in fields)
+        self._is_plain = self._codec.is_fixed and not has_lists
+        self.any = has_lists
         offset = 0
         for each in fields:
             unit = _unit(each)
@@ -60,12 +66,12 @@ class _Times:
                 self.any = True
             offset += each.length
 
-    def shift(self, octets: bytearray, start: int, stop: int, by: int) -> None:
+    def shift(self, octets: bytearray, start: int, stop: int, by: int, lists: ListContext) -> None:
         """Moves the times of the records between two offsets by so many seconds.
 
         A time of 0 is none, and stays; so does one that would not fit.
         """
-        for position, (packer, second) in self._positions(octets, start, stop):
+        for position, (packer, second) in self.positions(octets, start, stop, lists):
             (value,) = packer.unpack_from(octets, position)
             moved = value + by * second
             if second == 1 << 32:
@@ -73,9 +79,12 @@ class _Times:
             if value and 0 <= moved < 1 << (8 * packer.size):
                 packer.pack_into(octets, position, moved)
 
-    def _positions(self, octets: bytearray, start: int, stop: int) -> Iterator[tuple[int, _Unit]]:
+    def positions(
+        self, octets: bytearray, start: int, stop: int, lists: ListContext
+    ) -> Iterator[tuple[int, _Unit]]:
+        """Each time in those records, in lists as well: its offset and its unit."""
         spans, _ = self._codec.spans(bytes(octets[start:stop]))
-        if self._codec.is_fixed:
+        if self._is_plain:
             for record, _ in spans:
                 for offset, unit in self._fixed:
                     yield start + record + offset, unit
@@ -92,7 +101,29 @@ class _Times:
                         position += 2
                 elif (found := _unit(each)) is not None:
                     yield position, found
+                if each.data_type.name in STRUCTURED:
+                    kind = each.data_type.name
+                    yield from _in_list(kind, octets, position, position + length, lists)
                 position += length
+
+
+def _in_list(
+    kind: str, octets: bytearray, start: int, stop: int, lists: ListContext
+) -> Iterator[tuple[int, _Unit]]:
+    """The times in a list (RFC 6313); none in one that cannot be read."""
+    inner = lists.deeper()
+    if inner is None or start == stop:
+        return
+    parts, defect = list_parts(kind, bytes(octets[start:stop]), inner)
+    if defect is not None:
+        return
+    # From the end, as the last part ends there, and between two there is a block's header.
+    for codec, body in reversed(parts):
+        start = stop - len(body)
+        times = _times(codec.fields)
+        if times.any:
+            yield from times.positions(octets, start, stop, inner)
+        stop = start - _BLOCK_HEADER
 
 
 def _unit(each: TemplateField) -> _Unit | None:
@@ -111,10 +142,10 @@ class Rewriter:
     ``retime`` moves the export time to now, and the times in the records by as much: how
     long ago a flow was stays the same. All messages of a domain move by the same whole
     seconds as long as that puts them within a second of now. NetFlow v9's times since boot
-    count from the header and move with it. Times in lists (RFC 6313) stay. ``renumber``
-    counts Data Records (IPFIX) or messages (v9) from 0, for each transport session and
-    domain. ``domain`` is the observation domain, or source id, of all messages. ``clock``
-    gives seconds since 1970.
+    count from the header and move with it. Times in lists (RFC 6313) move too, unless a list
+    cannot be read, as one of an unknown template. ``renumber`` counts Data Records (IPFIX)
+    or messages (v9) from 0, for each transport session and domain. ``domain`` is the
+    observation domain, or source id, of all messages. ``clock`` gives seconds since 1970.
 
     Raises ValueError for a domain that is not in 32 bits.
     """
@@ -174,7 +205,7 @@ class Rewriter:
             times = _times(each.template.fields)
             if times.any:
                 start, stop = _place(each, read)
-                times.shift(octets, start, stop, shift)
+                times.shift(octets, start, stop, shift, each.lists)
 
     def _number(self, read: MessageRead, known: list[DataRead]) -> int:
         domain = read.domain

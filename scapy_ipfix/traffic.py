@@ -7,7 +7,8 @@ ever, on every platform and Python: of :class:`random.Random` only ``random()`` 
 one method whose sequence Python promises to keep, and of arithmetic only what IEEE 754
 rounds exactly (no logarithm, no power).
 
-:func:`traffic_messages` makes messages of flows, as an exporter does that has them all.
+:func:`traffic_messages` makes messages of flows, as an exporter does that has them all;
+:func:`departures` says which flows share a message when they leave one by one.
 """
 
 from __future__ import annotations
@@ -413,3 +414,37 @@ def _batches(flows: Iterable[Flow]) -> Iterator[list[Flow]]:
         batch.append(flow)
     if batch:
         yield batch
+
+
+def departures(
+    flows: Iterable[Flow], room: int
+) -> Iterator[tuple[float, Template, list[tuple[Any, ...]]]]:
+    """When flows leave that are exported in their time, in seconds since 1970, and which.
+
+    Flows of a template leave together once they fill ``room`` octets, or a second after the
+    first of them ended. ``flows`` are in the order of their ends.
+    """
+    waiting: dict[int, list[Flow]] = {}
+    due = math.inf
+    last = 0
+    for flow in flows:
+        last = flow.end
+        if last >= due:
+            # The first ones first: a group's first flow says when the group leaves.
+            for group in sorted(waiting.values(), key=_first_end):
+                if (left := _first_end(group) + _BATCH_MILLISECONDS) <= last:
+                    del waiting[_template_id(group[0])]
+                    yield left / 1000, group[0].template, [row for _, row in group]
+            due = min(map(_first_end, waiting.values()), default=math.inf) + _BATCH_MILLISECONDS
+        group = waiting.setdefault(flow.template.id, [])
+        group.append(flow)
+        due = min(due, last + _BATCH_MILLISECONDS)
+        if (len(group) + 1) * flow.template.length > room:
+            del waiting[flow.template.id]
+            yield last / 1000, flow.template, [row for _, row in group]
+    for group in waiting.values():
+        yield last / 1000, group[0].template, [row for _, row in group]
+
+
+def _first_end(group: list[Flow]) -> int:
+    return group[0].end

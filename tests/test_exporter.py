@@ -54,6 +54,14 @@ def records_in(messages: list[Message]) -> list[dict[str, Any]]:
 # -- what is in a message
 
 
+def test_room_is_what_the_records_of_a_message_may_take() -> None:
+    exporter = Exporter(mtu=600)
+    exporter.announce(FLOW)
+    fit = exporter.room // FLOW.length
+    assert [data_records(each) for each in exporter.export(FLOW, flows(2 * fit))] == [fit, fit]
+    assert [data_records(each) for each in exporter.export(FLOW, flows(fit + 1))] == [fit, 1]
+
+
 def test_the_octets_of_a_message() -> None:
     exporter = Exporter(domain=7, sequence=5)
     (message,) = exporter.export(FLOW, [ROW, ROW], export_time=1_700_000_000)

@@ -116,6 +116,59 @@ def test_times_in_options_records_move() -> None:
     assert next(iter_records(octets))["systemInitTimeMilliseconds"] == NOW * 1000
 
 
+def test_times_in_lists_move() -> None:
+    """In each kind of list, in lists in lists, before and behind what is of any length."""
+    inner = Template(300, "flowStartSeconds", "octetDeltaCount[4]")
+    named = Template(301, "interfaceName", "flowEndMilliseconds", "basicList")
+    lists = "basicList", "subTemplateList", "subTemplateMultiList"
+    outer = Template(302, *lists, "flowStartMicroseconds")
+    plain = Template(303, "octetDeltaCount", "subTemplateList")
+    exporter = Exporter(mtu=None, template_refresh=None)
+    announced = exporter.announce(inner, named, outer, plain)
+
+    def row(seconds: int) -> tuple[Any, ...]:
+        times = ("flowEndSeconds", [seconds, 0, seconds + 1])
+        names = [("eth0", seconds * 1000 + 5, times), ("x" * 300, 0, ("octetDeltaCount", [7]))]
+        records = [(seconds, 10), (seconds + 2, 11)]
+        blocks = [(inner, records), (named, names), (inner, [])]
+        when = (seconds + 2_208_988_800) << 32  # since 1900, as NTP counts
+        return times, (named, names), blocks, when
+
+    def messages(seconds: int) -> list[bytes]:
+        exported = exporter.export(outer, [row(seconds), row(seconds)], export_time=seconds)
+        deeper = exporter.export(plain, [(1, (outer, [row(seconds)]))], export_time=seconds)
+        return [bytes(each)[16:] for each in (*exported, *deeper)]
+
+    data = messages(THEN)
+    whole = [bytes(each) for each in announced]
+    whole += [bytes(IPFIX(exportTime=THEN, length=16 + len(each))) + each for each in data]
+    octets, rewriter = rewritten(whole, retime=True)
+    assert [each[16:] for each in octets[1:]] == messages(NOW)
+    assert rewriter.unread == 0
+
+
+def test_times_in_lists_that_cannot_be_read_stay() -> None:
+    """Of a template that did not come, cut off, or nested too deep to be looked into."""
+    inner = Template(300, "flowStartSeconds")
+    outer = Template(301, "subTemplateList", "flowEndSeconds")
+    record = THEN.to_bytes(4, "big")
+    lists = [b"\x03\x01\x90" + record, b"\x03\x01\x2c" + record + b"\0", b"\x03\x01"]
+    nested = b"\x03\x01\x2c" + record
+    for _ in range(10):
+        length = b"\xff" + len(nested).to_bytes(2, "big")
+        nested = b"\x03\x01\x2d" + length + nested + bytes(4)
+    exporter = Exporter(mtu=None)
+    rows = [(each, THEN) for each in (*lists, nested, b"")]
+    made = [*exporter.announce(inner), *exporter.export(outer, rows, export_time=THEN)]
+    octets, _ = rewritten(made, retime=True)
+    before = list(iter_records([bytes(each) for each in made]))
+    after = list(iter_records(octets))
+    assert [each["subTemplateList"] for each in after] == [
+        each["subTemplateList"] for each in before
+    ]
+    assert {each["flowEndSeconds"] for each in after} == {NOW}
+
+
 @given(filled(min_size=1))
 def test_whatever_the_records_are_only_times_change(case: Filled) -> None:
     template = case.template

@@ -22,6 +22,7 @@ from scapy_ipfix.traffic import (
     DEFAULT_START,
     SERVICES,
     Flow,
+    departures,
     traffic,
     traffic_messages,
     traffic_templates,
@@ -336,3 +337,32 @@ def test_no_flows_no_messages() -> None:
 def test_v9_has_no_biflows() -> None:
     with pytest.raises(ValueError, match="has no NetFlow v9 field type"):
         list(traffic_messages(traffic(flows=5, biflow=True), Exporter(version=9)))
+
+
+# -- departures
+
+
+def test_flows_that_leave_together_fill_a_message_or_are_a_second_old() -> None:
+    flows = list(traffic(flows=3000, duration=10.0))
+    groups = list(departures(flows, 1000))
+    times = [when for when, _, _ in groups]
+    assert times == sorted(times)
+    ends = {
+        template: template.names.index("flowEndMilliseconds") for template in traffic_templates()
+    }
+    late = 0
+    for when, template, rows in groups:
+        first, last = rows[0][ends[template]], rows[-1][ends[template]]
+        assert last <= when * 1000
+        assert len(rows) * template.length <= 1000
+        is_full = (len(rows) + 1) * template.length > 1000
+        late += not is_full and when * 1000 != first + 1000
+    # those that are left when there are no more flows
+    assert late <= len(traffic_templates())
+    for template in traffic_templates():
+        left = [row for _, each, rows in groups for row in rows if each == template]
+        assert left == [flow.row for flow in flows if flow.template == template]
+
+
+def test_nothing_departs_where_nothing_is() -> None:
+    assert list(departures([], 1000)) == []

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,8 @@ from scapy.error import Scapy_Exception
 
 from scapy_ipfix import IPFIX, IPFIXSession, NetFlowV9
 
-#: Seconds after which a test gives up, and a program is ended.
-DEADLINE = 12.0
+from .collectors import DEADLINE, running, within_deadline
+
 _PROTOCOLS = {"UDP": 17, "TCP": 6}
 
 
@@ -97,16 +97,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed")
     return found
-
-
-def within_deadline(done: Callable[[], bool]) -> bool:
-    """Whether it is done in time; looks every twentieth of a second."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        if done():
-            return True
-        time.sleep(0.05)
-    return done()
 
 
 # -- the collector's end
@@ -186,24 +176,6 @@ def collecting(host: str, protocol: str = "udp") -> Iterator[Collector]:
 
 
 # -- the exporters
-
-
-@contextmanager
-def running(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """A program that is ended, whatever happens, and nothing else is."""
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 def softflowd(collector: Collector, fed: Path, directory: Path, *options: str) -> None:

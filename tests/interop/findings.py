@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the torture catalogue does to nfcapd and nfacctd, each case to a fresh collector.
+
+    python -m tests.interop.findings [--collector nfcapd] [--case NAME] [--wrong]
+
+prints a Markdown table. For each case it starts a collector on the loopback, sends a plain
+flow (a canary), the case, another canary, and looks: does the collector live, has it read
+what was sent, did both canaries come out? And where the case is legal: do the flows in it
+have as many octets for the collector as for this package? What goes wrong is tried again
+twice, and is a finding if it is the same each time. All of it takes some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from scapy_ipfix.reader import iter_records
+from scapy_ipfix.sending import Pace, Sender
+from scapy_ipfix.torture import Case, canary, canary_address, torture
+
+from .collectors import (
+    FILE_LIMIT,
+    Collector,
+    Nfacctd,
+    Nfcapd,
+    missing,
+    version,
+    within_deadline,
+)
+
+NOTHING = "nothing wrong"
+#: How often what went wrong is tried again.
+REPEATS = 2
+#: Messages a second: as the torture command sends them.
+_RATE = 200.0
+#: Seconds in which a collector reads what was sent, and in which a canary comes out.
+_PATIENCE = 4.0
+#: For so many seconds it is looked at whether a collector that is stuck is busy.
+_WATCHED = 1.0
+#: Octets of flows in the output: as nfdump calls them, and as nfacctd does.
+_OCTETS = re.compile(r'"(?:in_bytes|bytes)" ?: (\d+)')
+_CANARY_OCTETS = sum(each["octetDeltaCount"] for each in iter_records([bytes(canary(0))]))
+#: The share of a CPU from which on it is busy.
+_BUSY = 0.15
+#: More CPU time (seconds) than that for one case is worth a word.
+_MUCH = 1.5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a collector did with a case: a row of the table."""
+
+    collector: str
+    case: Case
+    what: str
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.what != NOTHING
+
+    @property
+    def row(self) -> str:
+        kind = "legal" if self.case.legal else "illegal"
+        return (
+            f"| {self.collector} | {self.case.name} | {kind} | {self.case.section} | {self.what} |"
+        )
+
+
+HEADER = "| collector | case | legal | section | what happened |\n|---|---|---|---|---|"
+
+
+def cases(name: str = "*") -> list[Case]:
+    """The cases that go over UDP, which is what these collectors take."""
+    return [case for case in torture(name) if case.transport != "tcp"]
+
+
+# -- one case, one collector
+
+
+def observe_nfcapd(case: Case) -> str:
+    """What happens to a fresh nfcapd, in words; :data:`NOTHING` when all is as it should be."""
+    with tempfile.TemporaryDirectory() as name, Nfcapd(Path(name)) as collector:
+        _send(case, collector)
+        stuck = _stuck(collector)
+        if stuck:
+            return stuck
+        spent = _spent(collector)
+        if not collector.terminate():
+            return _busy(collector)
+        if collector.process.returncode:
+            return _ended(collector.process.returncode, "when told to end ")
+        done = collector.dump()
+        if done.returncode < 0:
+            return f"nfdump {_ended(done.returncode)} on the file that it wrote"
+        return _lost(done.stdout) or spent or _differs(case, done.stdout)
+
+
+def observe_nfacctd(case: Case) -> str:
+    """As :func:`observe_nfcapd`, of nfacctd."""
+    with tempfile.TemporaryDirectory() as name, Nfacctd(Path(name), primitives="src_host") as it:
+        _send(case, it)
+        stuck = _stuck(it)
+        if stuck:
+            return stuck
+        within_deadline(lambda: not _lost(it.text) or not it.is_alive, _PATIENCE)
+        if not it.is_alive:
+            return _ended(it.process.returncode)
+        if _lost(it.text) and _spins(it):
+            return _busy(it)
+        return _lost(it.text) or _spent(it) or _differs(case, it.text)
+
+
+OBSERVERS: dict[str, Callable[[Case], str]] = {
+    "nfcapd": observe_nfcapd,
+    "nfacctd": observe_nfacctd,
+}
+#: What each of them is made of.
+PROGRAMS = {"nfcapd": ("nfcapd", "nfdump"), "nfacctd": ("nfacctd",)}
+
+
+def _send(case: Case, collector: Collector) -> None:
+    """Canary, case, canary, in one transport session."""
+    pace = Pace(_RATE)
+    with Sender(collector.to) as sender:
+        for octets in (bytes(canary(0)), *case.messages, bytes(canary(1))):
+            pace.wait()
+            sender.send(octets)
+
+
+def _stuck(collector: Collector) -> str:
+    """Says if it ended, or does not read what was sent; empty if it has read all of it."""
+    within_deadline(collector.is_drained, _PATIENCE)
+    if not collector.is_alive:
+        return _ended(collector.process.returncode)
+    return "" if collector.is_drained() else _busy(collector)
+
+
+def _busy(collector: Collector) -> str:
+    return "hangs at 100 % CPU" if _spins(collector) else "hangs, idle"
+
+
+def _spins(collector: Collector) -> bool:
+    """Whether one of its processes uses what it gets of a CPU; others may want some, too."""
+    before, started = collector.cpu_seconds(), time.monotonic()
+    time.sleep(_WATCHED)
+    after, much = collector.cpu_seconds(), _BUSY * (time.monotonic() - started)
+    return any(after[each] - before[each] > much for each in before.keys() & after.keys())
+
+
+def _ended(status: int, when: str = "") -> str:
+    if status == -signal.SIGXFSZ:
+        return f"writes to disk without end (stopped at {FILE_LIMIT >> 20} MiB)"
+    if status >= 0:
+        return f"ended {when}with status {status}"
+    return f"crashed {when}with {signal.Signals(-status).name}"
+
+
+def _lost(text: str) -> str:
+    """Which canaries are not in the output; empty if both are."""
+    lost = [
+        which
+        for number, which in enumerate(("before", "after"))
+        if f'"{canary_address(number)}"' not in text
+    ]
+    return f"loses the flow {' and the flow '.join(lost)}" if lost else ""
+
+
+def _spent(collector: Collector) -> str:
+    seconds = sum(collector.cpu_seconds().values())
+    return f"needs {seconds:.0f} s of CPU time" if seconds > _MUCH else ""
+
+
+def _differs(case: Case, text: str) -> str:
+    """Says if flows of a legal case are missing; of others nobody knows what is right.
+
+    What has no address may be a flow or not, and lists of records may be flows, too.
+    """
+    if not case.legal or "or drop" in case.must:
+        return NOTHING
+    wanted = sum(
+        each.get("octetDeltaCount", 0)
+        for each in iter_records(case.messages)
+        if "sourceIPv4Address" in each or "sourceIPv6Address" in each
+    )
+    found = sum(map(int, _OCTETS.findall(text))) - 2 * _CANARY_OCTETS
+    return f"reports {found} octets of {wanted}" if found < wanted else NOTHING
+
+
+# -- all of them
+
+
+def find(name: str, case: Case) -> Finding:
+    """Observes a case, again if something is wrong: a finding is the same each time."""
+    observe = OBSERVERS[name]
+    seen = [observe(case)]
+    while seen[-1] != NOTHING and len(seen) <= REPEATS:
+        seen.append(observe(case))
+    what = seen[0]
+    if len(set(seen)) > 1:
+        # each once, in order
+        what = f"not the same each time: {', '.join(dict.fromkeys(seen))}"
+    return Finding(version(name), case, what)
+
+
+def findings(name: str, wanted: Sequence[Case], jobs: int = 2) -> Iterator[Finding]:
+    """A finding for each case, in order, as they come."""
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(partial(find, name), wanted)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; gives the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.interop.findings", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--collector", choices=OBSERVERS, help="this one only")
+    parser.add_argument("--case", default="*", metavar="NAME", help="* and ? stand for anything")
+    parser.add_argument("--wrong", action="store_true", help="only what is not right")
+    parser.add_argument("--jobs", type=int, choices=(1, 2), default=2, help="at a time")
+    options = parser.parse_args(arguments)
+    # Ended by another program, it ends its collectors first too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    wanted = cases(options.case)
+    if not wanted:
+        parser.error(f"no case over UDP is called {options.case!r}")
+    print(HEADER)
+    for name in [options.collector] if options.collector else OBSERVERS:
+        why = missing(*PROGRAMS[name])
+        if why:
+            print(why, file=sys.stderr)
+            continue
+        right = 0
+        for each in findings(name, wanted, options.jobs):
+            right += not each.is_wrong
+            if each.is_wrong or not options.wrong:
+                print(each.row, flush=True)
+        print(f"{version(name)}: {NOTHING} in {right} of {len(wanted)} cases", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
