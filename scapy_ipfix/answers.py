@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from scapy_ipfix.metadata import DomainKey, Metadata
@@ -31,12 +30,10 @@ from scapy_ipfix.statements import (
     text,
     unsampled,
 )
-from scapy_ipfix.templates import Template
+from scapy_ipfix.templates import Template, kept_by_template
 from scapy_ipfix.wire import IPFIX_VERSION
 
 DIRECTIONS = ("ingress", "egress")
-#: Record layouts whose fields are remembered.
-_LAYOUTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +284,7 @@ _SAMPLERS = {
 _POINTS = ("observationPointId", "lineCardId")
 
 
-@lru_cache(_LAYOUTS)
+@kept_by_template
 def _record_fields(template: Template) -> _RecordFields:
     named: dict[str, str] = {}
     for each in template.fields:

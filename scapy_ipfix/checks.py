@@ -8,20 +8,21 @@ Reading does not look for it, since most readers want speed; ``scapy-ipfix check
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.structured import ListContext, list_parts
-from scapy_ipfix.templates import Template
+from scapy_ipfix.templates import Template, kept_by_template
 
 #: Findings of one field in one Set; a broken field is broken in every record.
 _PER_FIELD = 1
 #: The least octets that a record of padding is taken for one by mistake.
 _PADDING = 4
+#: Types whose octets may be no value.
+_FLAWED = frozenset({"boolean", "string", "float32", "float64"})
 
 
-@lru_cache(1024)
+@kept_by_template
 def _checked(template: Template) -> tuple[tuple[int, str, Any, tuple[int, int] | None], ...]:
     """The fields that can hold what they should not: position, name, type, range."""
     found: list[tuple[int, str, Any, tuple[int, int] | None]] = []
@@ -31,7 +32,7 @@ def _checked(template: Template) -> tuple[tuple[int, str, Any, tuple[int, int] |
             natural = (0, (1 << 8 * field.length) - 1) if not field.is_variable else None
             if limits != natural:
                 found.append((position, field.name, kind, limits))
-        elif kind.name in ("boolean", "string"):
+        elif kind.name in _FLAWED:
             found.append((position, field.name, kind, None))
     return tuple(found)
 

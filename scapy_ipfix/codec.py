@@ -21,6 +21,10 @@ from scapy_ipfix.iespec import InformationElement, ValueNames, close_matches
 STRUCTURED = frozenset({"basicList", "subTemplateList", "subTemplateMultiList"})
 #: Layouts whose codec is kept. A peer that invents layouts only makes us compile again.
 CODEC_CACHE = 1024
+#: Layouts of more fields are not kept for others: a thousand of 16,000 fields are gigabytes.
+WIDE = 250
+#: Fields without octets that a record may have, beyond one for each octet.
+EMPTY_FIELDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,10 @@ class TemplateField:
 
     @property
     def is_forbidden(self) -> bool:
-        """Whether the data type may not travel in this length (RFC 7011 6.2)."""
-        return not (self.is_variable or self.length == 0 or self.data_type.permits(self.length))
+        """Whether the data type may not travel in this length (RFC 7011 6.2, 7)."""
+        if self.is_variable:
+            return self.data_type.length > 0
+        return self.length > 0 and not self.data_type.permits(self.length)
 
     def __str__(self) -> str:
         if self.is_variable:
@@ -99,6 +105,17 @@ def prefixed(octets: bytes) -> bytes:
     return b"\xff" + length.to_bytes(2, "big") + octets
 
 
+def shortest(fields: Sequence[TemplateField]) -> int:
+    """Octets of the shortest record of a layout; 0 for one whose records are not read.
+
+    Fields may have no octets. With thousands of these beside one octet, a message would hold
+    a thousand million values.
+    """
+    octets = sum(1 if field.is_variable else field.length for field in fields)
+    empty = sum(not field.length for field in fields)
+    return octets if empty <= octets + EMPTY_FIELDS else 0
+
+
 class RecordCodec:
     """Reads and writes the records of one layout, or only some of their fields.
 
@@ -117,8 +134,8 @@ class RecordCodec:
         keep = set(range(len(fields)) if wanted is None else wanted)
         kept = sorted(keep)
         self.names = tuple(fields[i].name for i in kept)
-        #: Octets of a record where all have as many, else of the shortest one.
-        self.minimum = sum(1 if field.is_variable else field.length for field in fields)
+        #: Octets of a record where all have as many, else of the shortest one; 0: none is read.
+        self.minimum = shortest(fields)
         self.is_fixed = not any(field.is_variable for field in fields)
         #: Where the asked-for order differs from the wire's: positions in the kept fields.
         self._order = None if wanted is None else tuple(kept.index(i) for i in wanted)
@@ -225,10 +242,10 @@ class RecordCodec:
 
     def _items(self, body: bytes) -> list[tuple[Any, ...]]:
         """Rows as they are unpacked, in the wire's order."""
+        if not self.minimum:
+            return []
         if self.is_fixed:
             size = self.minimum
-            if not size:
-                return []
             excess = len(body) % size
             return list(self._struct.iter_unpack(body[:-excess] if excess else body))
         rows: list[tuple[Any, ...]] = []
@@ -415,11 +432,14 @@ def _decoder(field: TemplateField, values: str) -> Callable[[Any], Any] | None:
     return Cache(both).__getitem__ if kind.is_address else both
 
 
-@lru_cache(CODEC_CACHE)
 def record_codec(
     fields: tuple[TemplateField, ...],
     wanted: tuple[int, ...] | None = None,
     values: str = "scapy",
 ) -> RecordCodec:
     """The codec of a layout, or of some of its fields; equal layouts share one."""
-    return RecordCodec(fields, wanted, values)
+    make = _shared_codec if len(fields) <= WIDE else RecordCodec
+    return make(fields, wanted, values)
+
+
+_shared_codec = lru_cache(CODEC_CACHE)(RecordCodec)

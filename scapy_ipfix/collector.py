@@ -22,11 +22,13 @@ from scapy_ipfix.domain import DataRead, Domain, MessageRead, Parsed, TransportK
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.learning import LEARNED_IN_ALL, Learning, is_type_information
 from scapy_ipfix.metadata import FACTS, Metadata, is_metadata
+from scapy_ipfix.past import FIELDS, Past
 from scapy_ipfix.sequence import SharedSequence
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import (
     IPFIX_HEADER,
     IPFIX_VERSION,
+    SHORTEST_TEMPLATE,
     TEMPLATE_SETS,
     V9_HEADER,
     V9_VERSION,
@@ -38,6 +40,8 @@ from scapy_ipfix.wire import (
 #: Template Sets of up to so many octets are remembered with what they parse to.
 _REMEMBERED_SET = 4096
 _REMEMBERED_SETS = 1024
+#: Octets of all of them: their templates take fifty times as many.
+_REMEMBERED_OCTETS = 1 << 20
 _seconds = data_type("dateTimeSeconds")
 #: An export time so many seconds away from the capture's is worth a word.
 _FAR = 3600
@@ -55,6 +59,8 @@ class Limits:
     transports: int = 4096
     domains: int = 4096
     templates: int = 65536
+    #: Fields of all templates together: one message may hold a template of 16,000.
+    template_fields: int = 1 << 20
     pending_octets: int = 16 * 1024 * 1024
     #: IP fragments, TCP segments and SCTP chunks that wait for others, each.
     fragment_octets: int = 16 * 1024 * 1024
@@ -94,6 +100,7 @@ class Collector:
         self.model = model
         self.learning = Learning(model, self.limits.elements)
         self.metadata = Metadata(self.limits.metadata)
+        self.past = Past(min(FIELDS, self.limits.template_fields))
         self.template_timeout = template_timeout
         self.check_values = check_values
         self.diagnostics = Diagnostics(self.limits.diagnostics)
@@ -101,10 +108,15 @@ class Collector:
         self.packet = 0
         self.time = 0.0
         self._domains: OrderedDict[tuple[TransportKey, int, int], Domain] = OrderedDict()
-        self._templates: OrderedDict[tuple[TransportKey, int, int, int], None] = OrderedDict()
+        #: The same by transport session.
+        self._of: dict[TransportKey, dict[tuple[int, int], Domain]] = {}
+        #: How many fields each template has.
+        self._templates: OrderedDict[tuple[TransportKey, int, int, int], int] = OrderedDict()
+        self._fields = 0
         self._pending: OrderedDict[int, DataRead] = OrderedDict()
         self._pending_octets = 0
         self._parsed: dict[tuple[Any, ...], Parsed] = {}
+        self._parsed_octets = 0
         self._shared: dict[TransportKey, SharedSequence] = {}
         self._recent: Domain | None = None
 
@@ -181,9 +193,8 @@ class Collector:
 
     def end(self, transport: TransportKey) -> None:
         """A connection ended: its templates go along (RFC 7011 8.1), its counters stay."""
-        for domain in self._domains.values():
-            if domain.transport == transport:
-                domain.end()
+        for domain in self._of.get(transport, {}).values():
+            domain.end()
         self._shared_sequence(transport).last = None
 
     def domain(self, transport: TransportKey, version: int, domain_id: int) -> Domain:
@@ -205,6 +216,7 @@ class Collector:
         if domain is None:
             domain = Domain(self, transport, version, domain_id)
             self._domains[key] = domain
+            self._of.setdefault(transport, {})[version, domain_id] = domain
             domain.shared = self._shared_sequence(transport)
             if len(self._domains) > self.limits.domains:
                 self._drop_domain()
@@ -223,6 +235,10 @@ class Collector:
 
     def _drop_domain(self) -> None:
         _, oldest = self._domains.popitem(last=False)
+        siblings = self._of[oldest.transport]
+        del siblings[oldest.version, oldest.id]
+        if not siblings:
+            del self._of[oldest.transport]
         self._recent = None
         oldest.end()
         self._limit("observation domains", self.limits.domains)
@@ -241,12 +257,17 @@ class Collector:
         for defect in defects:
             domain.note_defect(defect, index)
         rest = body[stop:]
+        kind = TEMPLATE_SETS[domain.version][options]
         if rest and not defects and rest.count(0) != len(rest):
-            kind = TEMPLATE_SETS[domain.version][options]
             domain.note("padding-nonzero", index, set_id=kind, octets=rest.hex(" "))
+        elif len(rest) >= SHORTEST_TEMPLATE and not defects:
+            size = len(rest)
+            domain.note("padding-long", index, set_id=kind, padding=size, record=SHORTEST_TEMPLATE)
         elif not defects and len(body) <= _REMEMBERED_SET:
-            if len(self._parsed) >= _REMEMBERED_SETS:
+            self._parsed_octets += len(body)
+            if len(self._parsed) >= _REMEMBERED_SETS or self._parsed_octets > _REMEMBERED_OCTETS:
                 self._parsed.clear()
+                self._parsed_octets = len(body)
             self._parsed[key] = parsed
         return parsed
 
@@ -260,9 +281,8 @@ class Collector:
         for defect in lesson.defects:
             self.note(defect, domain)
         if lesson.learned:
-            for each in self._domains.values():
-                if each.transport == domain.transport:
-                    each.rename(lesson.learned)
+            for each in self._of.get(domain.transport, {}).values():
+                each.rename(lesson.learned)
 
     def is_telling(self, template: Template) -> bool:
         """Whether records of an options template are something to learn from."""
@@ -277,17 +297,24 @@ class Collector:
     # -- bounds
 
     def template_defined(self, domain: Domain, template_id: int) -> None:
-        """Counts a template; the one not defined for longest goes when there are too many."""
-        key = (*domain.key, template_id)
-        self._templates[key] = None
-        self._templates.move_to_end(key)
-        if len(self._templates) > self.limits.templates:
-            (transport, version, id, oldest), _ = self._templates.popitem(last=False)
-            self._domains[transport, version, id].forget(oldest)
-            self._limit("templates", self.limits.templates)
+        """Counts a template; those not defined for longest go when there are too many."""
+        self.template_forgotten(domain, template_id)
+        fields = len(domain.templates[template_id].fields)
+        self._templates[(*domain.key, template_id)] = fields
+        self._fields += fields
+        limits = self.limits
+        while len(self._templates) > limits.templates:
+            self._drop_template("templates", limits.templates)
+        while self._fields > limits.template_fields and len(self._templates) > 1:
+            self._drop_template("fields of templates", limits.template_fields)
+
+    def _drop_template(self, what: str, limit: int) -> None:
+        transport, version, id, oldest = next(iter(self._templates))
+        self._domains[transport, version, id].forget(oldest)
+        self._limit(what, limit)
 
     def template_forgotten(self, domain: Domain, template_id: int) -> None:
-        self._templates.pop((*domain.key, template_id), None)
+        self._fields -= self._templates.pop((*domain.key, template_id), 0)
 
     def now_pending(self, read: DataRead) -> None:
         """Counts the octets of a Data Set that waits; the oldest go when there are too many."""

@@ -228,6 +228,8 @@ class Layout:
     def add(self, read: DataRead) -> int:
         """Takes the records of a Data Set; gives how many there are."""
         start, stop, whole = read.start + 4, read.stop, self._whole
+        if not self._size:
+            return 0  # a template whose records are not read
         if whole is not None:
             records, rest = divmod(stop - start, self._size)
             whole += read.octets[start : stop - rest]

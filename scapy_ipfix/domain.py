@@ -21,6 +21,7 @@ from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationElement, InformationModel
 from scapy_ipfix.learning import Learning, Unnamed, relearned
 from scapy_ipfix.metadata import Metadata
+from scapy_ipfix.past import Past
 from scapy_ipfix.sequence import Counts, SharedSequence, Stream
 from scapy_ipfix.structured import ListContext, lists_read
 from scapy_ipfix.templates import Template
@@ -62,6 +63,7 @@ class Keeper(Protocol):
     check_values: bool
     learning: Learning
     metadata: Metadata
+    past: Past
 
     def is_telling(self, template: Template) -> bool: ...
     def learn(self, domain: Domain, template: Template, records: list[dict[str, Any]]) -> None: ...
@@ -151,10 +153,12 @@ class DataRead:
         names: tuple[str, ...] | None = None,
         values: str = "scapy",
         resolve: bool = False,
+        lists: bool = True,
     ) -> list[Any]:
         """The records as dicts; as tuples in the order of ``names`` where these are given.
 
-        ``values`` is the domain of values; ``resolve`` adds to the dicts what metadata says.
+        ``values`` is the domain of values; ``resolve`` adds to the dicts what metadata says;
+        without ``lists``, structured data stays octets.
         None at all while the template is unknown, or if it lacks one of ``names``.
         """
         codec = self.template.projection(names, values) if self.template is not None else None
@@ -162,8 +166,9 @@ class DataRead:
             return []
         body = self.body
         records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
-        if codec.structured:
-            records = lists_read(records, codec, self.lists, values)
+        if codec.structured and (lists or values == "json"):
+            context = self.lists if lists else _NO_LISTS
+            records = lists_read(records, codec, context, values)
         if resolve and self.template is not None:
             answer = self.view.resolver(self.template)
             for record in records:
@@ -172,6 +177,8 @@ class DataRead:
 
 
 _index = attrgetter("index")
+#: Reads no list: the first one is too deep.
+_NO_LISTS = ListContext(limit=0)
 
 
 class MessageRead:
@@ -278,6 +285,9 @@ class Domain:
     _unnamed: Unnamed = field(default_factory=Unnamed)
     #: Made when a record has lists, and anew when templates have changed since.
     _lists: ListContext | None = None
+    _has_lists: bool = False
+    #: How often a template was done away with since there were lists.
+    _changes: int = 0
     stats: DomainStats = field(default_factory=DomainStats)
     sequence: Stream = field(init=False)
     shared: SharedSequence = field(default_factory=SharedSequence)
@@ -384,13 +394,21 @@ class Domain:
     def list_context(self) -> ListContext:
         """What lists are read with: the templates of now, and later ones where there is none."""
         if self._lists is None:
-            then, live = self.templates.copy(), self.templates
+            then, find, live = self._changes, self.keeper.past.find, self.templates
             self._lists = ListContext(
-                lambda template_id: then.get(template_id) or live.get(template_id),
+                lambda template_id: find(self, template_id, then) or live.get(template_id),
                 self.model,
                 self.version,
             )
+            self._has_lists = True
         return self._lists
+
+    def _changed(self, before: Template | None) -> None:
+        """Templates changed, and lists that are read from now on go by the new ones."""
+        if before is not None and self._has_lists:
+            self.keeper.past.remember(self, self._changes, before)
+            self._changes += 1
+        self._lists = None
 
     # -- templates
 
@@ -423,9 +441,9 @@ class Domain:
             )
             self._unnamed.forget(state.template)
         self._unnamed.watch(template)
+        self._changed(self.templates.get(template.id))
         self.states[template.id] = TemplateState(template, 0, self.keeper.time)
         self.templates[template.id] = template
-        self._lists = None
         self.keeper.template_defined(self, template.id)
         for read in self.pending.pop(template.id, ()):
             self.keeper.no_longer_pending(read)
@@ -455,8 +473,8 @@ class Domain:
             named = relearned(state.template, self.model)
             self._unnamed.forget(state.template)
             self._unnamed.watch(named)
+            self._changed(state.template)
             state.template = self.templates[template_id] = named
-            self._lists = None
 
     def restore(self, state: TemplateState) -> None:
         """Puts a template in force that was saved; one that came since stays."""
@@ -489,7 +507,7 @@ class Domain:
         template = self.templates.pop(template_id, None)
         if template is not None:
             self._unnamed.forget(template)
-        self._lists = None
+        self._changed(template)
         self.states.pop(template_id, None)
         self.keeper.template_forgotten(self, template_id)
 

@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
 from scapy_ipfix.datatypes import DataType, data_type, octetArray
@@ -22,7 +21,7 @@ from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import MAX_ID, MAX_PEN, InformationElement, placeholder_name
 from scapy_ipfix.reverse import REVERSE_PEN
-from scapy_ipfix.templates import Template, name_fields
+from scapy_ipfix.templates import Template, kept_by_template, name_fields
 
 #: The longest name that is learned. IANA's longest has 45 characters.
 MAX_NAME = 255
@@ -30,15 +29,13 @@ MAX_NAME = 255
 LEARNED_IN_ALL = 65536
 #: Conflicts and flaws that are remembered, so as to be told once and not with every refresh.
 _TOLD = 4096
-#: Option layouts whose kind is remembered.
-_LAYOUTS = 1024
 
 _PEN, _ID = "privateEnterpriseNumber", "informationElementId"
 _NAME, _TYPE = "informationElementName", "informationElementDataType"
 _RANGE = "informationElementRangeBegin", "informationElementRangeEnd"
 
 
-@lru_cache(_LAYOUTS)
+@kept_by_template
 def is_type_information(template: Template) -> bool:
     """Whether records of a template describe Information Elements (RFC 5610).
 

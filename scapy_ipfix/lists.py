@@ -228,6 +228,11 @@ class BasicList(StructuredList):
 
     def _as_this(self, clone: Any) -> Any:
         clone._as_read = self._as_read
+        lists = self.fields.get("lists", ())
+        if getattr(lists, "octets", None) is None:
+            # Those too deep to be lists are Scapy's Raw, whose copies do not know what they were.
+            for mine, copied in zip(lists, clone.fields.get("lists", ())):
+                copied.original = mine.original
         return super()._as_this(clone)
 
     def mysummary(self) -> str:

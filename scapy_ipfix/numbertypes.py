@@ -105,6 +105,11 @@ class Float(DataType):
 
         return Codec("f" if length == 4 else "d", None, number)
 
+    def flaw(self, value: Any) -> str | None:
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{value} is no number"
+        return None
+
     def to_json(self, value: Any) -> Any:
         """JSON has neither NaN nor infinity: those are text."""
         if isinstance(value, float) and not math.isfinite(value):

@@ -22,12 +22,12 @@ from scapy.packet import Packet
 from scapy.volatile import VolatileValue
 
 from scapy_ipfix.answers import View
-from scapy_ipfix.codec import RecordCodec, TemplateField
+from scapy_ipfix.codec import WIDE, RecordCodec, TemplateField
 from scapy_ipfix.fields import ElementField, element_field
 from scapy_ipfix.lazy import DirectPacket
 from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.structured import ListContext, read_list
-from scapy_ipfix.templates import Template
+from scapy_ipfix.templates import Template, kept_by_template
 
 #: Without a session, a record can still say what it says itself.
 _NOTHING_KNOWN = View(Metadata(), ("", 0, 0), 0)
@@ -362,7 +362,14 @@ def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[R
 
 def record_class(template: Template) -> type[Record]:
     """The Packet class for records of a template; equal layouts share one."""
+    if len(template.fields) > WIDE:
+        return _wide_record_class(template)
     return _record_class(template.fields, template.scope_count)
+
+
+@kept_by_template
+def _wide_record_class(template: Template) -> type[Record]:
+    return _record_class.__wrapped__(template.fields, template.scope_count)
 
 
 _new = object.__new__

@@ -13,12 +13,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
-from scapy_ipfix.templates import Template
+from scapy_ipfix.templates import Template, kept_by_template
 
 #: What a statement is about.
 SAMPLING, SEQUENCE, INTERFACE = "sampling", "selection sequence", "interface"
@@ -30,8 +29,6 @@ SYSTEM: tuple[str, Any] = ("system", 0)
 MAX_TEXT = 255
 #: The longest applicationId, and the most counters of a record or selectors of a sequence.
 MAX_OCTETS, MAX_ITEMS = 255, 64
-#: Layouts whose meaning is remembered.
-_LAYOUTS = 1024
 
 #: The elements that :func:`sampling_rate` reads.
 RATE_ELEMENTS = frozenset(
@@ -129,7 +126,7 @@ class Statement(NamedTuple):
     domain: int | None = None
 
 
-@lru_cache(_LAYOUTS)
+@kept_by_template
 def statements_of(template: Template) -> Statements | None:
     """How to read the records of an options template; None where they say none of this."""
     if not template.is_options:

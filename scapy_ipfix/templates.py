@@ -9,11 +9,11 @@ scope. Its :class:`~scapy_ipfix.codec.RecordCodec` reads and writes Data Records
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, wraps
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from scapy_ipfix.codec import RecordCodec, TemplateField, record_codec
+from scapy_ipfix.codec import RecordCodec, TemplateField, record_codec, shortest
 from scapy_ipfix.datatypes import VARIABLE, data_type
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
@@ -195,14 +195,14 @@ class Template:
             found.append(Defect.of("template-id", template_id=self.id))
         if not self.fields:
             found.append(Defect.of("template-empty", template_id=self.id))
-        elif self.length == 0:
+        elif shortest(self.fields) == 0:
             found.append(Defect.of("template-zero-length", template_id=self.id))
         found += [
             Defect.of(
                 "field-length",
                 template_id=self.id,
                 name=field.name,
-                length=field.length,
+                length="a variable number of" if field.is_variable else field.length,
                 type=field.data_type.name,
             )
             for field in self.fields
@@ -345,6 +345,29 @@ class Template:
     def command(self, json: bool = False) -> str:
         """Scapy's word for :meth:`__repr__`; in JSON a template is its line of text."""
         return str(self) if json else repr(self)
+
+
+_Made = TypeVar("_Made")
+
+
+def kept_by_template(make: Callable[[Template], _Made]) -> Callable[[Template], _Made]:
+    """A function of a template that is asked once: the template keeps the answer.
+
+    A cache would keep the templates as well, of 16,000 fields if a peer sends such ones; what
+    sessions keep of them is bounded.
+    """
+    name = f"{make.__module__}.{make.__qualname__}"
+
+    @wraps(make)
+    def ask(template: Template) -> _Made:
+        known: dict[str, _Made] = template.__dict__
+        try:
+            return known[name]
+        except KeyError:
+            made = known[name] = make(template)
+            return made
+
+    return ask
 
 
 def _resolve(

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.formats import value_text
-from scapy_ipfix.templates import Template
+from scapy_ipfix.templates import Template, kept_by_template
 
 #: Longest cell of a table.
 CELL = 48
@@ -38,7 +37,7 @@ def _octets(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-@lru_cache(1024)
+@kept_by_template
 def field_texts(template: Template) -> tuple[Callable[[Any], str], ...]:
     """For each field of a template, what makes text of its value in the Scapy domain."""
     return tuple(_texter(field) for field in template.fields)

@@ -28,6 +28,9 @@ _PAIR = struct.Struct("!HH")
 _PEN = struct.Struct("!I")
 _TRIPLE = struct.Struct("!HHH")
 
+#: Octets of the shortest Template Record: a withdrawal (RFC 7011 8.1).
+SHORTEST_TEMPLATE = _PAIR.size
+
 #: Set ids by version: (templates, options templates).
 TEMPLATE_SETS = {
     IPFIX_VERSION: (TEMPLATE_SET, OPTIONS_TEMPLATE_SET),

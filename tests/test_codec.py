@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.codec import RecordCodec, prefixed, record_codec
+from scapy_ipfix.codec import WIDE, RecordCodec, prefixed, record_codec
 from scapy_ipfix.templates import Template
 from tests.strategies import filled, templates
 
@@ -233,3 +233,26 @@ def test_one_struct_for_fixed_layouts():
     assert codec.minimum == 8
     assert RecordCodec(FLOW.fields).minimum == 4 + 4 + 1 + 4
     assert record_codec(FIXED.fields, None) is FIXED.codec is FIXED.with_id(300).codec
+
+
+@pytest.mark.parametrize(("empty", "octets", "records"), [(8, 0, 0), (9, 1, 3), (10, 1, 0)])
+def test_too_many_fields_of_no_octets(empty, octets, records):
+    """A few go along with the others; with thousands, an octet would be thousands of values."""
+    fields = ["octetDeltaCount[0]"] * empty + ["protocolIdentifier"] * octets
+    codec = Template(256, *fields).codec
+    assert codec.count(b"\6\7\x08")[0] == records
+    assert len(codec.rows(b"\6\7\x08")) == len(codec.dicts(b"\6\7\x08")) == records
+
+
+def test_no_octets_beside_a_variable_length():
+    codec = Template(256, "interfaceName", *["octetDeltaCount[0]"] * 10).codec
+    assert codec.rows(bytes(8)) == codec.dicts(bytes(8)) == []
+    assert codec.spans(bytes(8)) == ([], 0)
+
+
+def test_wide_layouts_are_not_kept_for_others():
+    wide = Template(256, *["octetDeltaCount"] * (WIDE + 1))
+    assert wide.codec is wide.codec
+    assert wide.codec is not wide.with_id(257).codec
+    narrow = Template(256, *["octetDeltaCount"] * WIDE)
+    assert narrow.codec is narrow.with_id(257).codec

@@ -543,3 +543,39 @@ def test_a_template_of_16000_fields():
     collector.read(UDP_A, ipfix(spec(*[(1, 1, b"")] * 16000)))
     message = collector.read(UDP_A, ipfix(data(template, [(1,) * 16000] * 2)))
     assert sum(sum(record.values()) for record in records(message)) == 32000
+
+
+def test_the_fields_of_all_templates_are_bounded():
+    """Templates of thousands of fields count for as much as thousands of templates."""
+    collector = Collector(limits=Limits(template_fields=100))
+    for id in range(300, 310):
+        wide = Template(id, *["octetDeltaCount[1]"] * 30)
+        collector.read(UDP_A, bytes(IPFIX(sets=[announce(wide)])))
+    assert [each for domain in collector.domains for each in domain.templates] == [307, 308, 309]
+    assert collector.diagnostics.counts["limit"] == 7
+    assert "more than 100 fields of templates" in collector.diagnostics[-1].text
+    collector.read(UDP_A, bytes(IPFIX(sets=[announce(Template(307, "octetDeltaCount"))])))
+    collector.read(UDP_A, bytes(IPFIX(sets=[announce(Template(310, *["vlanId"] * 39))])))
+    assert sorted(next(collector.domains).templates) == [307, 308, 309, 310]
+    huge = Template(311, *["octetDeltaCount[1]"] * 200)
+    collector.read(UDP_A, bytes(IPFIX(sets=[announce(huge)])))
+    assert list(next(collector.domains).templates) == [311]
+
+
+@pytest.mark.parametrize("changes", [1, 3])
+def test_lists_are_read_with_the_templates_of_their_time(changes):
+    """However often these change before someone looks."""
+    lists = Template(400, "subTemplateList")
+    row = b"\x03" + (300).to_bytes(2, "big") + b"\7"
+    collector = Collector()
+    first = Template(300, "protocolIdentifier")
+    old = collector.read(
+        UDP_A,
+        bytes(IPFIX(sets=[announce(first, lists), data(lists, [(row,)])])),
+    )
+    for each in range(changes):
+        name = ("ipClassOfService", "icmpTypeIPv4")[each % 2]
+        collector.read(UDP_A, bytes(IPFIX(sets=[announce(Template(300, name))])))
+        new = collector.read(UDP_A, bytes(IPFIX(sets=[data(lists, [(row,)])])))
+        assert new.ready[0].records() == [{"subTemplateList": [{name: 7}]}]
+    assert old.ready[0].records() == [{"subTemplateList": [{"protocolIdentifier": 7}]}]

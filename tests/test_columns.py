@@ -20,6 +20,7 @@ from scapy_ipfix.sets import (
     DataSet,
     OptionsTemplateFlowSet,
     OptionsTemplateSet,
+    Set,
     TemplateFlowSet,
     TemplateSet,
 )
@@ -437,3 +438,13 @@ def test_any_records_make_a_data_frame(cases):
     frame = to_pandas(octets)
     assert len(frame) == sum(len(each.rows) for each in cases)
     assert set(frame.columns) == {*CONTEXT, *(n for each in cases for n in each.template.names)}
+
+
+@pytest.mark.parametrize(
+    "fields", [["octetDeltaCount[0]"], ["octetDeltaCount[0]"] * 50 + ["vlanId"]]
+)
+def test_a_template_whose_records_are_not_read(fields):
+    """Those of no octets, or of thousands of fields that have none."""
+    template = Template(300, *fields)
+    message = IPFIX(sets=[TemplateSet(templates=[template]), Set(setId=300, data=bytes(8))])
+    assert len(read_columns(bytes(message), list(template.names[:1]))) == 0

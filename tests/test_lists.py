@@ -290,3 +290,18 @@ def test_yaf_and_ixia() -> None:
     for name in ("ipfix_yaf.pcap", "ipfix_ixia.pcap"):
         for record in iter_records(SHARED / name, session=session):
             assert record
+
+
+def test_a_copy_of_lists_that_are_too_deep() -> None:
+    """What is too deep stays octets, in copies as well, with the lengths that the wire had."""
+    octets = bytes.fromhex("03 0004 0001 06")
+    for _ in range(9):
+        octets = bytes.fromhex("03 0123 ffff ff") + len(octets).to_bytes(2, "big") + octets
+    deep = BasicList(octets)
+    deep.show(dump=True)
+    assert bytes(deep.copy()) == octets
+    changed = deep.copy()
+    while isinstance(changed, BasicList):
+        changed = changed.lists[0]
+    changed.load = b""
+    assert bytes(deep) == octets

@@ -7,6 +7,7 @@ import ipaddress
 import math
 import pickle
 from datetime import datetime, timezone
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -401,3 +402,15 @@ def test_records_of_no_octets_that_a_person_puts_into_a_set():
         assert bytes(data)[4:] == b""
         assert len(data.records) == len(list(data.records)) == 2
         assert data.records[1].octetDeltaCount is None
+
+
+def test_the_class_of_a_wide_layout_goes_with_its_template():
+    template = Template(256, *["octetDeltaCount[1]"] * 300)
+    made = record_class(template)
+    assert record_class(template) is made
+    assert record_class(template.with_id(257)) is not made
+    assert Record(template, bytes(300)).octetDeltaCount_300 == 0
+    made = ref(made)
+    del template
+    gc.collect()
+    assert made() is None

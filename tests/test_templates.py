@@ -11,7 +11,7 @@ from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.datatypes import VARIABLE, data_type
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
-from scapy_ipfix.templates import V9_SCOPES, Template, v9_scope
+from scapy_ipfix.templates import V9_SCOPES, Template, kept_by_template, v9_scope
 from scapy_ipfix.wire import Specifier, TemplateSpan
 from tests.strategies import templates
 
@@ -226,7 +226,7 @@ def test_anything_from_the_wire_is_a_template(fields, id, scope, version):
         (Template(256, "octetDeltaCount[0]"), ["template-zero-length"]),
         (Template(256, "octetDeltaCount[9]"), ["field-length"]),
         (Template(256, "sourceIPv4Address[3]", "flowStartSeconds[3]"), ["field-length"] * 2),
-        (Template(256, "octetDeltaCount[v]", "octetDeltaCount[0]"), []),
+        (Template(256, "octetDeltaCount[v]", "octetDeltaCount[0]"), ["field-length"]),
     ],
     ids=str,
 )
@@ -257,3 +257,17 @@ def test_projection():
     assert template.projection(("octetDeltaCount",)) is codec
     assert template.projection(("packetDeltaCount",)) is None
     assert template.projection(None).names == template.names
+
+
+def test_what_a_template_keeps_goes_with_it():
+    asked = []
+
+    @kept_by_template
+    def length(template):
+        asked.append(template.id)
+        return template.length
+
+    template = Template(256, "octetDeltaCount")
+    assert [length(template), length(template), length(template.with_id(257))] == [8, 8, 8]
+    assert asked == [256, 257]
+    assert pickle.loads(pickle.dumps(template)) == template

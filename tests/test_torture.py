@@ -27,15 +27,6 @@ from scapy_ipfix.torturecase import RECIPES, illegal, legal
 TIME = 1_800_000_000
 CASES = {case.name: case for case in torture(export_time=TIME)}
 
-#: What cases name and our session does not note yet. Only to get shorter: see the test.
-NOT_YET = {
-    ("padding-as-long-as-a-withdrawal", "padding-long"),
-    ("integers-of-variable-length", "field-length"),
-    ("float-not-a-number", "value"),
-}
-#: What our session notes for cases that do not name it. Only to get shorter, too.
-INSTEAD: set[tuple[str, str]] = set()
-
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,18 +151,7 @@ def test_session_takes_it_with_the_diagnostics_that_it_names(case: Case) -> None
         message = packet.payload.payload
         assert bytes(message) == octets
         assert packet.summary()
-    noted = set(session.diagnostics.counts)
-    expected = set(case.diagnostics) - {code for name, code in NOT_YET if name == case.name}
-    expected |= {code for name, code in INSTEAD if name == case.name}
-    assert noted == expected
-
-
-def test_the_lists_of_what_is_not_noted_are_of_this_catalogue() -> None:
-    for name, code in NOT_YET:
-        assert code in CASES[name].diagnostics
-    for name, code in INSTEAD:
-        assert code in CATALOGUE
-        assert code not in CASES[name].diagnostics
+    assert set(session.diagnostics.counts) == set(case.diagnostics)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

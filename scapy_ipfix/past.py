@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Templates as they were before they changed, for lists in records of that time (RFC 6313).
+
+A list names its template by id, and is read when someone looks: by then another template may
+have that id. To keep all templates of every moment would take a copy with each change. What is
+kept instead is what each change did away with, and its number.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Hashable
+from operator import itemgetter
+
+from scapy_ipfix.templates import Template
+
+#: Fields of all templates that are kept.
+FIELDS = 1 << 16
+_number = itemgetter(0)
+
+
+class Past:
+    """The templates of all observation domains that are no longer in force, bounded.
+
+    Beyond ``limit`` fields, the ones that were done away with first are forgotten.
+    """
+
+    def __init__(self, limit: int = FIELDS) -> None:
+        self.limit = limit
+        self._fields = 0
+        self._order: deque[tuple[Hashable, int]] = deque()
+        self._until: dict[tuple[Hashable, int], list[tuple[int, Template]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def remember(self, domain: Hashable, number: int, template: Template) -> None:
+        """Keeps a template that was in force until the domain's change of that number."""
+        key = domain, template.id
+        self._until.setdefault(key, []).append((number, template))
+        self._order.append(key)
+        self._fields += 1 + len(template.fields)
+        while self._fields > self.limit:
+            oldest = self._order.popleft()
+            known = self._until[oldest]
+            self._fields -= 1 + len(known.pop(0)[1].fields)
+            if not known:
+                del self._until[oldest]
+
+    def find(self, domain: Hashable, template_id: int, number: int) -> Template | None:
+        """What was in force, or came next, before the change of that number; None if it is yet."""
+        known = self._until.get((domain, template_id), ())
+        at = bisect_left(known, number, key=_number)
+        return known[at][1] if at < len(known) else None
