@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import logging
 import os
+import select
 import shutil
 import sys
 import tempfile
@@ -141,6 +142,9 @@ def _print(arguments: Sequence[str]) -> int:
                 if template is not None and wanted in (None, template.is_options):
                     output.write(read, template)
                     progress.records = output.records
+                    if options.parquet is None and any(map(_is_quiet, sources)):
+                        output.finish()  # somebody watches
+                        sys.stdout.flush()
             output.finish()
             _say_if_nothing(output.records, options, session)
     sys.stdout.flush()
@@ -154,6 +158,16 @@ def _print(arguments: Sequence[str]) -> int:
         found = f"{total} finding{'s' if total > 1 else ''} on the wire"
         print(f"scapy-ipfix: {found}, scapy-ipfix check says what", file=sys.stderr)
     return 0
+
+
+def _is_quiet(source: str | BinaryIO) -> bool:
+    """Whether a pipe has nothing to read for now: what tcpdump writes comes bit by bit."""
+    if source is not sys.stdin.buffer:
+        return False
+    try:
+        return not select.select([source], [], [], 0)[0]
+    except (OSError, ValueError):  # no file that can be asked
+        return False
 
 
 def _say_if_nothing(records: int, options: argparse.Namespace, session: IPFIXSession) -> None:
@@ -234,8 +248,9 @@ def _sets(
     sources: list[str | BinaryIO], session: IPFIXSession, progress: Progress | None
 ) -> Iterator[DataRead]:
     for source in sources:
-        if not isinstance(source, str) and source.seekable():
-            source.seek(0)
+        if not isinstance(source, str):
+            with contextlib.suppress(OSError):  # a pipe: it is read once
+                source.seek(0)
         capture = CaptureFile(source)
         for read in read_sets(capture, session):
             if progress is not None:

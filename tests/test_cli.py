@@ -455,3 +455,33 @@ def test_templates_alone_have_nothing_to_print(tmp_path, capsys) -> None:
     path.write_bytes(bytes(IPFIX(sets=[TemplateSet(templates=[NAMES])])))
     assert main([str(path)]) == 0
     assert "1 messages, no record that can be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["--width=80", "--json", "--csv"])
+def test_what_comes_bit_by_bit_is_printed_at_once(form) -> None:
+    """As from ``tcpdump -U -w - | scapy-ipfix``: nobody waits for the next thousand records."""
+    message = IPFIX(sets=[TemplateSet(templates=[NAMES])])
+    data = bytes(IPFIX(sets=[DataSet(template=NAMES, records=[("eth0", 5)])]))
+    arguments = [*COMMAND, form, "--fields", "interfaceName"]
+    with subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(bytes(message) + data)
+        process.stdin.flush()
+        if form == "--csv":
+            process.stdin.close()  # which columns there are, only the whole of it says
+        printed = b""
+        while b"eth0" not in printed:
+            line = process.stdout.readline()
+            assert line
+            printed += line
+        if form != "--csv":
+            assert process.poll() is None
+            process.stdin.close()
+        process.stdout.read()

@@ -224,8 +224,22 @@ def test_netflow_v9() -> None:
     assert list(iter_records(octets)) == records
     assert read([ETHER / V4 / UDP(sport=2055, dport=2055) / Raw(octets)]) == records
     assert read(octets and [octets], fields=["scopeInterface"]) == [(3,)]
-    with pytest.raises(CaptureError, match="begins with 00 09"):
-        iter_records(io.BytesIO(octets))  # RFC 5655 is about IPFIX; v9 has no length to go by
+    assert list(iter_records(io.BytesIO(octets))) == records
+
+
+def test_lists_that_are_left_as_octets() -> None:
+    lists = Template(300, "octetDeltaCount", "basicList", "subTemplateList[9]")
+    sub = bytes.fromhex("03 0100 0000000000ff")
+    rows = [(5, ("vlanId", [7]), sub), (6, b"\xff", bytes(9))]
+    octets = message(*templates(lists), DataSet(template=lists, records=rows))
+    basic = bytes.fromhex("ff 003a 0002 0007")
+    left = list(iter_records(octets, lists=False))
+    assert [tuple(each.values()) for each in left] == [(5, basic, sub), (6, b"\xff", bytes(9))]
+    asked = list(iter_records(octets, ["basicList", "octetDeltaCount"], lists=False))
+    assert asked == [(basic, 5), (b"\xff", 6)]
+    text = list(iter_records(octets, ["basicList", "subTemplateList"], values="json", lists=False))
+    assert text == [(basic.hex(), sub.hex()), ("ff", "00" * 9)]
+    assert next(iter_records(octets))["basicList"] == [7]
 
 
 # -- what is asked of records

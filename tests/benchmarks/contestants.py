@@ -324,6 +324,12 @@ def ours_python(job: Job) -> Entry:
     return reader(job, lambda: iter_records(job.files.pcap, values="python"))
 
 
+@contestant("iter_records, lists=False")
+def ours_without_lists(job: Job) -> Entry:
+    iter_records = ours("iter_records")
+    return reader(job, lambda: iter_records(job.files.pcap, lists=False))
+
+
 @contestant("iter_records, four fields")
 def ours_tuples(job: Job) -> Entry:
     iter_records = ours("iter_records")
