@@ -1,0 +1,532 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``python -m tests.fuzz.attacks``: floods of a million messages, and the memory they take.
+
+Each attack runs in a process of its own, against a session with the default limits. What is
+kept levels off when its limit is reached: the last two columns of memory say the same then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import io
+import multiprocessing
+import os
+import random
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from scapy.config import conf
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
+
+from scapy_ipfix import IPFIX, IPFIXSession, iter_records
+from scapy_ipfix.domain import TransportKey
+
+from .harness import quiet
+from .wrapping import IPFIX_PORT, TIME, ipv4, ipv6, tcp, udp
+
+#: Where memory is measured, as parts of all messages.
+STAGES = (0.01, 0.1, 0.25, 0.5, 1.0)
+#: Megabytes that memory may grow by in the second half.
+LEVEL = 2.0
+_EXPORTED = int(TIME)
+_PEN = 64_999
+
+#: Feeds message number so-and-so to a session.
+Feed = Callable[[IPFIXSession, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """A flood. ``share`` is how many messages it takes of those asked for: some are slow."""
+
+    name: str
+    what: str
+    feed: Feed
+    share: float = 1.0
+
+
+def message(*sets: bytes, domain: int = 1, sequence: int = 0, exported: int = _EXPORTED) -> bytes:
+    """An IPFIX Message of Sets, as octets."""
+    body = b"".join(sets)
+    return struct.pack("!HHIII", 10, 16 + len(body), exported, sequence, domain) + body
+
+
+def set_of(set_id: int, body: bytes) -> bytes:
+    return struct.pack("!HH", set_id, 4 + len(body)) + body
+
+
+def template(template_id: int, *fields: tuple[int, int], pen: int = 0) -> bytes:
+    """A Template Record of elements and lengths; of an enterprise's if ``pen`` is one."""
+    octets = struct.pack("!HH", template_id, len(fields))
+    for element, length in fields:
+        octets += struct.pack("!HH", element | (0x8000 if pen else 0), length)
+        octets += pen.to_bytes(4, "big") if pen else b""
+    return octets
+
+
+def options(template_id: int, scope: int, *fields: tuple[int, int]) -> bytes:
+    """An Options Template Record."""
+    octets = struct.pack("!HHH", template_id, len(fields), scope)
+    return octets + b"".join(struct.pack("!HH", *each) for each in fields)
+
+
+_UDP = TransportKey("udp", "192.0.2.1", 40000, "192.0.2.2", IPFIX_PORT)
+_TCP = _UDP._replace(protocol="tcp")
+_FLOW = set_of(2, template(256, (8, 4), (12, 4), (1, 4)))
+_ROW = set_of(256, bytes(12))
+
+
+def read(session: IPFIXSession, number: int, octets: bytes, key: TransportKey = _UDP) -> None:
+    """Reads a message without a packet, and its records."""
+    found = session.collector.read(key, octets, TIME, number)
+    for each in found.ready if found is not None else ():
+        each.records()
+
+
+def process(session: IPFIXSession, frame: bytes) -> Packet | None:
+    packet = Ether(frame)
+    packet.time = TIME
+    return session.process(packet)
+
+
+def _layout(number: int) -> tuple[tuple[int, int], ...]:
+    """Fields that no other number has."""
+    return tuple((1 + (number >> 15 * i & 0x7FFF) % 32767, 1 + i) for i in range(3))
+
+
+# -- templates
+
+
+def new_layouts(session: IPFIXSession, number: int) -> None:
+    sets = set_of(2, template(256, *_layout(number), pen=_PEN)), set_of(256, bytes(12))
+    read(session, number, message(*sets))
+
+
+def new_layouts_looked_at(session: IPFIXSession, number: int) -> None:
+    sets = set_of(2, template(256, *_layout(number), pen=_PEN)), set_of(256, bytes(12))
+    packet = process(session, udp(message(*sets)))
+    assert packet is not None
+    packet[IPFIX].records[0].show(dump=True)
+
+
+def new_template_ids(session: IPFIXSession, number: int) -> None:
+    domain, offset = divmod(number, 65280)
+    set_id = 256 + offset
+    sets = set_of(2, template(set_id, *_layout(number), pen=_PEN)), set_of(set_id, bytes(12))
+    read(session, number, message(*sets, domain=domain))
+
+
+_WIDE = b"".join(struct.pack("!HH", 1 + i % 400, 1) for i in range(16_000))
+
+
+def wide_templates(session: IPFIXSession, number: int) -> None:
+    set_id = 256 + number % 65280
+    head = struct.pack("!HH", set_id, 16_000) + struct.pack("!HH", 500 + number % 30000, 1)
+    octets = message(set_of(2, head + _WIDE[4:]), domain=number // 65280)
+    session.collector.read(_UDP, octets, TIME, number)
+
+
+def withdrawals(session: IPFIXSession, number: int) -> None:
+    set_id = 256 + number % 65280
+    gone = set_of(2, struct.pack("!HH", set_id, 0))
+    everything = set_of(2, struct.pack("!HH", 2, 0))
+    sets = set_of(2, template(set_id, *_layout(number), pen=_PEN)), gone, everything
+    read(session, number, message(*sets), _TCP)
+
+
+def never_defined(session: IPFIXSession, number: int) -> None:
+    set_id = 256 + number % 65280
+    read(session, number, message(set_of(set_id, bytes(400)), domain=number % 1000))
+
+
+# -- who sends
+
+
+def new_domains(session: IPFIXSession, number: int) -> None:
+    read(session, number, message(_FLOW, _ROW, domain=number))
+
+
+def new_ports(session: IPFIXSession, number: int) -> None:
+    key = _UDP._replace(source_port=number & 0xFFFF)
+    read(session, number, message(_FLOW, _ROW), key)
+
+
+def new_addresses(session: IPFIXSession, number: int) -> None:
+    key = _UDP._replace(source=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}")
+    read(session, number, message(_FLOW, _ROW), key)
+
+
+class _Flood(io.RawIOBase):
+    """A capture without an end to it, of frames that are made when they are read."""
+
+    def __init__(self) -> None:
+        self.frame = b""
+        self._buffer = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 1)
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1) -> bytes:
+        octets, self._buffer = self._buffer, b""
+        if octets:
+            return octets
+        length = len(self.frame)
+        return struct.pack("<IIII", _EXPORTED, 0, length, length) + self.frame
+
+    read = read1
+
+
+_floods: dict[int, tuple[_Flood, Iterator[Any]]] = {}
+
+
+def in_a_capture(session: IPFIXSession, number: int) -> None:
+    """The fast reader knows endpoints as octets, and hosts by these."""
+    if id(session) not in _floods:
+        _floods.clear()
+        flood = _Flood()
+        _floods[id(session)] = flood, iter_records(flood, session=session)
+    flood, records = _floods[id(session)]
+    flood.frame = udp(message(_FLOW, _ROW), source_port=number % 65535 + 1)[:26] + (
+        number.to_bytes(4, "big") + udp(message(_FLOW, _ROW), source_port=number % 65535 + 1)[30:]
+    )
+    next(records)
+
+
+def in_packets(session: IPFIXSession, number: int) -> None:
+    frame = udp(message(_FLOW, _ROW), source_port=number % 65535 + 1)
+    process(session, frame[:26] + number.to_bytes(4, "big") + frame[30:])
+
+
+# -- what is never whole
+
+
+def _ends(number: int) -> tuple[int, int]:
+    """A source address and port of its own."""
+    return number >> 14, 1024 + (number & 0x3FFF)
+
+
+def unfinished_streams(session: IPFIXSession, number: int) -> None:
+    address, port = _ends(number)
+    data = message(_FLOW, _ROW, set_of(256, bytes(1200)))[:-1]
+    frame = tcp(1, data, source_port=port)
+    process(session, frame[:26] + (0x0A000000 + address).to_bytes(4, "big") + frame[30:])
+
+
+def streams_with_gaps(session: IPFIXSession, number: int) -> None:
+    address, port = _ends(number // 8)
+    frame = tcp(1 + 3000 * (number % 8), message(_FLOW, bytes(1200)), source_port=port)
+    process(session, frame[:26] + (0x0A000000 + address).to_bytes(4, "big") + frame[30:])
+
+
+def fragments(session: IPFIXSession, number: int) -> None:
+    data = bytes(1024)
+    if number % 2:
+        more = struct.pack("!BBHI", 17, 0, (number % 60) << 3 | 1, number)
+        process(session, ipv6(44, more + data))
+        return
+    frame = bytearray(ipv4(17, data, 0x0A000000 + (number >> 16)))
+    frame[18:22] = struct.pack("!HH", number & 0xFFFF, 0x2000 | number % 60)
+    process(session, bytes(frame))
+
+
+def pieces_of_sctp(session: IPFIXSession, number: int) -> None:
+    address, port = _ends(number // 16)
+    data = bytes(1000)
+    chunk = struct.pack("!BBHIHHI", 0, 0, 16 + len(data), 2 * number, number & 0xFFFF, 0, 0)
+    packet = struct.pack("!HHII", port, IPFIX_PORT, 1, 0) + chunk + data
+    process(session, ipv4(132, packet, 0x0A000000 + address))
+
+
+def streams_of_sctp(session: IPFIXSession, number: int) -> None:
+    """One association, of which every user message is on a stream of its own, and early."""
+    data = message(_FLOW, _ROW)
+    head = struct.pack("!BBHIHHI", 0, 3, 16 + len(data), number, number & 0xFFFF, number >> 16, 0)
+    process(session, ipv4(132, struct.pack("!HHII", 40000, IPFIX_PORT, 1, 0) + head + data))
+
+
+# -- what options say
+
+
+_TYPES = set_of(3, options(257, 2, (346, 4), (303, 2), (339, 1), (341, 65535)))
+
+
+def new_elements(session: IPFIXSession, number: int) -> None:
+    name = f"element{number}".encode()
+    row = struct.pack("!IHB", _PEN + number // 32000, 1 + number % 32000, 3)
+    row += bytes((len(name),)) + name
+    read(session, number, message(_TYPES, set_of(257, row)))
+
+
+def new_elements_of_many(session: IPFIXSession, number: int) -> None:
+    """Every hundred of them from an exporter of its own."""
+    name = f"element{number}".encode()
+    row = struct.pack("!IHB", _PEN, 1 + number % 32000, 3) + bytes((len(name),)) + name
+    key = _UDP._replace(source=f"10.1.{number // 25600 % 256}.{number // 100 % 256}")
+    read(session, number, message(_TYPES, set_of(257, row)), key)
+
+
+_INTERFACES = set_of(3, options(258, 1, (10, 4), (82, 65535)))
+
+
+def new_interfaces(session: IPFIXSession, number: int) -> None:
+    name = f"eth{number}".encode()
+    row = number.to_bytes(4, "big") + bytes((len(name),)) + name
+    read(session, number, message(_INTERFACES, set_of(258, row)))
+
+
+def new_names(session: IPFIXSession, number: int) -> None:
+    """One interface that is called something else in every message."""
+    name = f"eth{number}".encode()
+    row = bytes(4) + bytes((len(name),)) + name
+    read(session, number, message(_INTERFACES, set_of(258, row)))
+
+
+def new_interfaces_of_many(session: IPFIXSession, number: int) -> None:
+    row = (1).to_bytes(4, "big") + b"\4eth0"
+    octets = message(_INTERFACES, set_of(258, row), domain=number)
+    read(session, number, octets)
+
+
+# -- lists, and everything else
+
+
+_LISTS = set_of(2, template(259, (291, 65535)))
+
+
+def new_lists(session: IPFIXSession, number: int) -> None:
+    """A basicList of another element, and another length, in every message."""
+    head = struct.pack("!BHHI", 3, 0x8000 | 1 + number % 32767, 1 + number // 32767 % 200, _PEN)
+    body = head + bytes(1 + number // 32767 % 200)
+    row = b"\xff" + len(body).to_bytes(2, "big") + body
+    read(session, number, message(_LISTS, set_of(259, row)))
+
+
+def new_defects(session: IPFIXSession, number: int) -> None:
+    rng = random.Random(number)
+    sets = (
+        set_of(4 + number % 250, rng.randbytes(6)),
+        set_of(2, template(number & 0xFF, (1, 9))),
+        set_of(2, struct.pack("!HH", 256 + number % 60000, 999)),
+        set_of(3, options(300, 9, (1, 4))),
+        _FLOW,
+        set_of(256, rng.randbytes(15)),
+        struct.pack("!HH", 256, number & 3) + rng.randbytes(4),
+    )
+    octets = message(*sets, sequence=rng.getrandbits(32), exported=rng.getrandbits(32))
+    read(session, number, octets + rng.randbytes(number % 5))
+
+
+_V9_TEMPLATE = struct.pack("!HHHH", 0, 16, 256, 2) + struct.pack("!HHHH", 8, 4, 1, 4)
+
+
+def restarts_of_v9(session: IPFIXSession, number: int) -> None:
+    rng = random.Random(number)
+    header = struct.pack("!HHIII", 9, 1, rng.getrandbits(32), _EXPORTED, rng.getrandbits(32))
+    read(session, number, header + (number % 9).to_bytes(4, "big") + _V9_TEMPLATE)
+
+
+ATTACKS = {
+    each.name: each
+    for each in (
+        Attack("layouts", "a new template layout in every message", new_layouts),
+        Attack("layouts-shown", "the same, each record shown", new_layouts_looked_at, 0.02),
+        Attack("template-ids", "a new template id in every message", new_template_ids),
+        Attack("wide-templates", "templates of 16,000 fields", wide_templates, 0.001),
+        Attack("domains", "a new observation domain in every message", new_domains),
+        Attack("ports", "a new source port in every message", new_ports),
+        Attack("addresses", "a new source address in every message", new_addresses),
+        Attack("capture", "a new source address and port, out of a capture", in_a_capture),
+        Attack("packets", "the same, as packets", in_packets, 0.25),
+        Attack("no-template", "data for templates that never come", never_defined),
+        Attack("tcp-cut", "TCP streams that stop in mid-message", unfinished_streams, 0.3),
+        Attack("tcp-gaps", "TCP streams with gaps in them", streams_with_gaps, 0.3),
+        Attack("fragments", "IP fragments that never complete", fragments, 0.5),
+        Attack("sctp-pieces", "SCTP chunks that never complete", pieces_of_sctp, 0.25),
+        Attack("sctp-streams", "a new SCTP stream in every message", streams_of_sctp, 0.25),
+        Attack("elements", "a new element in every message (RFC 5610)", new_elements),
+        Attack("elements-of-many", "the same, of ten thousand exporters", new_elements_of_many),
+        Attack("interfaces", "options for a new interface in every message", new_interfaces),
+        Attack("names", "a new name for an interface in every message", new_names),
+        Attack("interfaces-of-many", "the same, in a new domain each", new_interfaces_of_many),
+        Attack("withdrawals", "a template, withdrawn and all withdrawn", withdrawals),
+        Attack("lists", "a basicList of a new element in every message", new_lists),
+        Attack("defects", "diagnostics of every kind, never the same", new_defects),
+        Attack("restarts", "NetFlow v9 that always starts again", restarts_of_v9),
+    )
+}
+
+
+# -- measuring
+
+
+def resident() -> float:
+    """Megabytes of memory that the process has."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def registries() -> dict[str, int]:
+    """How much Scapy remembers of Packet classes."""
+    caches = (getattr(Packet, each) for each in dir(Packet) if each.startswith("class_"))
+    return {
+        "layers": len(conf.layers),
+        "classes": _subclasses(Packet),
+        "caches": sum(len(each) for each in caches if isinstance(each, dict)),
+    }
+
+
+def _subclasses(cls: type) -> int:
+    return sum(1 + _subclasses(each) for each in cls.__subclasses__())
+
+
+def kept(session: IPFIXSession) -> dict[str, int]:
+    """How much a session keeps of everything that it keeps."""
+    collector, streams = session.collector, session._streams
+    domains = list(collector.domains)
+    return {
+        "domains": len(domains),
+        "templates": sum(len(each.templates) for each in domains),
+        "counted templates": len(collector._templates),
+        "states": sum(len(each.states) for each in domains),
+        "unnamed": sum(len(each._unnamed._users) for each in domains),
+        "pending sets": sum(len(waiting) for each in domains for waiting in each.pending.values()),
+        "pending ids": sum(len(each.pending) for each in domains),
+        "pending octets": collector._pending_octets,
+        "shared": len(collector._shared),
+        "parsed": len(collector._parsed),
+        "keys": len(session._keys),
+        "fragments": session._fragments.octets,
+        "tcp": len(streams._tcp._streams),
+        "tcp octets": streams._tcp._total,
+        "sctp": len(streams._sctp._streams),
+        "sctp octets": streams._sctp._total,
+        "sctp sequences": sum(len(each.streams) for each in domains),
+        "pupils": len(collector.learning._pupils),
+        "elements": collector.learning._learned,
+        "facts": len(collector.metadata),
+        "told": len(collector.learning._told),
+        "diagnostics": len(session.diagnostics),
+        "codes": len(session.diagnostics.counts),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Memory (megabytes) and Scapy's registries at each stage of an attack."""
+
+    name: str
+    messages: int
+    before: float
+    memory: tuple[float, ...]
+    registries: tuple[dict[str, int], ...]
+    kept: dict[str, int]
+    seconds: float
+
+    @property
+    def is_level(self) -> bool:
+        return abs(self.memory[-1] - self.memory[-2]) <= LEVEL
+
+
+def measure(name: str, messages: int) -> Measured:
+    """Runs an attack in this process."""
+    attack = ATTACKS[name]
+    messages = max(100, round(messages * attack.share))
+    stages = [max(1, round(messages * each)) for each in STAGES]
+    memory, sizes = [], []
+    with quiet():
+        session = IPFIXSession()
+        before = resident()
+        started = time.process_time()
+        fed = 0
+        for stage in stages:
+            for number in range(fed, stage):
+                attack.feed(session, number)
+            fed = stage
+            gc.collect()
+            memory.append(resident())
+            sizes.append(registries())
+        seconds = time.process_time() - started
+    return Measured(
+        name, messages, before, tuple(memory), tuple(sizes), kept(session), round(seconds, 1)
+    )
+
+
+def _measure(name: str, messages: int, answers: Any) -> None:
+    answers.put(measure(name, messages))
+
+
+def measured_apart(name: str, messages: int) -> Measured | None:
+    """Runs an attack in a process of its own; None if that dies."""
+    context = multiprocessing.get_context("spawn")
+    answers = context.SimpleQueue()
+    process = context.Process(target=_measure, args=(name, messages, answers))
+    process.start()
+    process.join()
+    return answers.get() if not answers.empty() else None
+
+
+_HEADINGS = (
+    *("attack", "messages", "before", *(f"{stage:.0%}" for stage in STAGES), "levels off"),
+    *("layers", "classes", "caches", "us each"),
+)
+
+
+def row(found: Measured) -> tuple[str, ...]:
+    """A line of the table."""
+    first, last = found.registries[0], found.registries[-1]
+    changes = (
+        str(last[each]) if first[each] == last[each] else f"{first[each]} to {last[each]}"
+        for each in first
+    )
+    return (
+        *(ATTACKS[found.name].what, f"{found.messages:,}", f"{found.before:.0f}"),
+        *(f"{each:.1f}" for each in found.memory),
+        "yes" if found.is_level else "NO",
+        *changes,
+        f"{found.seconds / found.messages * 1e6:.0f}",
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.attacks", description=__doc__)
+    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(ATTACKS))
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--markdown", action="store_true", help="a table in Markdown")
+    parser.add_argument("--kept", action="store_true", help="what the session keeps at the end")
+    chosen = parser.parse_args(arguments)
+    unknown = [each for each in chosen.attacks if each not in ATTACKS]
+    if unknown:
+        parser.error(f"no attack {unknown[0]!r}; there are {', '.join(ATTACKS)}")
+    line = partial(_line, markdown=chosen.markdown)
+    print(line(_HEADINGS))
+    if chosen.markdown:
+        print(line(["---"] * len(_HEADINGS)))
+    is_level = True
+    for name in chosen.attacks or ATTACKS:
+        found = measured_apart(name, chosen.messages)
+        if found is None:
+            print(f"{name}: the process died", flush=True)
+        else:
+            print(line(row(found)), flush=True)
+            if chosen.kept:
+                print(", ".join(f"{count} {what}" for what, count in found.kept.items() if count))
+        is_level &= found is not None and found.is_level
+    return 0 if is_level else 1
+
+
+def _line(cells: Any, markdown: bool) -> str:
+    if markdown:
+        return f"| {' | '.join(cells)} |"
+    first, *others = cells
+    return f"{first:48}" + "".join(f"{each:>12}" for each in others)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is kept stays at its limits, whatever a peer sends; ``attacks`` measures memory."""
+
+import gc
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scapy_ipfix import IPFIXSession
+from scapy_ipfix.collector import Limits
+
+from .attacks import ATTACKS, Attack, kept, main, registries
+from .harness import quiet
+
+LIMITS = Limits(
+    transports=8,
+    domains=8,
+    templates=16,
+    template_fields=200,
+    pending_octets=8_000,
+    fragment_octets=20_000,
+    elements=32,
+    metadata=32,
+    diagnostics=50,
+)
+#: What :func:`kept` says, at most.
+MOST = {
+    "domains": LIMITS.domains,
+    "templates": LIMITS.templates,
+    "counted templates": LIMITS.templates,
+    "states": LIMITS.templates,
+    "pending octets": LIMITS.pending_octets,
+    "shared": LIMITS.transports,
+    "keys": LIMITS.transports,
+    "fragments": LIMITS.fragment_octets,
+    "tcp": LIMITS.transports,
+    "sctp": LIMITS.transports,
+    "facts": LIMITS.metadata,
+    "diagnostics": LIMITS.diagnostics,
+    "sctp sequences": 1024,
+}
+#: Enough for every limit to be met long before half of them.
+MESSAGES = 2400
+_SAMPLES = 12
+#: An association may have 65,536 streams, each with a number that is next.
+_GROWING = {"sctp-streams"}
+_FEW = {"wide-templates": 40}
+#: What is reached from a session, and is everybody's.
+_SHARED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with quiet():
+        yield
+
+
+@pytest.fixture(params=ATTACKS.values(), ids=list(ATTACKS))
+def attack(request: pytest.FixtureRequest) -> Attack:
+    chosen: Attack = request.param
+    return chosen
+
+
+def reachable(session: IPFIXSession) -> int:
+    """How many objects a session holds, those of the information model left out."""
+    seen: set[int] = {id(session.collector.model)}
+    waiting: list[Any] = [session]
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in seen and not isinstance(each, _SHARED):
+            seen.add(id(each))
+            waiting += gc.get_referents(each)
+    return len(seen)
+
+
+def test_what_is_kept_stays_at_its_limits(attack: Attack) -> None:
+    session = IPFIXSession(limits=LIMITS)
+    messages = _FEW.get(attack.name, MESSAGES)
+    sizes, known = [], []
+    for number in range(messages):
+        attack.feed(session, number)
+        if (number + 1) % (messages // _SAMPLES) == 0:
+            gc.collect()
+            sizes.append(reachable(session))
+            known.append(registries())
+    found = kept(session)
+    assert {what: found[what] for what in MOST if found[what] > MOST[what]} == {}
+    # Some of it comes and goes, and what is counted in octets is more objects or fewer.
+    half = _SAMPLES // 2
+    if attack.name not in _GROWING:
+        assert max(sizes[half:]) <= 1.1 * max(sizes[:half]) + 300
+    assert known[half] == known[-1]
+
+
+def test_every_attack_does_something() -> None:
+    """None is read as something else, and thrown away."""
+    idle = []
+    for each in ATTACKS.values():
+        session = IPFIXSession(limits=LIMITS)
+        for number in range(40):
+            each.feed(session, number)
+        if not any(kept(session).values()):
+            idle.append(each.name)
+    assert idle == []
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["domains", "--messages", "300", "--markdown", "--kept"])
+    heading, line, row, keeps = capsys.readouterr().out.splitlines()
+    assert heading.count("|") == line.count("|") == row.count("|")
+    assert row.startswith("| a new observation domain in every message | 300 |")
+    assert keeps.startswith("300 domains, 300 templates")
+    with pytest.raises(SystemExit):
+        main(["no-such-attack"])

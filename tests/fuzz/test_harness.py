@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The harness finds what is broken, makes it small, and says how to see it again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scapy_ipfix.collector import Collector
+
+from . import harness, invariants
+from .__main__ import main
+from .attacks import message, set_of, template
+from .invariants import Broken, check_octets
+from .mutation import Mutant, mutant
+from .seeds import SHORT, stories
+from .shape import Shape
+
+FLOW = set_of(2, template(256, (8, 4)))
+DATA = set_of(256, bytes(8))
+EVIL = set_of(300, b"evil")
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with harness.quiet():
+        yield
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that fails when it reads "evil"."""
+    read = Collector.read
+
+    def broken(self: Collector, transport: object, octets: bytes, *others: object) -> object:
+        if b"evil" in octets:
+            raise IndexError("evil")
+        return read(self, transport, octets, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Collector, "read", broken)
+
+
+def test_shapes() -> None:
+    octets = message(FLOW, DATA, EVIL) + b"rest"
+    shape = Shape.of(octets)
+    assert [bytes(each) for each in shape.sets] == [FLOW, DATA, EVIL]
+    assert (shape.version, shape.rest, bytes(shape)) == (10, b"rest", octets)
+    del shape.sets[1]
+    shape.rest = b""
+    shape.mend()
+    assert bytes(shape) == message(FLOW, EVIL)
+
+
+def test_mutants_are_the_same_for_the_same_number() -> None:
+    assert [mutant(each, SHORT) for each in range(50)] == [
+        mutant(each, SHORT) for each in range(50)
+    ]
+    assert len({mutant(each, SHORT).messages for each in range(500)}) > 450
+    assert {mutant(each, SHORT).carrier for each in range(200)} == invariants.CARRIERS.keys()
+
+
+@pytest.mark.parametrize("carrier", invariants.CARRIERS)
+def test_stories_hold_as_they_are(carrier: str) -> None:
+    """Nothing that holds for mutants is wrong of what they are made of."""
+    found = [
+        harness.run(Mutant(number, carrier, story), thorough=False)
+        for number, story in enumerate(stories(SHORT)[::4])
+    ]
+    assert [str(each) for each in found if each is not None] == []
+
+
+def test_a_failure_is_made_small(fault: None) -> None:
+    messages = message(FLOW, DATA), message(FLOW, DATA, EVIL, DATA), message(DATA)
+    failure = harness.run(Mutant(7, "udp", messages))
+    assert failure is not None
+    assert failure.kind == "IndexError in test_harness.py, broken"
+    small = harness.minimised(failure)
+    assert small.mutant.messages == (message(EVIL),)
+    assert small.mutant.hex in str(small)
+
+
+def test_the_command(
+    fault: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = Mutant(7, "udp", (message(FLOW), message(EVIL)))
+    monkeypatch.setattr("tests.fuzz.__main__.mutant", lambda number, octets: evil)
+    assert main(["--replay", "7", "--out", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert message(EVIL).hex() in out
+    assert message(EVIL).hex() in (tmp_path / "7.txt").read_text()
+    assert main(["--minutes", "0.01", "--seed", "7", "--out", str(tmp_path)]) == 1
+    assert "times: IndexError in test_harness.py, broken" in capsys.readouterr().out
+
+
+def test_the_command_finds_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--minutes", "0.02", "--seed", "1", "--jobs", "2", "--short"]) == 0
+    assert "0 failures of 0 kinds" in capsys.readouterr().out
+    assert main(["--replay", "1", "--short"]) == 0
+
+
+def test_octets_that_nobody_read_are_noticed() -> None:
+    read = Collector().read(("message",), message(FLOW, set_of(9, b"x")))  # type: ignore[arg-type]
+    assert read is not None
+    check_octets(read, noted=True)
+    with pytest.raises(Broken):
+        check_octets(read, noted=False)

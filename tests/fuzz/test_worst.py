@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The worst messages there are: time that goes with their octets, depth and memory that end."""
+
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+
+import pytest
+from scapy.config import conf
+
+from scapy_ipfix import IPFIX, BasicList, IPFIXSession, Record, SubTemplateList, iter_records
+from scapy_ipfix.collector import Collector
+from scapy_ipfix.domain import TransportKey
+from scapy_ipfix.structured import DEPTH_LIMIT
+
+from .attacks import message, set_of, template
+from .harness import quiet
+from .worst import WORST, Worst, nested, nested_records, prefixed
+
+#: How often something is measured; the best counts, for others use the machine as well.
+_MEASURED = 5
+#: Reading 64 KiB takes at most so many times what a bare loop over them takes.
+_TIMES = 60
+#: Octets of memory that an octet of a message may take while it is read. A record is a dict.
+_MEMORY = 1000
+
+
+@pytest.fixture(autouse=True)
+def _quiet(debug_dissector: None) -> Iterator[None]:
+    with quiet():
+        yield
+
+
+@pytest.fixture(params=WORST, ids=[each.name for each in WORST])
+def worst(request: pytest.FixtureRequest) -> Worst:
+    case: Worst = request.param
+    return case
+
+
+def _read(worst: Worst) -> Callable[[], Collector]:
+    """What reads the worst message; the others are read by now."""
+    *others, last = worst.make()
+    key = TransportKey(worst.protocol, "192.0.2.1", 1, "192.0.2.2", 2)
+    collector = Collector(check_values=worst.check_values)
+    for octets in others:
+        collector.read(key, octets)
+
+    def read() -> Collector:
+        found = collector.read(key, last)
+        assert found is not None
+        for each in found.ready:
+            each.records()
+        return collector
+
+    return read
+
+
+def _best(prepare: Callable[[], Callable[[], object]]) -> float:
+    best = float("inf")
+    for _ in range(_MEASURED):
+        run = prepare()
+        started = time.process_time()
+        run()
+        best = min(best, time.process_time() - started)
+    return best
+
+
+def _bare_loop() -> Callable[[], object]:
+    """What Python takes to make a dict of each of 65,000 octets: this machine, now."""
+    octets = bytes(65_000)
+    return lambda: [{"value": each} for each in octets]
+
+
+def test_time_goes_with_the_octets(worst: Worst) -> None:
+    """Anything that is not linear takes minutes here, and not tenths of a second."""
+    assert _best(lambda: _read(worst)) < _TIMES * _best(_bare_loop)
+
+
+def test_what_is_wrong_is_said(worst: Worst) -> None:
+    collector = _read(worst)()
+    assert worst.codes <= collector.diagnostics.counts.keys()
+
+
+def test_memory_goes_with_the_octets(worst: Worst) -> None:
+    read = _read(worst)
+    octets = sum(map(len, worst.make()))
+    tracemalloc.start()
+    try:
+        read()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < _MEMORY * octets
+
+
+def test_layers_and_reader_agree(worst: Worst) -> None:
+    messages = worst.make()
+    session = IPFIXSession(check_values=worst.check_values)
+    packets = [IPFIX(each) for each in messages]
+    for packet in packets:
+        session.process(packet)
+    records = [record for packet in packets for record in packet.records]
+    fast = iter_records([IPFIX(each) for each in messages])
+    assert sum(1 for _ in fast) == sum(isinstance(each, Record) for each in records)
+    assert [bytes(each) for each in packets] == list(messages)
+    for packet in packets:
+        packet.summary()
+
+
+@pytest.mark.parametrize("depth", [0, 1, DEPTH_LIMIT - 1, DEPTH_LIMIT, DEPTH_LIMIT + 1, 2000])
+@pytest.mark.parametrize("kind", ["basicList", "subTemplateList"])
+def test_lists_down_to_the_limit_and_beyond(kind: str, depth: int) -> None:
+    """Lists within ``DEPTH_LIMIT`` are packets; the first one beyond is octets, and is said."""
+    session = IPFIXSession(check_values=True)
+    element, octets = (291, nested(depth)) if kind == "basicList" else (292, nested_records(depth))
+    sets = set_of(2, template(260, (element, 65535))), set_of(260, prefixed(octets))
+    packet = session.process(IPFIX(message(*sets)))
+    assert packet is not None
+    (record,) = packet.records
+    levels, inner = 0, record.getfieldval(kind)
+    while isinstance(inner, (BasicList, SubTemplateList)):
+        levels += 1
+        if isinstance(inner, BasicList):
+            inner = inner.lists[0] if inner.holds_lists and inner.lists else None
+        else:
+            inner = inner.records[0].getfieldval(kind) if inner.records else None
+    assert levels == min(depth + 1, DEPTH_LIMIT)
+    assert ("list-too-deep" in session.diagnostics.counts) is (depth >= DEPTH_LIMIT)
+    assert bytes(packet) == message(*sets)
+    assert packet.show(dump=True)
+    assert bytes(packet.copy()) == message(*sets)
+    assert packet.copy().command() == packet.command()
+    (values,) = iter_records(message(*sets))
+    assert _levels(values[kind]) == min(depth + 1, DEPTH_LIMIT)
+
+
+def _levels(values: object) -> int:
+    """How many lists there are in each other."""
+    if not isinstance(values, list):
+        return 0
+    (inner,) = values[:1] or [None]
+    return 1 + _levels(inner.get("subTemplateList") if isinstance(inner, dict) else inner)
+
+
+def test_a_message_of_sixteen_thousand_sets_can_be_shown() -> None:
+    """Scapy's payload chain would end in RecursionError at a hundred."""
+    octets = message(b"\1\0\0\4" * 2000)
+    packet = IPFIX(octets)
+    assert packet.show(dump=True).count("Data Set") == 2000
+    assert bytes(packet.copy()) == octets
+    assert conf.debug_dissector
