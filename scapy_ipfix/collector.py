@@ -327,6 +327,8 @@ class Collector:
             waiting.popleft()
             if not waiting:
                 del oldest.domain.pending[oldest.set_id]
+            if not oldest.domain.pending:
+                oldest.domain.pending.clear()  # an empty dict keeps its table until then
             self._limit("octets waiting for templates", self.limits.pending_octets)
 
     def no_longer_pending(self, read: DataRead) -> None:

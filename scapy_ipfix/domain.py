@@ -23,6 +23,7 @@ from scapy_ipfix.learning import Learning, Unnamed, relearned
 from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.past import Past
 from scapy_ipfix.sequence import Counts, SharedSequence, Stream
+from scapy_ipfix.shrinking import shrink
 from scapy_ipfix.structured import ListContext, lists_read
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import MINIMUM_DATA_SET, TEMPLATE_SETS, TemplateSpan, walk_sets
@@ -286,6 +287,8 @@ class Domain:
     #: Made when a record has lists, and anew when templates have changed since.
     _lists: ListContext | None = None
     _has_lists: bool = False
+    #: Templates that went since their tables were made.
+    _forgotten: int = 0
     #: How often a template was done away with since there were lists.
     _changes: int = 0
     stats: DomainStats = field(default_factory=DomainStats)
@@ -509,6 +512,8 @@ class Domain:
             self._unnamed.forget(template)
         self._changed(template)
         self.states.pop(template_id, None)
+        shrink(self.states, self._forgotten + 1)
+        self._forgotten = shrink(self.templates, self._forgotten + 1)
         self.keeper.template_forgotten(self, template_id)
 
     def end(self) -> None:

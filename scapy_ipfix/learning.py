@@ -21,6 +21,7 @@ from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import MAX_ID, MAX_PEN, InformationElement, placeholder_name
 from scapy_ipfix.reverse import REVERSE_PEN
+from scapy_ipfix.shrinking import shrink
 from scapy_ipfix.templates import Template, kept_by_template, name_fields
 
 #: The longest name that is learned. IANA's longest has 45 characters.
@@ -321,6 +322,7 @@ class Unnamed:
 
     def __init__(self) -> None:
         self._users: dict[tuple[int, int], set[int]] = {}
+        self._removed = 0
 
     def watch(self, template: Template) -> None:
         """Counts a template that is in force from now on."""
@@ -335,6 +337,7 @@ class Unnamed:
                 users.discard(template.id)
                 if not users:
                     del self._users[number]
+                    self._removed = shrink(self._users, self._removed + 1)
 
     def users(self, learned: Iterable[InformationElement]) -> list[int]:
         """The ids of the templates that one of these elements gives a name to, ascending."""

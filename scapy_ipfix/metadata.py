@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect
+from scapy_ipfix.shrinking import shrink
 from scapy_ipfix.statements import (
     APPLICATION,
     COUNTERS,
@@ -67,6 +68,8 @@ class _Domain:
 
     key: DomainKey
     facts: dict[tuple[str, Any], list[Version]] = field(default_factory=dict)
+    #: Facts that went since the table was made.
+    removed: int = 0
 
 
 class Metadata:
@@ -147,6 +150,7 @@ class Metadata:
             return True
         (domain, what, which), _ = self._stated.popitem(last=False)
         self._count -= len(domain.facts.pop((what, which)))
+        domain.removed = shrink(domain.facts, domain.removed + 1)
         if not domain.facts:
             del self._domains[domain.key]
         return True

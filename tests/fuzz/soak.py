@@ -34,6 +34,10 @@ TRIAL = 12
 REPORT = 60
 #: Part of what is sent that may go missing behind the last message that was read.
 TAIL = 0.01
+#: Seconds that an exporter may end late: it takes one to begin, and then keeps its time.
+LATE = 2.5
+#: Seconds by which a sniffer that holds a rate may be behind.
+BEHIND = 0.5
 #: What the kernel may keep for the sniffer: two seconds of the traffic, about.
 BUFFER = 32 << 20
 
@@ -47,6 +51,8 @@ class Outcome:
     sent: int
     read: int
     lost: int
+    #: Flows that had not been read when the exporter ended: the kernel kept them meanwhile.
+    behind: int
     memory: tuple[float, ...]
     diagnostics: dict[str, int]
 
@@ -170,10 +176,12 @@ def run(rate: int, seconds: float, say: bool = False) -> Outcome:
         took = time.monotonic() - began
         assert exporter.stderr is not None
         sent = _sent(exporter.stderr.read())
+        behind = sent - sniffer.state()["read"]
         state = sniffer.settled()
         sniffer.close()
     return Outcome(
-        rate, took, sent, state["read"], state["lost"], tuple(memory), state["diagnostics"]
+        *(rate, took, sent, state["read"], state["lost"], behind),
+        *(tuple(memory), state["diagnostics"]),
     )
 
 
@@ -202,7 +210,8 @@ def highest() -> int:
     while True:
         outcome = run(rate, TRIAL)
         print(outcome.row("trial"), flush=True)
-        if outcome.lost or outcome.unaccounted or outcome.sent < 0.95 * rate * outcome.seconds:
+        late = outcome.seconds > TRIAL + LATE or outcome.behind > BEHIND * rate
+        if outcome.lost or outcome.unaccounted or late:
             return held
         held, rate = rate, int(rate * STEP)
 
