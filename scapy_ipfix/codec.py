@@ -425,11 +425,22 @@ def _decoder(field: TemplateField, values: str) -> Callable[[Any], Any] | None:
     if convert is None or decode is None:
         return convert or decode
 
+    if kind.is_address and not field.is_variable:
+        return _address_decoder(kind, field.length, values)
+
     def both(item: Any) -> Any:
         return convert(decode(item))
 
-    # Flows repeat their hosts, and nobody can change an address.
-    return Cache(both).__getitem__ if kind.is_address else both
+    return both
+
+
+@lru_cache(CODEC_CACHE)
+def _address_decoder(kind: DataType, length: int, values: str) -> Callable[[Any], Any]:
+    """What reads addresses, and remembers some: flows repeat their hosts, in every layout."""
+    decode, convert = kind.codec(length).decode, kind.converter(values)
+    assert decode is not None
+    assert convert is not None
+    return Cache(lambda item: convert(decode(item))).__getitem__
 
 
 def record_codec(

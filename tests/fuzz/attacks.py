@@ -294,6 +294,28 @@ def new_interfaces_of_many(session: IPFIXSession, number: int) -> None:
     read(session, number, octets)
 
 
+# -- hosts
+
+
+def new_hosts(session: IPFIXSession, number: int) -> None:
+    """Layouts by the thousand, and in each record hosts that never were before."""
+    set_id = 256 + number % 1000
+    fields = (
+        (8, 4),
+        (12, 4),
+        (27, 16),
+        (56, 6),
+        (1 + number % 400, 1),
+        (1 + number % 1000 // 400, 2),
+    )
+    rows = random.Random(number).randbytes(33 * 10)
+    found = session.collector.read(
+        _UDP, message(set_of(2, template(set_id, *fields)), set_of(set_id, rows)), TIME, number
+    )
+    for each in found.ready if found is not None else ():
+        each.records(values="python")
+
+
 # -- lists, and everything else
 
 
@@ -356,6 +378,7 @@ ATTACKS = {
         Attack("names", "a new name for an interface in every message", new_names),
         Attack("interfaces-of-many", "the same, in a new domain each", new_interfaces_of_many),
         Attack("withdrawals", "a template, withdrawn and all withdrawn", withdrawals),
+        Attack("hosts", "new hosts in every record, as Python's addresses", new_hosts),
         Attack("lists", "a basicList of a new element in every message", new_lists),
         Attack("defects", "diagnostics of every kind, never the same", new_defects),
         Attack("restarts", "NetFlow v9 that always starts again", restarts_of_v9),
