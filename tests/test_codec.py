@@ -264,4 +264,5 @@ def test_addresses_are_remembered_once_and_not_by_every_layout():
     assert first.__self__ is second.__self__
     octets = bytes((192, 0, 2, 1, 7, 7))
     rows = [each.projection(None, "python").rows(octets) for each in layouts]
-    assert rows == [[], [(ipaddress.ip_address("192.0.2.1"), 0x0707)]]
+    address = ipaddress.ip_address("192.0.2.1")
+    assert rows == [[(address, 7)], [(address, 0x0707)]]
