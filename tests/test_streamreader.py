@@ -18,7 +18,7 @@ from scapy.layers.sctp import (
     SCTPChunkSACK,
     SCTPChunkShutdownComplete,
 )
-from scapy.packet import Padding, Raw
+from scapy.packet import Packet, Padding, Raw
 from scapy.utils import rdpcap
 
 from scapy_ipfix import (
@@ -417,7 +417,8 @@ def sctp_counts(packets):
         for layer in packet.iterpayloads():
             if isinstance(layer, SCTPChunkData):
                 message = layer.data
-                while message:
+                # What is no message is bytes in Scapy 2.7, a packet in 2.8.
+                while isinstance(message, Packet) and message:
                     found += getattr(message, "records", [])
                     message = message.payload
     return [record.octetDeltaCount for record in found]

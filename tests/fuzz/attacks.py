@@ -454,7 +454,7 @@ class Measured:
 
     @property
     def is_level(self) -> bool:
-        return abs(self.memory[-1] - self.memory[-2]) <= LEVEL
+        return self.memory[-1] - self.memory[-2] <= LEVEL
 
 
 def measure(name: str, messages: int) -> Measured:
