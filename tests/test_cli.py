@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import io
@@ -46,6 +47,15 @@ def a_file(tmp_path: Path, *names: object) -> str:
     path = tmp_path / "messages.ipfix"
     path.write_bytes(bytes(message))
     return str(path)
+
+
+def all_that_is_shown(terminal: int) -> bytes:
+    """What is written to a terminal until its other end is closed; closes this one."""
+    shown = b""
+    with os.fdopen(terminal, "rb", buffering=0) as ours, contextlib.suppress(OSError):
+        while octets := ours.read(4096):
+            shown += octets
+    return shown
 
 
 def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,12 +151,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         [*COMMAND, str(path), "--stats"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=theirs
     )
     os.close(theirs)
-    shown = b""
-    try:
-        while octets := os.read(ours, 4096):
-            shown += octets
-    except OSError:
-        pass  # the terminal's other end is closed
+    shown = all_that_is_shown(ours)
     assert process.wait(60) == 0
     assert b"%" in shown
     quiet = run(str(path), "--stats")
@@ -205,14 +210,7 @@ def on_a_terminal(*arguments: str, columns: int = 80) -> tuple[int, str]:
         stderr=theirs,
     )
     os.close(theirs)
-    shown = b""
-    try:
-        while octets := os.read(ours, 4096):
-            shown += octets
-    except OSError:
-        pass  # the terminal's other end is closed
-    finally:
-        os.close(ours)
+    shown = all_that_is_shown(ours)
     return process.wait(60), shown.decode().replace("\r\n", "\n")
 
 
