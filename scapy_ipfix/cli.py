@@ -22,11 +22,11 @@ from typing import BinaryIO, TextIO, cast
 
 from scapy_ipfix.capture import CaptureError, CaptureFile
 from scapy_ipfix.cli_session import add_session_options, make_model, make_session
-from scapy_ipfix.domain import DataRead
 from scapy_ipfix.extras import MissingPackage
 from scapy_ipfix.output import CSV, JSONLines, Output, TextTable
 from scapy_ipfix.parquet import Parquet, need_pyarrow
 from scapy_ipfix.reader import field_names, read_sets
+from scapy_ipfix.reads import DataRead
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.state import StateError
 from scapy_ipfix.templates import Template

@@ -18,11 +18,12 @@ from typing import Any
 
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
-from scapy_ipfix.domain import DataRead, Domain, MessageRead, Parsed, TransportKey
+from scapy_ipfix.domain import Domain, Parsed, TransportKey
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.learning import LEARNED_IN_ALL, Learning, is_type_information
 from scapy_ipfix.metadata import FACTS, Metadata, is_metadata
 from scapy_ipfix.past import FIELDS, Past
+from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.sequence import SharedSequence
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import (

@@ -23,10 +23,11 @@ from scapy_ipfix.arrays import (
 )
 from scapy_ipfix.codec import RecordCodec, TemplateField
 from scapy_ipfix.datatypes import VARIABLE
-from scapy_ipfix.domain import DataRead, Domain
+from scapy_ipfix.domain import Domain
 from scapy_ipfix.extras import extra
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.reader import field_names, iter_sets, options_wanted
+from scapy_ipfix.reads import DataRead
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.templates import Template
 

@@ -1,30 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An observation domain of one exporter: its templates, and what waits for one.
 
-A :class:`Domain` reads the Sets of a message into a :class:`MessageRead`, which says for each
-Data Set where it is and what template it goes by. Who keeps the domains, and bounds them, is
-its :class:`Keeper`.
+A :class:`Domain` reads the Sets of a message into a :class:`~scapy_ipfix.reads.MessageRead`.
+Who keeps the domains, and bounds them, is its :class:`Keeper`.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
-from weakref import ReferenceType, ref
 
-from scapy_ipfix.answers import View
 from scapy_ipfix.checks import value_defects
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationElement, InformationModel
 from scapy_ipfix.learning import Learning, Unnamed, relearned
 from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.past import Past
+from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.sequence import Counts, SharedSequence, Stream
 from scapy_ipfix.shrinking import shrink
-from scapy_ipfix.structured import ListContext, lists_read
+from scapy_ipfix.structured import ListContext
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import MINIMUM_DATA_SET, TEMPLATE_SETS, TemplateSpan, walk_sets
 
@@ -74,178 +70,6 @@ class Keeper(Protocol):
     def template_forgotten(self, domain: Domain, template_id: int) -> None: ...
     def now_pending(self, read: DataRead) -> None: ...
     def no_longer_pending(self, read: DataRead) -> None: ...
-
-
-class Waiting(Protocol):
-    """A Data Set packet that wants its template as soon as it is known."""
-
-    def bind(self, template: Template, context: ListContext | None = None) -> Any: ...
-
-
-class DataRead:
-    """A Data Set of a message: where it is, and its template as soon as that is known."""
-
-    __slots__ = (
-        *("_asking", "_lists", "domain", "index", "known", "octets", "set_id", "start", "stop"),
-        "template",
-    )
-
-    def __init__(
-        self,
-        domain: Domain,
-        index: int,
-        set_id: int,
-        octets: bytes,
-        start: int,
-        stop: int,
-        template: Template | None,
-    ) -> None:
-        self.domain = domain
-        self.index = index
-        self.set_id = set_id
-        self.octets = octets
-        self.start = start
-        self.stop = stop
-        self.template = template
-        #: The number of the latest fact of metadata when the set came.
-        self.known = domain.keeper.metadata.now
-        #: The packets that asked for the template in vain; whoever drops one need not wait.
-        self._asking: list[ReferenceType[Waiting]] = []
-        self._lists: ListContext | None = None
-
-    @property
-    def body(self) -> bytes:
-        """The octets of the records, and of what follows them."""
-        return self.octets[self.start + 4 : self.stop]
-
-    def resolve(self, template: Template) -> None:
-        """The template came: for who asks from now on, and for the packet that asked before."""
-        self.template = template
-        for reference in self._asking:
-            packet = reference()
-            if packet is not None:
-                packet.bind(template, self.lists)
-        self._asking.clear()
-
-    def ask(self, packet: Waiting) -> None:
-        """Remembers a packet that wants the template as soon as it is known."""
-        self._asking = [each for each in self._asking if each() is not None]
-        self._asking.append(ref(packet))
-
-    @property
-    def lists(self) -> ListContext:
-        """What lists in the records are read with: templates as the domain had them then."""
-        context = self._lists
-        if context is None:
-            context = self.domain.list_context()
-        return context.seen_with(self.view)
-
-    @property
-    def view(self) -> View:
-        """What was known of the exporter when the set came."""
-        return View(self.domain.keeper.metadata, self.domain.key, self.known)
-
-    def keep_lists(self) -> None:
-        """Lists are to be read with the templates of now, whenever someone looks."""
-        self._lists = self.domain.list_context()
-
-    def records(
-        self,
-        names: tuple[str, ...] | None = None,
-        values: str = "scapy",
-        resolve: bool = False,
-        lists: bool = True,
-    ) -> list[Any]:
-        """The records as dicts; as tuples in the order of ``names`` where these are given.
-
-        ``values`` is the domain of values; ``resolve`` adds to the dicts what metadata says;
-        without ``lists``, structured data stays octets.
-        None at all while the template is unknown, or if it lacks one of ``names``.
-        """
-        codec = self.template.projection(names, values) if self.template is not None else None
-        if codec is None:
-            return []
-        body = self.body
-        records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
-        if codec.structured and (lists or values == "json"):
-            context = self.lists if lists else _NO_LISTS
-            records = lists_read(records, codec, context, values)
-        if resolve and self.template is not None:
-            answer = self.view.resolver(self.template)
-            for record in records:
-                record.update(answer(record))
-        return records
-
-
-_index = attrgetter("index")
-#: Reads no list: the first one is too deep.
-_NO_LISTS = ListContext(limit=0)
-
-
-class MessageRead:
-    """What a collector made of a message.
-
-    ``sets`` are its Data Sets in order. ``ready`` are those that can be decoded now, ones of
-    earlier messages included whose template came with this one.
-    """
-
-    __slots__ = (
-        *("data_records", "domain", "exported", "octets", "ready", "records", "sequence"),
-        *("sets", "templates", "version", "waiting"),
-    )
-
-    def __init__(
-        self, version: int, domain: Domain, exported: int, sequence: int, octets: bytes
-    ) -> None:
-        self.version = version
-        self.domain = domain
-        self.exported = exported
-        self.sequence = sequence
-        #: The whole message, as it came.
-        self.octets = octets
-        self.sets: list[DataRead] = []
-        self.ready: list[DataRead] = []
-        #: Records in the message, those that are no options, and Template Records.
-        self.records = 0
-        self.data_records = 0
-        self.templates = 0
-        #: Its Data Sets that have no template yet, by identity.
-        self.waiting: set[int] = set()
-
-    @property
-    def counts(self) -> Counts:
-        """The message as sequence numbers count it."""
-        if self.waiting:
-            return Counts(self.sequence, None, None, self.exported)
-        return Counts(self.sequence, self.records, self.data_records, self.exported)
-
-    def counted(self, records: int, template: Template) -> None:
-        """Counts the records of one of its sets."""
-        self.records += records
-        if not template.is_options:
-            self.data_records += records
-
-    def _at(self, index: int) -> DataRead | None:
-        position = bisect_left(self.sets, index, key=_index)
-        if position < len(self.sets) and self.sets[position].index == index:
-            return self.sets[position]
-        return None
-
-    def template(self, index: int) -> Template | None:
-        """The template of the set at that index of the message, None while unknown."""
-        read = self._at(index)
-        return read.template if read is not None else None
-
-    def lists(self, index: int) -> ListContext:
-        """What lists in the records of the set at that index are read with."""
-        read = self._at(index)
-        return read.lists if read is not None else ListContext()
-
-    def made(self, index: int, data_set: Waiting) -> None:
-        """Remembers the packet of a Data Set that waits for its template."""
-        read = self._at(index)
-        if read is not None and read.template is None:
-            read.ask(data_set)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Protocol, TextIO
 
 from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.columns import CONTEXT
-from scapy_ipfix.domain import DataRead, Domain
+from scapy_ipfix.domain import Domain
+from scapy_ipfix.reads import DataRead
 from scapy_ipfix.templates import Template
 from scapy_ipfix.text import cut, field_texts, printable
 

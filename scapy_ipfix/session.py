@@ -22,11 +22,12 @@ from scapy.sessions import DefaultSession, TCPSession
 from scapy_ipfix.collector import Collector, Limits
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
-from scapy_ipfix.domain import Domain, DomainStats, MessageRead, TransportKey
+from scapy_ipfix.domain import Domain, DomainStats, TransportKey
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.lazy import LazyPacketList
 from scapy_ipfix.messages import MESSAGE_CLASSES, Message
 from scapy_ipfix.metadata import metadata_table
+from scapy_ipfix.reads import MessageRead
 from scapy_ipfix.reassembly import Fragments
 from scapy_ipfix.sets import DataSet
 from scapy_ipfix.state import load_state, save_state

@@ -15,11 +15,11 @@ from scapy.utils import wrpcap
 
 from scapy_ipfix import replay as replay_module
 from scapy_ipfix.capture import CaptureError
-from scapy_ipfix.domain import MessageRead
 from scapy_ipfix.exporter import Exporter
 from scapy_ipfix.files import write_ipfix
 from scapy_ipfix.messages import IPFIX, make_message
 from scapy_ipfix.reader import iter_messages, iter_records
+from scapy_ipfix.reads import MessageRead
 from scapy_ipfix.replay import Replayed, Rewriter, replay
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.templates import Template
