@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from scapy_ipfix.abstracttype import Cache
 from scapy_ipfix.datatypes import VARIABLE, DataType
@@ -27,8 +26,7 @@ WIDE = 250
 EMPTY_FIELDS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateField:
+class TemplateField(NamedTuple):
     """One field of a template: its element, its length on the wire, its name in records.
 
     ``length`` is in octets, 65535 for variable length (RFC 7011 section 7). ``name`` is the
@@ -51,9 +49,10 @@ class TemplateField:
     @property
     def is_forbidden(self) -> bool:
         """Whether the data type may not travel in this length (RFC 7011 6.2, 7)."""
-        if self.is_variable:
-            return self.data_type.length > 0
-        return self.length > 0 and not self.data_type.permits(self.length)
+        length, natural = self.length, self.element.type.length
+        if length in (natural, 0):
+            return False
+        return natural > 0 if length == VARIABLE else not self.element.type.permits(length)
 
     def __str__(self) -> str:
         if self.is_variable:
@@ -111,9 +110,9 @@ def shortest(fields: Sequence[TemplateField]) -> int:
     Fields may have no octets. With thousands of these beside one octet, a message would hold
     a thousand million values.
     """
-    octets = sum(1 if field.is_variable else field.length for field in fields)
-    empty = sum(not field.length for field in fields)
-    return octets if empty <= octets + EMPTY_FIELDS else 0
+    lengths = [field.length for field in fields]
+    octets = sum(lengths) - (VARIABLE - 1) * lengths.count(VARIABLE)
+    return octets if lengths.count(0) <= octets + EMPTY_FIELDS else 0
 
 
 class RecordCodec:

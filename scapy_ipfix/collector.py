@@ -112,7 +112,7 @@ class Collector:
         #: The same by transport session.
         self._of: dict[TransportKey, dict[tuple[int, int], Domain]] = {}
         #: How many fields each template has.
-        self._templates: OrderedDict[tuple[TransportKey, int, int, int], int] = OrderedDict()
+        self._templates: OrderedDict[tuple[Domain, int], int] = OrderedDict()
         self._fields = 0
         self._pending: OrderedDict[int, DataRead] = OrderedDict()
         self._pending_octets = 0
@@ -217,7 +217,10 @@ class Collector:
         if domain is None:
             domain = Domain(self, transport, version, domain_id)
             self._domains[key] = domain
-            self._of.setdefault(transport, {})[version, domain_id] = domain
+            siblings = self._of.setdefault(transport, {})
+            if siblings:
+                domain.unnamed = next(iter(siblings.values())).unnamed
+            siblings[version, domain_id] = domain
             domain.shared = self._shared_sequence(transport)
             if len(self._domains) > self.limits.domains:
                 self._drop_domain()
@@ -282,8 +285,8 @@ class Collector:
         for defect in lesson.defects:
             self.note(defect, domain)
         if lesson.learned:
-            for each in self._of.get(domain.transport, {}).values():
-                each.rename(lesson.learned)
+            for user, template_id in domain.unnamed.taught(lesson.learned):
+                user.learned(template_id)
 
     def is_telling(self, template: Template) -> bool:
         """Whether records of an options template are something to learn from."""
@@ -292,17 +295,17 @@ class Collector:
     def note(self, defect: Defect, domain: Domain, set_index: int | None = None) -> None:
         """Notes a defect with where and when it was."""
         self.diagnostics.note(
-            Diagnostic(defect, self.packet, str(domain.transport), domain.id, set_index)
+            Diagnostic(defect, self.packet, domain.exporter, domain.id, set_index)
         )
 
     # -- bounds
 
     def template_defined(self, domain: Domain, template_id: int) -> None:
         """Counts a template; those not defined for longest go when there are too many."""
-        self.template_forgotten(domain, template_id)
-        fields = len(domain.templates[template_id].fields)
-        self._templates[(*domain.key, template_id)] = fields
-        self._fields += fields
+        key = domain, template_id
+        fields = len(domain.states[template_id].template.fields)
+        self._fields += fields - self._templates.pop(key, 0)
+        self._templates[key] = fields
         limits = self.limits
         while len(self._templates) > limits.templates:
             self._drop_template("templates", limits.templates)
@@ -310,12 +313,12 @@ class Collector:
             self._drop_template("fields of templates", limits.template_fields)
 
     def _drop_template(self, what: str, limit: int) -> None:
-        transport, version, id, oldest = next(iter(self._templates))
-        self._domains[transport, version, id].forget(oldest)
+        domain, oldest = next(iter(self._templates))
+        domain.forget(oldest)
         self._limit(what, limit)
 
     def template_forgotten(self, domain: Domain, template_id: int) -> None:
-        self._fields -= self._templates.pop((*domain.key, template_id), 0)
+        self._fields -= self._templates.pop((domain, template_id), 0)
 
     def now_pending(self, read: DataRead) -> None:
         """Counts the octets of a Data Set that waits; the oldest go when there are too many."""

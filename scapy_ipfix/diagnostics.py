@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
 NOTE, WARNING, ERROR = "note", "warning", "error"
@@ -178,8 +177,7 @@ CATALOGUE: dict[str, Entry] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Defect:
+class Defect(NamedTuple):
     """What a layer sees wrong in its own octets: a code and the numbers of the case."""
 
     code: str
@@ -206,8 +204,7 @@ class Defect:
         return f"{self.severity}: {self.text} [{self.section}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """A defect and where it was: packet (from 1), exporter, domain, set (from 0)."""
 
     defect: Defect

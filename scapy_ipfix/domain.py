@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.checks import value_defects
 from scapy_ipfix.diagnostics import Defect
-from scapy_ipfix.elements import InformationElement, InformationModel
+from scapy_ipfix.elements import InformationModel
 from scapy_ipfix.learning import Learning, Unnamed, relearned
 from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.past import Past
@@ -104,10 +104,15 @@ class Domain:
     transport: TransportKey
     version: int
     id: int
-    templates: dict[int, Template] = field(default_factory=dict)
     states: dict[int, TemplateState] = field(default_factory=dict)
+    #: The templates of ``states`` to read with. One is missing whose elements the exporter gave
+    #: names to (RFC 5610), until somebody wants it: :meth:`template`.
+    ready: dict[int, Template] = field(default_factory=dict)
     pending: dict[int, deque[DataRead]] = field(default_factory=dict)
-    _unnamed: Unnamed = field(default_factory=Unnamed)
+    #: That of all domains of the transport session.
+    unnamed: Unnamed = field(default_factory=Unnamed)
+    #: Templates that lists got names for while the message is read.
+    _named: set[int] = field(default_factory=set)
     #: Made when a record has lists, and anew when templates have changed since.
     _lists: ListContext | None = None
     _has_lists: bool = False
@@ -116,6 +121,8 @@ class Domain:
     #: How often a template was done away with since there were lists.
     _changes: int = 0
     stats: DomainStats = field(default_factory=DomainStats)
+    #: Who sends, as diagnostics say it.
+    exporter: str = field(init=False)
     sequence: Stream = field(init=False)
     shared: SharedSequence = field(default_factory=SharedSequence)
     #: The other streams of an SCTP association have sequences of their own.
@@ -123,6 +130,7 @@ class Domain:
 
     def __post_init__(self) -> None:
         self.sequence = Stream(self.version)
+        self.exporter = str(self.transport)
 
     @property
     def model(self) -> InformationModel:
@@ -148,11 +156,14 @@ class Domain:
         if end < stop and not defects and octets.count(0, end, stop) != stop - end:
             self.note("padding-nonzero", set_id=0, octets=octets[end:stop].hex(" "))
         template_ids = TEMPLATE_SETS[self.version]
-        templates, ready = self.templates, message.ready
+        templates, ready = self.ready, message.ready
+        self._named.clear()
         timeout = self.keeper.template_timeout
         for index, (set_id, at, until) in enumerate(spans):
             if set_id >= MINIMUM_DATA_SET:
                 template = templates.get(set_id)
+                if template is None and set_id in self.states:
+                    template = self.template(set_id, until - at - 4)
                 if timeout is not None and template is not None:
                     template = self._unexpired(template, timeout, index)
                 read = DataRead(self, index, set_id, octets, at, until, template)
@@ -221,9 +232,9 @@ class Domain:
     def list_context(self) -> ListContext:
         """What lists are read with: the templates of now, and later ones where there is none."""
         if self._lists is None:
-            then, find, live = self._changes, self.keeper.past.find, self.templates
+            then, find, live = self._changes, self.keeper.past.find, self._for_lists
             self._lists = ListContext(
-                lambda template_id: find(self, template_id, then) or live.get(template_id),
+                lambda template_id: find(self, template_id, then) or live(template_id),
                 self.model,
                 self.version,
             )
@@ -239,12 +250,50 @@ class Domain:
 
     # -- templates
 
+    @property
+    def templates(self) -> dict[int, Template]:
+        """The templates in force by id, with the names that their elements have by now."""
+        if len(self.ready) < len(self.states):
+            for template_id in self.states:
+                self.template(template_id)
+        return self.ready
+
+    def template(self, template_id: int, octets: int | None = None) -> Template | None:
+        """The template of that id, with the names that its elements have by now.
+
+        To find them takes as long as the template has fields, so for ``octets`` that hold no
+        record it comes as it was: or an exporter that defines an element with every other Set
+        would have us do so again and again.
+        """
+        template = self.ready.get(template_id)
+        if template is not None or template_id not in self.states:
+            return template
+        state = self.states[template_id]
+        if octets is not None and not 0 < state.template.length <= octets:
+            return state.template
+        named = relearned(state.template, self.model)
+        self.unnamed.forget(self, state.template)
+        self.unnamed.watch(self, named)
+        state.template = self.ready[template_id] = named
+        return named
+
+    def _for_lists(self, template_id: int) -> Template | None:
+        """The same for lists, which may be empty: names are found once in a message."""
+        if template_id in self._named and template_id not in self.ready:
+            return self.states[template_id].template if template_id in self.states else None
+        self._named.add(template_id)
+        return self.template(template_id)
+
+    def learned(self, template_id: int) -> None:
+        """An element of a template got a name. Lists that came before do without it."""
+        self._changed(self.ready.pop(template_id, None))
+
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
         for span, template, defects in self.keeper.parse(self, body, options, index):
             if template is None:
                 self._withdraw(span.template_id, options, index)
                 continue
-            if self.templates.get(template.id) is not template:
+            if self.ready.get(template.id) is not template:
                 for defect in defects:
                     self.note_defect(defect, index)
             self._define(template, index, message)
@@ -253,6 +302,8 @@ class Domain:
         self.stats.templates += 1
         message.templates += 1
         state = self.states.get(template.id)
+        if state is not None and template.id not in self.ready:
+            self.template(template.id)
         if state is not None and (state.template is template or state.template == template):
             state.refreshes += 1
             state.seen = self.keeper.time
@@ -266,11 +317,11 @@ class Domain:
                 old=len(state.template.fields),
                 new=len(template.fields),
             )
-            self._unnamed.forget(state.template)
-        self._unnamed.watch(template)
-        self._changed(self.templates.get(template.id))
+            self.unnamed.forget(self, state.template)
+        self.unnamed.watch(self, template)
+        self._changed(self.ready.get(template.id))
         self.states[template.id] = TemplateState(template, 0, self.keeper.time)
-        self.templates[template.id] = template
+        self.ready[template.id] = template
         self.keeper.template_defined(self, template.id)
         for read in self.pending.pop(template.id, ()):
             self.keeper.no_longer_pending(read)
@@ -291,25 +342,15 @@ class Domain:
     def _learn(self, read: DataRead, template: Template) -> None:
         """Lets the collector learn from Options Data Records that tell something."""
         if self.keeper.is_telling(template):
-            self.keeper.learn(self, template, read.records())
-
-    def rename(self, learned: tuple[InformationElement, ...]) -> None:
-        """Gives templates the names of elements that the exporter has just defined."""
-        for template_id in self._unnamed.users(learned):
-            state = self.states[template_id]
-            named = relearned(state.template, self.model)
-            self._unnamed.forget(state.template)
-            self._unnamed.watch(named)
-            self._changed(state.template)
-            state.template = self.templates[template_id] = named
+            self.keeper.learn(self, template, read.records(lists=False))
 
     def restore(self, state: TemplateState) -> None:
         """Puts a template in force that was saved; one that came since stays."""
         template = state.template
-        if template.id not in self.templates:
-            self._unnamed.watch(template)
+        if template.id not in self.states:
+            self.unnamed.watch(self, template)
             self.states[template.id] = state
-            self.templates[template.id] = template
+            self.ready[template.id] = template
             self._lists = None
             self.keeper.template_defined(self, template.id)
 
@@ -319,10 +360,11 @@ class Domain:
             self.note("withdrawal-udp", index, template_id=template_id)
             return
         if template_id in TEMPLATE_SETS[self.version]:
-            gone = [each.id for each in self.templates.values() if each.is_options is options]
+            known = [each.template for each in self.states.values()]
+            gone = [each.id for each in known if each.is_options is options]
             for each in gone:
                 self.forget(each)
-        elif template_id in self.templates:
+        elif template_id in self.states:
             self.forget(template_id)
         else:
             self.note("withdrawal-unknown", index, template_id=template_id)
@@ -331,18 +373,17 @@ class Domain:
 
     def forget(self, template_id: int) -> None:
         """Drops a template: withdrawn, expired, or one too many."""
-        template = self.templates.pop(template_id, None)
-        if template is not None:
-            self._unnamed.forget(template)
-        self._changed(template)
-        self.states.pop(template_id, None)
-        shrink(self.states, self._forgotten + 1)
-        self._forgotten = shrink(self.templates, self._forgotten + 1)
+        state = self.states.pop(template_id, None)
+        if state is not None:
+            self.unnamed.forget(self, state.template)
+        self._changed(self.ready.pop(template_id, None))
+        shrink(self.ready, self._forgotten + 1)
+        self._forgotten = shrink(self.states, self._forgotten + 1)
         self.keeper.template_forgotten(self, template_id)
 
     def end(self) -> None:
         """The connection ended, or there are too many domains: templates go, counters stay."""
-        for template_id in list(self.templates):
+        for template_id in list(self.states):
             self.forget(template_id)
         for waiting in self.pending.values():
             for read in waiting:

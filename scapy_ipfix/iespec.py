@@ -221,7 +221,8 @@ class InformationElement:
     @property
     def is_known(self) -> bool:
         """False for the nameless stand-in of an element that no model knows."""
-        return self.name != placeholder_name(self.pen, self.id)
+        name = self.name
+        return name[:1] != "_" or name != placeholder_name(self.pen, self.id)
 
     def __eq__(self, other: object) -> bool:
         if self is other:

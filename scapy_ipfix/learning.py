@@ -14,12 +14,13 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from functools import cache
 from typing import Any, NamedTuple, TypeGuard
 
 from scapy_ipfix.datatypes import DataType, data_type, octetArray
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
-from scapy_ipfix.iespec import MAX_ID, MAX_PEN, InformationElement, placeholder_name
+from scapy_ipfix.iespec import MAX_ID, MAX_PEN, InformationElement, ValueNames, placeholder_name
 from scapy_ipfix.reverse import REVERSE_PEN
 from scapy_ipfix.shrinking import shrink
 from scapy_ipfix.templates import Template, kept_by_template, name_fields
@@ -116,9 +117,14 @@ def _text(value: object) -> str:
 def _word(name: str, values: Mapping[str, Any]) -> str:
     """IANA's word for the number in a field of semantics or units; empty for none."""
     number = values.get(name)
-    names = elements[name].values
+    names = _value_names(name)
     word = names.text(number) if names is not None and isinstance(number, int) else None
     return "" if word is None or word == "none" else word
+
+
+@cache
+def _value_names(name: str) -> ValueNames | None:
+    return elements[name].values
 
 
 def _read_type(values: Mapping[str, Any]) -> tuple[DataType, str]:
@@ -315,38 +321,47 @@ def relearned(template: Template, model: InformationModel) -> Template:
 
 
 class Unnamed:
-    """Which templates of an observation domain have elements without a name.
+    """Which templates of a transport session have elements without a name.
 
-    So that a lesson costs the templates that it is about, and not all there are.
+    So that a lesson costs the templates that it is about, and not all there are. Templates
+    are known by who has them, an observation domain, and their id.
     """
 
     def __init__(self) -> None:
-        self._users: dict[tuple[int, int], set[int]] = {}
+        self._users: dict[tuple[int, int], set[tuple[Any, int]]] = {}
         self._removed = 0
 
-    def watch(self, template: Template) -> None:
+    def __len__(self) -> int:
+        return len(self._users)
+
+    def watch(self, user: Hashable, template: Template) -> None:
         """Counts a template that is in force from now on."""
         for number in _unnamed(template):
-            self._users.setdefault(number, set()).add(template.id)
+            self._users.setdefault(number, set()).add((user, template.id))
 
-    def forget(self, template: Template) -> None:
+    def forget(self, user: Hashable, template: Template) -> None:
         """No longer counts a template: withdrawn, redefined, renamed."""
         for number in _unnamed(template):
             users = self._users.get(number)
             if users is not None:
-                users.discard(template.id)
+                users.discard((user, template.id))
                 if not users:
-                    del self._users[number]
-                    self._removed = shrink(self._users, self._removed + 1)
+                    self._remove(number)
 
-    def users(self, learned: Iterable[InformationElement]) -> list[int]:
-        """The ids of the templates that one of these elements gives a name to, ascending."""
-        found: set[int] = set()
+    def taught(self, learned: Iterable[InformationElement]) -> Iterator[tuple[Any, int]]:
+        """The templates that one of these elements gives a name to, each of them once."""
+        told: set[tuple[Any, int]] = set()
         for element in learned:
-            found |= self._users.get((element.pen, element.id), set())
-        return sorted(found)
+            users = self._users.get((element.pen, element.id))
+            if users is not None:
+                self._remove((element.pen, element.id))
+                yield from users - told
+                told |= users
+
+    def _remove(self, number: tuple[int, int]) -> None:
+        del self._users[number]
+        self._removed = shrink(self._users, self._removed + 1)
 
 
 def _unnamed(template: Template) -> set[tuple[int, int]]:
-    found = (field.element for field in template.fields if not field.element.is_known)
-    return {(element.pen, element.id) for element in found}
+    return {(element.pen, element.id) for element, *_ in template.fields if not element.is_known}

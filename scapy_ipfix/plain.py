@@ -82,7 +82,7 @@ class PlainReader:
         if transport is None:
             return None
         domain = self._collector.domain(transport, version, domain_id)
-        template, stats = domain.templates.get(set_id), domain.stats
+        template, stats = domain.ready.get(set_id), domain.stats
         if template is None or not template.plain_length or stats.first_export is None:
             return None
         records, rest = divmod(set_length - _BEFORE_RECORDS, template.plain_length)

@@ -121,14 +121,14 @@ class IPFIXSession(DefaultSession):
             (
                 str(domain.transport),
                 domain.id,
-                state.template.id,
+                template.id,
                 "v9" if domain.version == 9 else "IPFIX",
-                "options" if state.template.is_options else "data",
-                state.refreshes,
-                ", ".join(map(str, state.template.fields)),
+                "options" if template.is_options else "data",
+                domain.states[template.id].refreshes,
+                ", ".join(map(str, template.fields)),
             )
             for domain in self.collector.domains
-            for _, state in sorted(domain.states.items())
+            for _, template in sorted(domain.templates.items())
         ]
         return Table(("exporter", "domain", "id", "version", "kind", "refreshes", "fields"), rows)
 

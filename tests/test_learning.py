@@ -380,18 +380,26 @@ def test_which_templates_wait_for_a_name() -> None:
     unnamed = Unnamed()
     first = Template(256, "sourceIPv4Address", (99999, 1), (99999, 2))
     second = Template(257, (99999, 2), (99999, 2))
-    for each in (first, second, Template(258, "octetDeltaCount")):
-        unnamed.watch(each)
     one = InformationElement("one", 1, 99999)
     two = InformationElement("two", 2, 99999)
-    assert unnamed.users([one]) == [256]
-    assert unnamed.users([two, one]) == [256, 257]
-    assert unnamed.users([InformationElement("three", 3, 99999)]) == []
-    unnamed.forget(first)
-    unnamed.forget(first)
-    assert unnamed.users([one, two]) == [257]
-    unnamed.forget(second)
-    assert not unnamed._users
+    for each in (first, second, Template(258, "octetDeltaCount")):
+        unnamed.watch("domain", each)
+    unnamed.watch("another", first)
+    assert list(unnamed.taught([InformationElement("three", 3, 99999)])) == []
+    assert len(unnamed) == 2
+    assert sorted(unnamed.taught([two, one])) == [
+        *(("another", 256), ("domain", 256), ("domain", 257)),
+    ]
+    assert len(unnamed) == 0
+    assert not list(unnamed.taught([one, two]))
+    for each in (first, second):
+        unnamed.watch("domain", each)
+    unnamed.forget("domain", first)
+    unnamed.forget("domain", first)
+    assert list(unnamed.taught([one])) == []
+    assert list(unnamed.taught([two])) == [("domain", 257)]
+    unnamed.forget("domain", second)
+    assert len(unnamed) == 0
 
 
 # What others write and read

@@ -209,6 +209,38 @@ def three_thousand_elements() -> tuple[bytes, ...]:
     return message(set_of(2, known)), message(types), message(set_of(256, rows))
 
 
+_TYPES = set_of(3, options(257, 2, (346, 4), (303, 2), (339, 1)))
+
+
+def _type(id: int) -> bytes:
+    return set_of(257, struct.pack("!IHB", 64999, id, 1))
+
+
+@_worst()
+def elements_one_by_one_in_four_thousand_domains() -> tuple[bytes, ...]:
+    unknown = set_of(2, template(256, *((1 + each, 1) for each in range(16)), pen=64999))
+    domains = [message(_TYPES, unknown, domain=each) for each in range(1, 4096)]
+    return *domains, message(_TYPES), message(numbered(ROOM // 11, lambda each: _type(1 + each)))
+
+
+@_worst()
+def elements_one_by_one_of_a_template_of_eight_thousand_fields() -> tuple[bytes, ...]:
+    """It gets another name with each of them, and Sets between that hold no record."""
+    fields = [(1 + each, 1) for each in range((BODY - 4) // 8)]
+    known = message(set_of(2, template(256, *fields, pen=64999))), message(_TYPES)
+    empty = set_of(256, b"")
+    return *known, message(numbered(ROOM // 15, lambda each: _type(1 + each) + empty))
+
+
+@_worst(check_values=True)
+def lists_of_a_template_that_gets_name_after_name() -> tuple[bytes, ...]:
+    fields = [(1 + each, 1) for each in range((BODY - 4) // 8)]
+    known = message(set_of(2, template(256, *fields, pen=64999))), message(_TYPES)
+    lists = message(set_of(2, template(258, (292, 65535))))
+    empty = set_of(258, b"\3\3\1\0")
+    return *known, lists, message(numbered(ROOM // 19, lambda each: _type(1 + each) + empty))
+
+
 # -- lists
 
 
