@@ -113,6 +113,18 @@ class InformationModel:
         except KeyError:
             return self._find(pen, id)
 
+    def known(self, pen: int, id: int) -> InformationElement | None:
+        """The element of that enterprise (0: IANA) and number; None if nobody knows it."""
+        registry = self._registry
+        element = self._own.get((pen, id)) or registry.elements(pen).get(id)
+        if element is not None:
+            return element
+        if not pen:
+            return registry.v9_elements.get(id) if id > MAX_ID else None
+        number = forward_number(pen, id, registry.reverse_bit(pen))
+        forward = self.known(*number) if number else None
+        return reversed_element(forward, pen, id) if forward else None
+
     def v9_element(self, field_type: int) -> InformationElement:
         """The element that a NetFlow v9 field type stands for, else one as :meth:`element`'s.
 
@@ -141,7 +153,7 @@ class InformationModel:
         return self.element(*number) if number else None
 
     def _find(self, pen: int, id: int) -> InformationElement:
-        element = self._known(pen, id)
+        element = self.known(pen, id)
         if element is None:
             element = InformationElement(placeholder_name(pen, id), id, pen)
             self._placeholders[pen, id] = None
@@ -151,25 +163,14 @@ class InformationModel:
         self._found[pen, id] = element
         return element
 
-    def _known(self, pen: int, id: int) -> InformationElement | None:
-        registry = self._registry
-        element = self._own.get((pen, id)) or registry.elements(pen).get(id)
-        if element is not None:
-            return element
-        if not pen:
-            return registry.v9_elements.get(id) if id > MAX_ID else None
-        number = forward_number(pen, id, registry.reverse_bit(pen))
-        forward = self._known(*number) if number else None
-        return reversed_element(forward, pen, id) if forward else None
-
     def _find_v9(self, field_type: int) -> InformationElement:
         registry = self._registry
         element = self._own.get((0, field_type)) or registry.v9_elements.get(field_type)
         if element is None:
             for base, pen in registry.v9_bases:
                 if base <= field_type:
-                    element = element or self._known(pen, field_type - base)
-        element = element or self._known(0, field_type)
+                    element = element or self.known(pen, field_type - base)
+        element = element or self.known(0, field_type)
         if element is None:
             return self.element(0, field_type)
         self._v9_found[field_type] = element
@@ -230,7 +231,7 @@ class InformationModel:
         if parts.id is None:
             element = self[parts.name]
         else:
-            element = self._known(parts.pen or 0, parts.id) or self._define(parts, define)
+            element = self.known(parts.pen or 0, parts.id) or self._define(parts, define)
         if (parts.type and parts.type != element.type.name) or (
             parts.name not in ("", element.name) and self.get(parts.name) != element
         ):
@@ -260,9 +261,9 @@ class InformationModel:
             case InformationElement():
                 return [key]
             case int():
-                known = self._known(0, key)
+                known = self.known(0, key)
             case (int(pen), int(id)):
-                known = self._known(pen, id)
+                known = self.known(pen, id)
             case _:
                 known = None
         return [known] if known is not None else []
@@ -293,7 +294,9 @@ class InformationModel:
         if name in iana:
             return self.element(0, iana[name])
         for forward_name in forward_names(name):
-            forward = own.get(forward_name) or self.get((0, iana.get(forward_name)))
+            forward = own.get(forward_name)
+            if forward is None and forward_name in iana:
+                forward = self.element(0, iana[forward_name])
             reverse = self.reverse(forward) if forward is not None else None
             if reverse is not None and reverse.name == name:
                 return reverse
@@ -388,11 +391,11 @@ class InformationModel:
         """
         if (
             self._learned >= LEARNED
-            or self._known(element.pen, element.id) is not None
+            or self.known(element.pen, element.id) is not None
             or (element.is_known and self._named(element.name))
         ):
             return False
-        self.add(element)
+        self._put(element)
         self._learned += 1
         return True
 
@@ -412,7 +415,7 @@ class InformationModel:
                 if isinstance(item, str):
                     staged.spec(item)
                 else:
-                    known = staged._known(item.pen, item.id)
+                    known = staged.known(item.pen, item.id)
                     if known is not None and item.values is None:
                         # Only our own CSV names values; those known outlive the others.
                         item = dataclasses.replace(item, values=known.values)
@@ -448,7 +451,7 @@ class InformationModel:
             raise ValueError(f"{element} has the name of {owner}")
 
     def _check_number(self, element: InformationElement) -> None:
-        known = self._known(element.pen, element.id)
+        known = self.known(element.pen, element.id)
         if known is None or not known.is_known:
             return
         if (known.name, known.type) != (element.name, element.type):

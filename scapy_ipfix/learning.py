@@ -213,7 +213,7 @@ class Learning:
             defects += flaws
             if element is None:
                 continue
-            known = self.model(session).get((element.pen, element.id))
+            known = self.model(session).known(element.pen, element.id)
             if known is not None:
                 if not _agree(known, element):
                     defects.append(

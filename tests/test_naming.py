@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""When templates get the names that an exporter gave their elements (RFC 5610)."""
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from scapy_ipfix import IPFIXSession, iter_records
+from scapy_ipfix.collector import Collector
+from scapy_ipfix.domain import Domain, TransportKey
+
+_PEN = 99999
+_UDP = TransportKey("udp", "192.0.2.1", 4739, "192.0.2.2", 4739)
+
+
+def message(*sets: bytes, domain: int = 1) -> bytes:
+    body = b"".join(sets)
+    return struct.pack("!HHIII", 10, 16 + len(body), 1_700_000_000, 0, domain) + body
+
+
+def set_of(set_id: int, body: bytes) -> bytes:
+    return struct.pack("!HH", set_id, 4 + len(body)) + body
+
+
+def template(template_id: int, *elements: int) -> bytes:
+    fields = b"".join(struct.pack("!HHI", 0x8000 | each, 1, _PEN) for each in elements)
+    return set_of(2, struct.pack("!HH", template_id, len(elements)) + fields)
+
+
+def lesson(id: int, name: str) -> bytes:
+    """A Set of type information, and its template before it."""
+    fields = struct.pack("!12H", 256, 4, 2, 346, 4, 303, 2, 339, 1, 341, 0xFFFF, 0)[:22]
+    row = struct.pack("!IHBB", _PEN, id, 1, len(name)) + name.encode()
+    return set_of(3, fields) + set_of(256, row)
+
+
+#: A subTemplateList of template 300, with one record of an octet 7.
+_LIST = set_of(2, struct.pack("!HHHH", 301, 1, 292, 0xFFFF)) + set_of(301, b"\4\3\x01\x2c\7")
+
+
+@pytest.fixture
+def collector() -> Collector:
+    return Collector()
+
+
+def domains(collector: Collector) -> list[Domain]:
+    return list(collector.domains)
+
+
+def names(collector: Collector, *sets: bytes, domain: int = 1) -> list[list[str]]:
+    """The names of the fields of all records of a message but type information."""
+    read = collector.read(_UDP, message(*sets, domain=domain))
+    assert read is not None
+    return [list(record) for each in read.ready if each.set_id != 256 for record in each.records()]
+
+
+def test_as_soon_as_it_has_a_name_in_the_same_message(collector: Collector) -> None:
+    sets = template(300, 1), set_of(300, b"\7"), lesson(1, "mine"), set_of(300, b"\7")
+    assert names(collector, *sets) == [["_ipfix_99999_1"], ["mine"]]
+
+
+def test_one_name_after_the_other(collector: Collector) -> None:
+    names(collector, template(300, 1, 2, 1))
+    for id, name, found in (
+        (2, "two", ["_ipfix_99999_1", "two", "_ipfix_99999_1_2"]),
+        (1, "one", ["one", "two", "one_2"]),
+    ):
+        assert names(collector, lesson(id, name), set_of(300, b"\1\2\3")) == [found]
+
+
+def test_in_every_domain_of_the_transport_session_and_no_other(collector: Collector) -> None:
+    other = _UDP._replace(source_port=4740)
+    for domain in (1, 2):
+        collector.read(_UDP, message(template(300, 1), domain=domain))
+    collector.read(other, message(template(300, 1)))
+    collector.read(_UDP, message(lesson(1, "mine")))
+    named = sorted(
+        (str(each.transport), each.id, *each.templates[300].names) for each in domains(collector)
+    )
+    assert named == [
+        ("192.0.2.1:4739", 1, "mine"),
+        ("192.0.2.1:4739", 2, "mine"),
+        ("192.0.2.1:4740", 1, "_ipfix_99999_1"),
+    ]
+
+
+def test_a_set_without_a_record_leaves_a_template_as_it_was(collector: Collector) -> None:
+    names(collector, template(300, 1, 2), lesson(1, "one"))
+    (domain,) = domains(collector)
+    assert names(collector, set_of(300, b"\0")) == []
+    assert 300 not in domain.ready
+    assert domain.stats.undecoded_sets == 0
+    assert "missing-template" not in collector.diagnostics.counts
+    names(collector, set_of(300, b"\0\0"))
+    assert domain.ready[300].names == ("one", "_ipfix_99999_2")
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda session: str(session.templates),
+        lambda session: str([each.templates for each in session.collector.domains]),
+    ],
+)
+def test_who_looks_at_the_templates_sees_the_name(look: Callable[[IPFIXSession], str]) -> None:
+    session = IPFIXSession()
+    session.collector.read(_UDP, message(template(300, 1), lesson(1, "mine")))
+    assert "mine" in look(session)
+
+
+def test_a_refresh_is_no_change(collector: Collector) -> None:
+    names(collector, template(300, 1, 2), lesson(1, "mine"), template(300, 1, 2))
+    (domain,) = domains(collector)
+    assert domain.states[300].refreshes == 1
+    assert not collector.diagnostics.counts
+
+
+def test_a_template_that_waits_for_its_names_is_redefined(collector: Collector) -> None:
+    names(collector, template(300, 1, 2), lesson(1, "one"), template(300, 2))
+    assert collector.diagnostics.counts == {"template-redefined": 1}
+    assert names(collector, lesson(2, "two"), set_of(300, b"\2")) == [["two"]]
+
+
+def test_a_template_that_waits_for_its_names_is_forgotten(collector: Collector) -> None:
+    names(collector, template(300, 1), lesson(1, "one"))
+    (domain,) = domains(collector)
+    domain.forget(300)
+    assert list(domain.templates) == [256]
+    assert domain.template(300) is None
+    assert not len(domain.unnamed)
+    assert names(collector, set_of(300, b"\1")) == []
+
+
+def test_templates_of_lists_as_well(collector: Collector) -> None:
+    """Lists that came before go without the name, whenever someone looks."""
+    early = collector.read(_UDP, message(template(300, 1), _LIST))
+    late = collector.read(_UDP, message(lesson(1, "mine"), _LIST))
+    assert early is not None
+    assert late is not None
+    for _ in range(2):
+        (record,) = late.ready[-1].records()
+        assert record == {"subTemplateList": [{"mine": 7}]}
+        (record,) = early.ready[-1].records()
+        assert record == {"subTemplateList": [{"_ipfix_99999_1": b"\7"}]}
+
+
+def test_lists_whose_values_are_checked() -> None:
+    """They are read while the message is, and name their template once in it."""
+    collector = Collector(check_values=True)
+    sets = template(300, 1, 2), lesson(1, "one"), _LIST, lesson(2, "two"), _LIST
+    assert names(collector, *sets)
+    (domain,) = domains(collector)
+    assert domain.templates[300].names == ("one", "two")
+
+
+def test_a_domain_that_goes_takes_its_templates_along() -> None:
+    session = IPFIXSession()
+    for domain in range(1, 5000):
+        session.collector.read(_UDP, message(template(300, 1), domain=domain))
+    kept = domains(session.collector)
+    assert len(kept) == session.collector.limits.domains
+    assert sum(len(users) for users in kept[0].unnamed._users.values()) == len(kept)
+    session.collector.read(_UDP, message(lesson(1, "mine"), domain=4999))
+    assert all(each.templates[300].names == ("mine",) for each in domains(session.collector))
+
+
+def test_the_fast_reader() -> None:
+    stream = message(template(300, 1)), message(lesson(1, "mine")), message(set_of(300, b"\7"))
+    assert list(iter_records(stream))[-1] == {"mine": 7}
