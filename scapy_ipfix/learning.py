@@ -328,7 +328,9 @@ class Unnamed:
     """
 
     def __init__(self) -> None:
-        self._users: dict[tuple[int, int], set[tuple[Any, int]]] = {}
+        self._users: dict[tuple[int, int], dict[tuple[Any, int], None]] = {}
+        #: How many users went since the table of each was made, and how many elements.
+        self._gone: dict[tuple[int, int], int] = {}
         self._removed = 0
 
     def __len__(self) -> int:
@@ -337,16 +339,19 @@ class Unnamed:
     def watch(self, user: Hashable, template: Template) -> None:
         """Counts a template that is in force from now on."""
         for number in _unnamed(template):
-            self._users.setdefault(number, set()).add((user, template.id))
+            self._users.setdefault(number, {})[user, template.id] = None
 
     def forget(self, user: Hashable, template: Template) -> None:
         """No longer counts a template: withdrawn, redefined, renamed."""
         for number in _unnamed(template):
             users = self._users.get(number)
-            if users is not None:
-                users.discard((user, template.id))
-                if not users:
-                    self._remove(number)
+            if users is None or (user, template.id) not in users:
+                continue
+            del users[user, template.id]
+            if not users:
+                self._remove(number)
+            else:
+                self._gone[number] = shrink(users, self._gone.get(number, 0) + 1)
 
     def taught(self, learned: Iterable[InformationElement]) -> Iterator[tuple[Any, int]]:
         """The templates that one of these elements gives a name to, each of them once."""
@@ -355,11 +360,12 @@ class Unnamed:
             users = self._users.get((element.pen, element.id))
             if users is not None:
                 self._remove((element.pen, element.id))
-                yield from users - told
-                told |= users
+                yield from users.keys() - told
+                told |= users.keys()
 
     def _remove(self, number: tuple[int, int]) -> None:
         del self._users[number]
+        self._gone.pop(number, None)
         self._removed = shrink(self._users, self._removed + 1)
 
 
