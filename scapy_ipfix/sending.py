@@ -32,6 +32,7 @@ Address = tuple[str, int]
 #: Seconds that opening a connection, or a collector that does not read, may take.
 TIMEOUT = 30.0
 _SCTP = getattr(socket, "IPPROTO_SCTP", 132)
+_SCTP_NODELAY = 3
 _KINDS = {
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
@@ -142,6 +143,9 @@ class Sender:
                 continue
             try:
                 opened.settimeout(timeout)
+                if self.proto == "sctp":
+                    # Or else a message waits, up to 0.2 s, until those before are acknowledged.
+                    opened.setsockopt(_SCTP, _SCTP_NODELAY, 1)
                 if source is not None:
                     opened.bind(source)
                 # A connected UDP socket hears that nothing listens on the port.
