@@ -163,7 +163,7 @@ feed() {
     "${in_a[@]}" "$python" "$here/traffic.py" feed "$b4" "$b6" "$@"
 }
 
-# collect udp|tcp ADDRESS PORT: a listener there, and tcpdump on the loopback
+# collect udp|tcp|sctp ADDRESS PORT: a listener there, and tcpdump on the loopback
 tcpdump_pid=
 collect() {
     start "$tmp/sink.log" "${in_a[@]}" "$python" "$here/traffic.py" sink "$@"
@@ -271,6 +271,19 @@ capture_softflowd_ipfix_tcp() {
     ip -n "$ns_a" link set lo mtu 600 gso_max_segs 1
     collect tcp 127.0.0.1 4739
     softflowd_run softflowd_ipfix_tcp 127.0.0.1:4739 60 -v 10 -P tcp -A sec
+}
+
+# A small MTU: messages are several chunks. A kernel that has SCTP is in
+# `python -m tests.interop.guest`, where there is none here.
+capture_softflowd_ipfix_sctp() {
+    if [[ ! -e /proc/net/sctp ]]; then
+        log "softflowd_ipfix_sctp: this kernel has no SCTP (modprobe sctp)"
+        return
+    fi
+    setup
+    ip -n "$ns_a" link set lo mtu 600
+    collect sctp 127.0.0.1 4739
+    softflowd_run softflowd_ipfix_sctp 127.0.0.1:4739 30 -v 10 -P sctp -A sec
 }
 
 # IPv6 as the network protocol of the export.
@@ -514,6 +527,7 @@ captures=(
     softflowd_ipfix_micro
     softflowd_ipfix_nano
     softflowd_ipfix_tcp
+    softflowd_ipfix_sctp
     softflowd_ipfix_ipv6
     softflowd_ipfix_fragmented
     softflowd_psamp

@@ -8,7 +8,7 @@ is meant to be run anywhere else. Only the standard library is used.
     traffic.py feed ADDR4 ADDR6 N [BULK]  talk to that server: N queries, and
                                           a last download of BULK octets
     traffic.py vlan IFACE VID COUNT       802.1Q-tagged UDP frames, both ways
-    traffic.py sink udp|tcp ADDR PORT     take and drop what an exporter sends
+    traffic.py sink udp|tcp|sctp ADDR PORT  take and drop what an exporter sends
     traffic.py offload-off IFACE          let the kernel compute all checksums
 
 Every command ends by itself after at most a minute.
@@ -193,8 +193,10 @@ def vlan(iface, vid, count):
 
 
 def sink(kind, addr, port):
-    stream = kind == "tcp"
-    sock = socket.socket(family(addr), socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
+    stream = kind != "udp"
+    protocol = 132 if kind == "sctp" else 0
+    sort = socket.SOCK_STREAM if stream else socket.SOCK_DGRAM
+    sock = socket.socket(family(addr), sort, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((addr, port))
     if stream:

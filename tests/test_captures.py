@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from scapy.all import PacketList, PcapReader, rdpcap, sniff, wrpcapng
+from scapy.layers.sctp import SCTPChunkData
 
 from scapy_ipfix import IPFIXSession, Record, iter_records
 from scapy_ipfix.capture import CaptureError, CaptureFile
@@ -189,6 +190,16 @@ FACTS: dict[str, Facts] = {
         36: {"sourceIPv4Address": "198.51.100.2", "flowEndNanoseconds": 17198328626901864643,
             "octetDeltaCount": 667832},
     }),
+    "softflowd_ipfix_sctp.pcap": Facts(4, 81, 1, 5, {
+        0: {"meteringProcessId": 206, "systemInitTimeMilliseconds": 1795334522744,
+            "samplingPacketInterval": 1, "samplingPacketSpace": 0, "selectorAlgorithm": 1,
+            "interfaceName": "veth-a"},
+        1: {"sourceIPv4Address": "198.51.100.1", "destinationIPv4Address": "198.51.100.2",
+            "flowStartSeconds": 1795334525, "octetDeltaCount": 60, "sourceTransportPort": 41003,
+            "destinationTransportPort": 81},
+        80: {"sourceIPv4Address": "198.51.100.2", "octetDeltaCount": 690280,
+            "packetDeltaCount": 463, "sourceTransportPort": 80},
+    }),
     "softflowd_ipfix_tcp.pcap": Facts(6, 142, 1, 5, {
         0: {"meteringProcessId": 19784, "systemInitTimeMilliseconds": 1795309126193,
             "samplingPacketInterval": 1, "samplingPacketSpace": 0, "selectorAlgorithm": 1,
@@ -260,12 +271,13 @@ def read(source: Any, **options: Any) -> list[dict[str, Any]]:
 
 
 def messages(packets: PacketList) -> Iterator[Message]:
-    """The messages in packets, those behind others in one TCP segment as well."""
+    """The messages in packets, those behind others in one TCP segment, or in SCTP, as well."""
     for packet in packets:
         layer = packet
         while layer:
-            if isinstance(layer, Message):
-                yield layer
+            found = layer.data if isinstance(layer, SCTPChunkData) else layer
+            if isinstance(found, Message):
+                yield found
             layer = layer.payload
 
 

@@ -624,3 +624,54 @@ def test_ipv6_fragments(order):
     assert found[:2] == [None, None]
     assert counts(found[2:]) == list(range(200))
     assert [r["octetDeltaCount"] for r in iter_records(fragments)] == list(range(200))
+
+
+# -- SCTP of a kernel
+
+
+KERNEL = PCAPS / "softflowd_ipfix_sctp.pcap"
+
+
+def test_chunks_that_a_kernel_cut() -> None:
+    """Each message shows in the chunk that completes it, and the octets stay as they came."""
+    packets = rdpcap(str(KERNEL))
+    before = [bytes(each) for each in packets]
+    session = IPFIXSession()
+    shown = dissect(packets, session)
+    messages = shown_messages(shown)
+    assert len(messages) == 4
+    assert sum(len(each.records) for each in messages) == 81
+    assert [n for n, each in enumerate(shown, 1) if IPFIX in each] == [9, 13, 16, 18]
+    assert [bytes(each) for each in shown] == before
+    assert set(codes(session)) == {"sequence-convention"}
+    assert len(session.collector._templates) == 0, "they end with the association"
+
+
+def shown_messages(packets):
+    found = []
+    for packet in packets:
+        for layer in packet.iterpayloads():
+            message = layer.data if isinstance(layer, SCTPChunkData) else None
+            while isinstance(message, IPFIX):
+                found.append(message)
+                message = message.payload
+    return found
+
+
+@given(st.randoms(use_true_random=False), st.integers(0, 3))
+def test_softflowds_association_in_any_order(rng, again_and_again):
+    packets = [again(each) for each in rdpcap(str(KERNEL))]
+    plain = [
+        record.values() for each in shown_messages(dissect(packets)) for record in each.records
+    ]
+    assert len(plain) == 81
+    packets = [again(each) for each in rdpcap(str(KERNEL))]
+    data = [each for each in packets if SCTPChunkData in each]
+    # Acknowledgements stay away: they say that nothing more comes.
+    first = [each for each in packets if SCTPChunkInit in each]
+    later = data + [again(rng.choice(data)) for _ in range(again_and_again)]
+    rng.shuffle(later)
+    session = IPFIXSession()
+    shown = dissect([*first, *later], session)
+    assert [r.values() for each in shown_messages(shown) for r in each.records] == plain
+    assert set(codes(session)) == {"sequence-convention"}

@@ -19,6 +19,7 @@ PCAPS = Path(__file__).parent.parent / "pcaps"
     ("name", "messages", "records"),
     [
         ("softflowd_ipfix_tcp.pcap", 6, 142),
+        ("softflowd_ipfix_sctp.pcap", 4, 81),
         ("softflowd_ipfix_fragmented.pcap", 4, 82),
         ("softflowd_v9.pcap", 4, 81),
     ],

@@ -133,6 +133,7 @@ DIFFERENCES: dict[str, dict[tuple[str, str], int]] = {
     "softflowd_ipfix_ipv6.pcap": {_ICMP: 2},
     "softflowd_ipfix_micro.pcap": {_ICMP: 1},
     "softflowd_ipfix_nano.pcap": {_ICMP: 2},
+    "softflowd_ipfix_sctp.pcap": {_ICMP: 2},
     "softflowd_ipfix_tcp.pcap": {_ICMP: 3},
     "softflowd_v9.pcap": {_ICMP: 2},
     "softflowd_v9.pcapng": {_ICMP: 2},
