@@ -30,7 +30,7 @@ from scapy_ipfix.reads import DataRead
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.state import StateError
 from scapy_ipfix.templates import Template
-from scapy_ipfix.text import printable
+from scapy_ipfix.text import counted, printable
 from scapy_ipfix.version import __version__
 
 #: Commands of their own, by module: loaded when called, for most calls print a file.
@@ -181,7 +181,8 @@ def _say_if_nothing(records: int, options: argparse.Namespace, session: IPFIXSes
         if options.bound_ports:
             why += " on a bound port"
     elif not there:
-        why = f"{messages} messages, no record that can be read: --templates, check say more"
+        heard = counted(messages, "message")
+        why = f"{heard}, no record that can be read: --templates, check say more"
     elif options.fields:
         why = (
             f"none of {there} records has all of {options.fields}: --templates says what they have"

@@ -17,7 +17,7 @@ from scapy_ipfix.cli_session import add_session_options, make_model, make_sessio
 from scapy_ipfix.diagnostics import CATALOGUE, ERROR, NOTE, WARNING, Diagnostic
 from scapy_ipfix.reader import read_capture
 from scapy_ipfix.session import IPFIXSession
-from scapy_ipfix.text import printable
+from scapy_ipfix.text import counted, printable
 
 #: Kinds of finding that differ by template or set: each sentence is a finding of its own.
 _BY_SENTENCE = frozenset(
@@ -167,6 +167,7 @@ def _print(findings: list[Finding], report: Report, session: IPFIXSession) -> No
         for severity in (ERROR, WARNING, NOTE)
     }
     print(
-        f"{messages} messages, {sum(each.stats.records for each in domains)} records: "
-        + ", ".join(f"{count} {severity}s" for severity, count in counts.items())
+        f"{counted(messages, 'message')}, "
+        f"{counted(sum(each.stats.records for each in domains), 'record')}: "
+        + ", ".join(counted(count, severity) for severity, count in counts.items())
     )

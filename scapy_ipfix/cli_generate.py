@@ -13,6 +13,7 @@ from scapy_ipfix.exporter import Exporter
 from scapy_ipfix.files import write_ipfix
 from scapy_ipfix.pcapwriter import write_pcap
 from scapy_ipfix.sending import Pace, Sender
+from scapy_ipfix.text import counted
 from scapy_ipfix.traffic import (
     DEFAULT_START,
     RATES,
@@ -124,8 +125,9 @@ class Tally:
             self.octets += len(message[1])
 
     def __str__(self) -> str:
-        text = f"{self.flows} flows, {self.messages} messages, {self.octets} octets"
-        return f"{text}, {self.refused} messages refused" if self.refused else text
+        amounts = (self.flows, "flow"), (self.messages, "message"), (self.octets, "octet")
+        text = ", ".join(counted(*each) for each in amounts)
+        return f"{text}, {counted(self.refused, 'message')} refused" if self.refused else text
 
 
 def _run(options: argparse.Namespace, tally: Tally) -> None:

@@ -13,6 +13,7 @@ from typing import BinaryIO, TextIO, cast
 from scapy_ipfix.capture import CaptureFile
 from scapy_ipfix.cli_arguments import endpoint, natural
 from scapy_ipfix.replay import Replayed, replay
+from scapy_ipfix.text import counted
 
 _PROGRESS_EVERY = 0.5
 
@@ -113,25 +114,21 @@ def _rate(text: str) -> float:
 def _summary(totals: Replayed, options: argparse.Namespace) -> None:
     host, port = options.to
     print(
-        f"{_counted(totals.messages, 'message')}, {_counted(totals.octets, 'octet')} of "
-        f"{_counted(len(totals.exporters), 'exporter')} sent to {options.proto} "
+        f"{counted(totals.messages, 'message')}, {counted(totals.octets, 'octet')} of "
+        f"{counted(len(totals.exporters), 'exporter')} sent to {options.proto} "
         f"{f'[{host}]' if ':' in host else host}:{port} in {totals.seconds:.1f} s, "
         f"{totals.rate:.0f} a second",
         flush=True,
     )
     if totals.refused:
-        refused = _counted(totals.refused, "message")
+        refused = counted(totals.refused, "message")
         print(f"{refused} or more refused: nothing listens there", file=sys.stderr)
     if totals.unread:
         print(
-            f"{_counted(totals.unread, 'Data Set')} came before the template: times in there are "
+            f"{counted(totals.unread, 'Data Set')} came before the template: times in there are "
             "the old ones, and sequence numbers do not count those records",
             file=sys.stderr,
         )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 class Progress:

@@ -19,6 +19,7 @@ from scapy_ipfix.lazy import LazyPacket, LazyPacketList, raw
 from scapy_ipfix.sets import DataSet, Set, TemplateSet, set_class
 from scapy_ipfix.structured import ListContext
 from scapy_ipfix.templates import Template
+from scapy_ipfix.text import counted
 from scapy_ipfix.wire import (
     IPFIX_HEADER,
     IPFIX_VERSION,
@@ -231,9 +232,9 @@ class Message(LazyPacket):
                     unknown += 1
                 else:
                     records += len(each.fields.get("records", ()))
-        parts = [_counted(templates, "template"), _counted(records, "record")]
+        parts = [counted(templates, "template"), counted(records, "record")]
         if unknown:
-            parts.append(f"{_counted(unknown, 'set')} of unknown template")
+            parts.append(f"{counted(unknown, 'set')} of unknown template")
         return ", ".join(parts)
 
     def copy(self) -> Any:
@@ -263,10 +264,6 @@ class Message(LazyPacket):
             return f"{self.__class__.__name__}({bytes(self)!r})"
         command: str = super().command()
         return command
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _define(local: dict[int, Template], octets: bytes, span: SetSpan, version: int) -> None:

@@ -24,6 +24,7 @@ from scapy.packet import Packet
 from scapy.sendrecv import send as scapy_send
 
 from scapy_ipfix.messages import make_message
+from scapy_ipfix.text import counted
 from scapy_ipfix.wire import V9_VERSION
 
 #: A host (name or address) and a port.
@@ -67,7 +68,8 @@ class Sent:
         return self.messages / self.seconds if self.seconds > 0 else 0.0
 
     def __str__(self) -> str:
-        text = f"{self.messages} messages, {self.octets} octets in {self.seconds:.1f} s"
+        sent = f"{counted(self.messages, 'message')}, {counted(self.octets, 'octet')}"
+        text = f"{sent} in {self.seconds:.1f} s"
         return f"{text}, {self.refused} refused" if self.refused else text
 
 

@@ -28,6 +28,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(number: int, what: str) -> str:
+    """``1 record``, ``2 records``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def cut(text: str, width: int = CELL) -> str:
     """``text`` in at most ``width`` characters."""
     return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -452,7 +452,7 @@ def test_templates_alone_have_nothing_to_print(tmp_path, capsys) -> None:
     path = tmp_path / "messages.ipfix"
     path.write_bytes(bytes(IPFIX(sets=[TemplateSet(templates=[NAMES])])))
     assert main([str(path)]) == 0
-    assert "1 messages, no record that can be read" in capsys.readouterr().err
+    assert "1 message, no record that can be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["--width=80", "--json", "--csv"])

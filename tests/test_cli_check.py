@@ -71,7 +71,7 @@ def test_findings(broken, capsys):
     assert [line.split()[0] for line in second[1:]] == ["error", "note"]
     assert "RFC 7011 3.3.2" in second[1]
     assert "packet 6" in second[1]
-    assert summary == ["7 messages, 4 records: 1 errors, 3 warnings, 1 notes"]
+    assert summary == ["7 messages, 4 records: 1 error, 3 warnings, 1 note"]
     # Sentences line up.
     assert len({line.index(text) for line, text in ((first[1], "set 256"), (first[2], "sequence"))})
 
@@ -125,7 +125,7 @@ def test_what_is_left_out_is_counted(broken, capsys):
     assert main(["check", "--severity", "error", broken]) == 1
     out = capsys.readouterr().out
     assert "string is not UTF-8" not in out
-    assert out.endswith("1 errors, 3 warnings, 1 notes\n")
+    assert out.endswith("1 error, 3 warnings, 1 note\n")
 
 
 def test_several_files_and_standard_input(broken, capsys, monkeypatch):
