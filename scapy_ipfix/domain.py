@@ -111,8 +111,8 @@ class Domain:
     pending: dict[int, deque[DataRead]] = field(default_factory=dict)
     #: That of all domains of the transport session.
     unnamed: Unnamed = field(default_factory=Unnamed)
-    #: Templates that lists got names for while the message is read.
-    _named: set[int] = field(default_factory=set)
+    #: Templates that lists got names for, while a message is read and its values are checked.
+    _named: set[int] | None = None
     #: Made when a record has lists, and anew when templates have changed since.
     _lists: ListContext | None = None
     _has_lists: bool = False
@@ -157,7 +157,8 @@ class Domain:
             self.note("padding-nonzero", set_id=0, octets=octets[end:stop].hex(" "))
         template_ids = TEMPLATE_SETS[self.version]
         templates, ready = self.ready, message.ready
-        self._named.clear()
+        if self.keeper.check_values:
+            self._named = set()
         timeout = self.keeper.template_timeout
         for index, (set_id, at, until) in enumerate(spans):
             if set_id >= MINIMUM_DATA_SET:
@@ -184,6 +185,7 @@ class Domain:
             else:
                 self.note("set-reserved", index, set_id=set_id)
         self.stats.records += message.records
+        self._named = None
 
     def follow(self, counts: Counts, shared: Counts | None, stream: int = 0) -> None:
         """Puts the sequence number of a message, whose sets are read, beside the last one."""
@@ -278,10 +280,12 @@ class Domain:
         return named
 
     def _for_lists(self, template_id: int) -> Template | None:
-        """The same for lists, which may be empty: names are found once in a message."""
-        if template_id in self._named and template_id not in self.ready:
-            return self.states[template_id].template if template_id in self.states else None
-        self._named.add(template_id)
+        """The same for lists, which may be empty: one is named once while a message is read."""
+        named = self._named
+        if named is not None and template_id in self.states and template_id not in self.ready:
+            if template_id in named:
+                return self.states[template_id].template
+            named.add(template_id)
         return self.template(template_id)
 
     def learned(self, template_id: int) -> None:
