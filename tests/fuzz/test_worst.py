@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The worst messages there are: time that goes with their octets, depth and memory that end."""
 
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 
@@ -9,13 +8,11 @@ import pytest
 from scapy.config import conf
 
 from scapy_ipfix import IPFIX, BasicList, IPFIXSession, Record, SubTemplateList, iter_records
-from scapy_ipfix.collector import Collector
-from scapy_ipfix.domain import TransportKey
 from scapy_ipfix.structured import DEPTH_LIMIT
 
 from .attacks import message, set_of, template
 from .harness import quiet
-from .worst import WORST, Worst, nested, nested_records, prefixed
+from .worst import WORST, Worst, nested, nested_records, prefixed, seconds
 
 #: How often it is measured before it is too slow: others use the machine as well.
 _MEASURED = 5
@@ -37,30 +34,6 @@ def worst(request: pytest.FixtureRequest) -> Worst:
     return case
 
 
-def _read(worst: Worst) -> Callable[[], Collector]:
-    """What reads the worst message; the others are read by now."""
-    *others, last = worst.make()
-    key = TransportKey(worst.protocol, "192.0.2.1", 1, "192.0.2.2", 2)
-    collector = Collector(check_values=worst.check_values)
-    for octets in others:
-        collector.read(key, octets)
-
-    def read() -> Collector:
-        found = collector.read(key, last)
-        assert found is not None
-        for each in found.ready:
-            each.records()
-        return collector
-
-    return read
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    started = time.process_time()
-    run()
-    return time.process_time() - started
-
-
 def _bare_loop() -> Callable[[], object]:
     """What Python takes to make a dict of each of 65,000 octets: this machine, now."""
     octets = bytes(65_000)
@@ -69,22 +42,22 @@ def _bare_loop() -> Callable[[], object]:
 
 def test_time_goes_with_the_octets(worst: Worst) -> None:
     """Anything that is not linear takes minutes here, and not tenths of a second."""
-    allowed = _TIMES * min(_seconds(_bare_loop()) for _ in range(_MEASURED))
+    allowed = _TIMES * min(seconds(_bare_loop()) for _ in range(_MEASURED))
     taken = []
     while len(taken) < _MEASURED:
-        taken.append(_seconds(_read(worst)))
+        taken.append(seconds(worst.reader()))
         if taken[-1] < allowed:
             return
     pytest.fail(f"{min(taken):.3f} s of CPU, {allowed:.3f} s would do")
 
 
 def test_what_is_wrong_is_said(worst: Worst) -> None:
-    collector = _read(worst)()
+    collector = worst.reader()()
     assert worst.codes <= collector.diagnostics.counts.keys()
 
 
 def test_memory_goes_with_the_octets(worst: Worst) -> None:
-    read = _read(worst)
+    read = worst.reader()
     octets = sum(map(len, worst.make()))
     tracemalloc.start()
     try:
