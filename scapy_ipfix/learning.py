@@ -312,7 +312,7 @@ def relearned(template: Template, model: InformationModel) -> Template:
     for each in template.fields:
         element = each.element
         if not element.is_known:
-            element = model.element(element.pen, element.id)
+            element = model.known(element.pen, element.id) or element
         pairs.append((element, each.length))
     if all(pair[0] == each.element for pair, each in zip(pairs, template.fields)):
         return template

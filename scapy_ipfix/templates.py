@@ -154,6 +154,8 @@ class Template:
 
         ``names`` None stands for all fields; ``values`` is the domain to read them in.
         """
+        if names is None and values == "scapy":
+            return self.codec
         known = self.__dict__.setdefault("projections", {})
         key = names, values
         if key not in known:
