@@ -252,13 +252,13 @@ class Diagnostics:
 
     def note(self, diagnostic: Diagnostic) -> None:
         """Keeps one (while there is room), counts it, and logs the first few of its code."""
-        code = diagnostic.code
-        self.counts[code] += 1
+        code = diagnostic.defect.code
+        count = self.counts[code] = self.counts[code] + 1
         for observer in self.observers:
             observer(diagnostic)
         if len(self._kept) < self.limit:
             self._kept.append(diagnostic)
-        if self.counts[code] <= LOGGED_PER_CODE:
+        if count <= LOGGED_PER_CODE:
             # The log says the severity itself.
             log.log(_LEVELS[diagnostic.severity], "%s", str(diagnostic).partition(": ")[2])
 

@@ -143,7 +143,7 @@ class Domain:
 
     def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None:
         """Notes a defect with where it was."""
-        self.note_defect(Defect.of(code, **numbers), set_index)
+        self.keeper.note(Defect(code, tuple(numbers.items())), self, set_index)
 
     def note_defect(self, defect: Defect, set_index: int | None = None) -> None:
         self.keeper.note(defect, self, set_index)
@@ -227,8 +227,9 @@ class Domain:
     def _count_slowly(self, read: DataRead, template: Template) -> int:
         body = read.body
         records, stop = template.codec.count(body)
-        for defect in template.rest_defects(body[stop:], records):
-            self.note_defect(defect, read.index)
+        if stop < len(body) or not records:
+            for defect in template.rest_defects(body[stop:], records):
+                self.note_defect(defect, read.index)
         return records
 
     def list_context(self) -> ListContext:
@@ -274,7 +275,6 @@ class Domain:
         if octets is not None and not 0 < state.template.length <= octets:
             return state.template
         named = relearned(state.template, self.model)
-        self.unnamed.forget(self, state.template)
         self.unnamed.watch(self, named)
         state.template = self.ready[template_id] = named
         return named
@@ -290,7 +290,10 @@ class Domain:
 
     def learned(self, template_id: int) -> None:
         """An element of a template got a name. Lists that came before do without it."""
-        self._changed(self.ready.pop(template_id, None))
+        before = self.ready.pop(template_id, None)
+        if before is not None:
+            self.unnamed.forget(self, before)
+        self._changed(before)
 
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
         for span, template, defects in self.keeper.parse(self, body, options, index):

@@ -117,6 +117,8 @@ def _text(value: object) -> str:
 def _word(name: str, values: Mapping[str, Any]) -> str:
     """IANA's word for the number in a field of semantics or units; empty for none."""
     number = values.get(name)
+    if number is None:
+        return ""
     names = _value_names(name)
     word = names.text(number) if names is not None and isinstance(number, int) else None
     return "" if word is None or word == "none" else word
