@@ -20,7 +20,7 @@ from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
 from scapy_ipfix.domain import Domain, Parsed, TransportKey
 from scapy_ipfix.elements import InformationModel, elements
-from scapy_ipfix.learning import LEARNED_IN_ALL, Learning, is_type_information
+from scapy_ipfix.learning import IN_A_MESSAGE, LEARNED_IN_ALL, Learning, is_type_information
 from scapy_ipfix.metadata import FACTS, Metadata, is_metadata
 from scapy_ipfix.past import FIELDS, Past
 from scapy_ipfix.reads import DataRead, MessageRead
@@ -120,6 +120,8 @@ class Collector:
         self._parsed_octets = 0
         self._shared: dict[TransportKey, SharedSequence] = {}
         self._recent: Domain | None = None
+        #: Records of type information in the message that is being read.
+        self._described = 0
 
     @property
     def domains(self) -> Iterator[Domain]:
@@ -139,7 +141,7 @@ class Collector:
         ``time`` is the capture's (seconds since 1970), ``packet`` its number there from 1:
         diagnostics say it. ``stream`` is SCTP's, each of which has its own sequence.
         """
-        self.time, self.packet = time, packet
+        self.time, self.packet, self._described = time, packet, 0
         version = int.from_bytes(octets[:2], "big")
         uptime = None
         if version == IPFIX_VERSION and len(octets) >= IPFIX_HEADER.size:
@@ -281,6 +283,12 @@ class Collector:
             self.note(defect, domain)
         if not (self.learn_elements and is_type_information(template)):
             return
+        room = IN_A_MESSAGE - self._described
+        self._described += len(records)
+        if self._described > IN_A_MESSAGE:
+            if room >= 0:
+                self.note(Defect.of("elements-many", limit=IN_A_MESSAGE), domain)
+            records = records[: max(room, 0)]
         lesson = self.learning.learn(domain.transport, records)
         for defect in lesson.defects:
             self.note(defect, domain)

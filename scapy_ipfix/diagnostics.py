@@ -172,6 +172,11 @@ CATALOGUE: dict[str, Entry] = {
     "elements-limit": Entry(
         WARNING, "RFC 5610 4", "an exporter described {limit} elements: no more are learned"
     ),
+    "elements-many": Entry(
+        WARNING,
+        "RFC 5610 4",
+        "a message describes more than {limit} elements: the rest are not learned from it",
+    ),
     # limits
     "limit": Entry(WARNING, "RFC 7011 11.4", "more than {limit} {what}: the oldest are dropped"),
 }

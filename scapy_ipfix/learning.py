@@ -27,6 +27,8 @@ from scapy_ipfix.templates import Template, kept_by_template, name_fields
 
 #: The longest name that is learned. IANA's longest has 45 characters.
 MAX_NAME = 255
+#: Descriptions that are looked at in one message; real ones take some 60 octets each.
+IN_A_MESSAGE = 1024
 #: How many elements a collector learns from all exporters together.
 LEARNED_IN_ALL = 65536
 #: Conflicts and flaws that are remembered, so as to be told once and not with every refresh.

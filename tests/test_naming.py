@@ -9,6 +9,7 @@ import pytest
 from scapy_ipfix import IPFIXSession, iter_records
 from scapy_ipfix.collector import Collector
 from scapy_ipfix.domain import Domain, TransportKey
+from scapy_ipfix.learning import IN_A_MESSAGE
 
 _PEN = 99999
 _UDP = TransportKey("udp", "192.0.2.1", 4739, "192.0.2.2", 4739)
@@ -168,3 +169,19 @@ def test_a_domain_that_goes_takes_its_templates_along() -> None:
 def test_the_fast_reader() -> None:
     stream = message(template(300, 1)), message(lesson(1, "mine")), message(set_of(300, b"\7"))
     assert list(iter_records(stream))[-1] == {"mine": 7}
+
+
+def test_a_message_that_describes_too_many(collector: Collector) -> None:
+    """The first thousand are taken; the others, when they are described again."""
+    rows = b"".join(
+        struct.pack("!IHB", _PEN, 1 + each, 1) + b"\0" for each in range(IN_A_MESSAGE + 1)
+    )
+    last = struct.pack("!IHB", _PEN, 1 + IN_A_MESSAGE, 1) + b"\4last"
+    kinds = lesson(30_000, "first")
+    collector.read(_UDP, message(kinds, set_of(256, rows), set_of(256, last)))
+    assert [each.text for each in collector.diagnostics if each.code == "elements-many"] == [
+        "a message describes more than 1024 elements: the rest are not learned from it"
+    ]
+    assert len(dict(collector.learning.learned())[_UDP]) == IN_A_MESSAGE
+    collector.read(_UDP, message(set_of(256, last)))
+    assert dict(collector.learning.learned())[_UDP][-1].name == "last"
