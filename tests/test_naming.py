@@ -8,32 +8,27 @@ import pytest
 
 from scapy_ipfix import IPFIXSession, iter_records
 from scapy_ipfix.collector import Collector
-from scapy_ipfix.domain import Domain, TransportKey
+from scapy_ipfix.domain import Domain
 from scapy_ipfix.learning import IN_A_MESSAGE
+from scapy_ipfix.transportkey import TransportKey
+
+from .fuzz.attacks import message, options, set_of
+from .fuzz.attacks import template as template_record
 
 _PEN = 99999
 _UDP = TransportKey("udp", "192.0.2.1", 4739, "192.0.2.2", 4739)
 
 
-def message(*sets: bytes, domain: int = 1) -> bytes:
-    body = b"".join(sets)
-    return struct.pack("!HHIII", 10, 16 + len(body), 1_700_000_000, 0, domain) + body
-
-
-def set_of(set_id: int, body: bytes) -> bytes:
-    return struct.pack("!HH", set_id, 4 + len(body)) + body
-
-
 def template(template_id: int, *elements: int) -> bytes:
-    fields = b"".join(struct.pack("!HHI", 0x8000 | each, 1, _PEN) for each in elements)
-    return set_of(2, struct.pack("!HH", template_id, len(elements)) + fields)
+    """A Template Set of one template, of elements of an octet that nobody knows."""
+    return set_of(2, template_record(template_id, *((each, 1) for each in elements), pen=_PEN))
 
 
 def lesson(id: int, name: str) -> bytes:
     """A Set of type information, and its template before it."""
-    fields = struct.pack("!12H", 256, 4, 2, 346, 4, 303, 2, 339, 1, 341, 0xFFFF, 0)[:22]
+    kinds = options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF))
     row = struct.pack("!IHBB", _PEN, id, 1, len(name)) + name.encode()
-    return set_of(3, fields) + set_of(256, row)
+    return set_of(3, kinds) + set_of(256, row)
 
 
 #: A subTemplateList of template 300, with one record of an octet 7.
