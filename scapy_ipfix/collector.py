@@ -18,7 +18,7 @@ from typing import Any
 
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
-from scapy_ipfix.domain import Domain, Parsed, TransportKey
+from scapy_ipfix.domain import Domain, Parsed
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.learning import IN_A_MESSAGE, LEARNED_IN_ALL, Learning, is_type_information
 from scapy_ipfix.metadata import FACTS, Metadata, is_metadata
@@ -26,6 +26,7 @@ from scapy_ipfix.past import FIELDS, Past
 from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.sequence import SharedSequence
 from scapy_ipfix.templates import Template
+from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import (
     IPFIX_HEADER,
     IPFIX_VERSION,
@@ -114,7 +115,7 @@ class Collector:
         #: How many fields each template has.
         self._templates: OrderedDict[tuple[Domain, int], int] = OrderedDict()
         self._fields = 0
-        self._pending: OrderedDict[int, DataRead] = OrderedDict()
+        self._pending: OrderedDict[int, tuple[Domain, DataRead]] = OrderedDict()
         self._pending_octets = 0
         self._parsed: dict[tuple[Any, ...], Parsed] = {}
         self._parsed_octets = 0
@@ -179,12 +180,12 @@ class Collector:
             domain.follow(counts, shared.last, stream)
             shared.last = counts
         else:
-            self._check_v9(message, uptime)
+            self._check_v9(domain, message, uptime)
         return message
 
-    def _check_v9(self, message: MessageRead, uptime: int) -> None:
+    def _check_v9(self, domain: Domain, message: MessageRead, uptime: int) -> None:
         """What only NetFlow v9 has: a count of records, and the time since boot."""
-        domain, stats = message.domain, message.domain.stats
+        stats = domain.stats
         count = int.from_bytes(message.octets[2:4], "big")
         records = message.records + message.templates
         if count != records & 0xFFFF and not message.waiting:
@@ -328,19 +329,19 @@ class Collector:
     def template_forgotten(self, domain: Domain, template_id: int) -> None:
         self._fields -= self._templates.pop((domain, template_id), 0)
 
-    def now_pending(self, read: DataRead) -> None:
+    def now_pending(self, domain: Domain, read: DataRead) -> None:
         """Counts the octets of a Data Set that waits; the oldest go when there are too many."""
-        self._pending[id(read)] = read
+        self._pending[id(read)] = domain, read
         self._pending_octets += read.stop + _PENDING_OVERHEAD
         while self._pending_octets > self.limits.pending_octets:
-            oldest = next(iter(self._pending.values()))
+            domain, oldest = next(iter(self._pending.values()))
             self.no_longer_pending(oldest)
-            waiting = oldest.domain.pending[oldest.set_id]
+            waiting = domain.pending[oldest.set_id]
             waiting.popleft()
             if not waiting:
-                del oldest.domain.pending[oldest.set_id]
-            if not oldest.domain.pending:
-                oldest.domain.pending.clear()  # an empty dict keeps its table until then
+                del domain.pending[oldest.set_id]
+            if not domain.pending:
+                domain.pending.clear()  # an empty dict keeps its table until then
             self._limit("octets waiting for templates", self.limits.pending_octets)
 
     def no_longer_pending(self, read: DataRead) -> None:

@@ -23,11 +23,10 @@ from scapy_ipfix.arrays import (
 )
 from scapy_ipfix.codec import RecordCodec, TemplateField
 from scapy_ipfix.datatypes import VARIABLE
-from scapy_ipfix.domain import Domain
 from scapy_ipfix.extras import extra
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.reader import field_names, iter_sets, options_wanted
-from scapy_ipfix.reads import DataRead
+from scapy_ipfix.reads import DataRead, Origin
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.templates import Template
 
@@ -147,10 +146,10 @@ def _gather(
 
 
 @dataclass(slots=True)
-class _Origin:
+class _Stretch:
     """Where a number of records in a row are from."""
 
-    domain: Domain
+    domain: Origin
     template_id: int
     records: int = 0
 
@@ -203,8 +202,8 @@ class Layout:
             for each in template.fields
             if each.name in self.names and each.name not in CONTEXT
         }
-        self._origins: list[_Origin] = []
-        self._origin: _Origin | None = None
+        self._stretches: list[_Stretch] = []
+        self._stretch: _Stretch | None = None
         pieces = list(_pieces(template.fields))
         wanted = [
             i
@@ -224,7 +223,7 @@ class Layout:
 
     @property
     def records(self) -> int:
-        return sum(each.records for each in self._origins)
+        return sum(each.records for each in self._stretches)
 
     def add(self, read: DataRead) -> int:
         """Takes the records of a Data Set; gives how many there are."""
@@ -239,11 +238,15 @@ class Layout:
             records = len(rows)
             for piece, items in zip(self._pieces, zip(*rows)):
                 piece.extend(items)
-        origin = self._origin
-        if origin is None or origin.domain is not read.domain or origin.template_id != read.set_id:
-            origin = self._origin = _Origin(read.domain, read.set_id)
-            self._origins.append(origin)
-        origin.records += records
+        stretch = self._stretch
+        if (
+            stretch is None
+            or stretch.domain is not read.domain
+            or stretch.template_id != read.set_id
+        ):
+            stretch = self._stretch = _Stretch(read.domain, read.set_id)
+            self._stretches.append(stretch)
+        stretch.records += records
         return records
 
     def arrays(self, np: Any, *, context: bool) -> dict[str, Any]:
@@ -255,12 +258,12 @@ class Layout:
         return before | {name: found[name] for name in self.names if name in self.fields}
 
     def _origin_arrays(self, np: Any) -> dict[str, Any]:
-        counts = [each.records for each in self._origins]
-        exporters = [str(each.domain.transport) for each in self._origins]
+        counts = [each.records for each in self._stretches]
+        exporters = [str(each.domain.transport) for each in self._stretches]
         columns = (
             objects(np, exporters, len(exporters)),
-            np.array([each.domain.id for each in self._origins], "u4"),
-            np.array([each.template_id for each in self._origins], "u2"),
+            np.array([each.domain.id for each in self._stretches], "u4"),
+            np.array([each.template_id for each in self._stretches], "u2"),
         )
         return {name: np.repeat(column, counts) for name, column in zip(CONTEXT, columns)}
 

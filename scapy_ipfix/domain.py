@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from scapy_ipfix.checks import value_defects
 from scapy_ipfix.diagnostics import Defect
@@ -22,31 +22,11 @@ from scapy_ipfix.sequence import Counts, SharedSequence, Stream
 from scapy_ipfix.shrinking import shrink
 from scapy_ipfix.structured import ListContext
 from scapy_ipfix.templates import Template
+from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import MINIMUM_DATA_SET, TEMPLATE_SETS, TemplateSpan, walk_sets
 
 #: SCTP streams whose sequences are kept apart; more share that of stream 0.
 _STREAMS = 1024
-
-
-class TransportKey(NamedTuple):
-    """A transport session (RFC 7011 2): protocol, source and destination with their ports."""
-
-    protocol: str
-    source: str = ""
-    source_port: int | None = None
-    destination: str = ""
-    destination_port: int | None = None
-
-    def __str__(self) -> str:
-        if not self.source:
-            return self.protocol
-        return f"{_endpoint(self.source, self.source_port)}"
-
-
-def _endpoint(address: str, port: int | None) -> str:
-    if port is None:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 Parsed = list[tuple[TemplateSpan, "Template | None", list[Defect]]]
@@ -68,7 +48,7 @@ class Keeper(Protocol):
     def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed: ...
     def template_defined(self, domain: Domain, template_id: int) -> None: ...
     def template_forgotten(self, domain: Domain, template_id: int) -> None: ...
-    def now_pending(self, read: DataRead) -> None: ...
+    def now_pending(self, domain: Domain, read: DataRead) -> None: ...
     def no_longer_pending(self, read: DataRead) -> None: ...
 
 
@@ -411,4 +391,4 @@ class Domain:
             template_id=read.set_id,
             octets=read.stop - 4,
         )
-        self.keeper.now_pending(read)
+        self.keeper.now_pending(self, read)

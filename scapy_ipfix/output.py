@@ -10,8 +10,7 @@ from typing import Any, NamedTuple, Protocol, TextIO
 
 from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.columns import CONTEXT
-from scapy_ipfix.domain import Domain
-from scapy_ipfix.reads import DataRead
+from scapy_ipfix.reads import DataRead, Origin
 from scapy_ipfix.templates import Template
 from scapy_ipfix.text import cut, field_texts, printable
 
@@ -156,7 +155,7 @@ class TextTable:
         self._width = width
         self._kept: list[tuple[str, ...]] = []
         #: Whose records are held back, and of which template if that matters.
-        self._of: tuple[Domain, Template | None] | None = None
+        self._of: tuple[Origin, Template | None] | None = None
         self._blocks = 0
 
     def write(self, read: DataRead, template: Template) -> None:

@@ -13,9 +13,9 @@ import struct
 from collections.abc import Mapping
 
 from scapy_ipfix.collector import Collector
-from scapy_ipfix.domain import TransportKey
 from scapy_ipfix.reads import DataRead
 from scapy_ipfix.sequence import Counts
+from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import IPFIX_HEADER, IPFIX_VERSION, MINIMUM_DATA_SET, SET_HEADER
 
 #: Ethernet, IPv4 and UDP; an IPFIX Message; a Set. What is not looked at is skipped.

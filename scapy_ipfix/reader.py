@@ -20,7 +20,6 @@ from scapy.plist import PacketList
 
 from scapy_ipfix.capture import ETHERNET, CaptureFile, Frame, is_capture_path, plain_udp
 from scapy_ipfix.datatypes import VALUE_DOMAINS
-from scapy_ipfix.domain import TransportKey
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.plain import PlainReader
 from scapy_ipfix.ports import PORTS
@@ -28,6 +27,7 @@ from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.stream import FlowStream, MessageStream, read_messages
 from scapy_ipfix.templates import V9_SCOPES
+from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import is_export
 
 _KINDS = {"all": None, "data": False, "options": True}

@@ -2,24 +2,47 @@
 """What a message was read as, with no packet made of it.
 
 A :class:`MessageRead` says for each Data Set of a message where it is and what template it goes
-by, a :class:`DataRead`, which may wait for its template. Both are made by
-:class:`~scapy_ipfix.domain.Domain`, and know where they came from by it.
+by, a :class:`DataRead`, which may wait for its template. Both know the observation domain that
+made them, an :class:`Origin`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
 from scapy_ipfix.answers import View
+from scapy_ipfix.metadata import DomainKey, Metadata
 from scapy_ipfix.sequence import Counts
 from scapy_ipfix.structured import ListContext, lists_read
 from scapy_ipfix.templates import Template
+from scapy_ipfix.transportkey import TransportKey
 
-if TYPE_CHECKING:
-    from scapy_ipfix.domain import Domain
+
+class Knowing(Protocol):
+    """Who keeps what options records said."""
+
+    @property
+    def metadata(self) -> Metadata: ...
+
+
+class Origin(Protocol):
+    """The observation domain that something was read of."""
+
+    @property
+    def transport(self) -> TransportKey: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def key(self) -> DomainKey: ...
+    @property
+    def keeper(self) -> Knowing: ...
+    def list_context(self) -> ListContext: ...
+    def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None: ...
 
 
 class Waiting(Protocol):
@@ -38,7 +61,7 @@ class DataRead:
 
     def __init__(
         self,
-        domain: Domain,
+        domain: Origin,
         index: int,
         set_id: int,
         octets: bytes,
@@ -141,7 +164,7 @@ class MessageRead:
     )
 
     def __init__(
-        self, version: int, domain: Domain, exported: int, sequence: int, octets: bytes
+        self, version: int, domain: Origin, exported: int, sequence: int, octets: bytes
     ) -> None:
         self.version = version
         self.domain = domain

@@ -22,7 +22,7 @@ from scapy.sessions import DefaultSession, TCPSession
 from scapy_ipfix.collector import Collector, Limits
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
-from scapy_ipfix.domain import Domain, DomainStats, TransportKey
+from scapy_ipfix.domain import Domain, DomainStats
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.lazy import LazyPacketList
 from scapy_ipfix.messages import MESSAGE_CLASSES, Message
@@ -33,6 +33,7 @@ from scapy_ipfix.sets import DataSet
 from scapy_ipfix.state import load_state, save_state
 from scapy_ipfix.streamreader import StreamReader
 from scapy_ipfix.tables import Table
+from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import is_export
 
 _seconds = data_type("dateTimeSeconds")

@@ -14,10 +14,11 @@ from typing import Any
 
 from scapy_ipfix.collector import Collector
 from scapy_ipfix.datatypes import data_type
-from scapy_ipfix.domain import Domain, TemplateState, TransportKey
+from scapy_ipfix.domain import Domain, TemplateState
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.statements import Application, Interface, Sampling
 from scapy_ipfix.templates import Template
+from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import Specifier, TemplateSpan
 
 FORMAT = "scapy-ipfix state"

@@ -22,11 +22,11 @@ from scapy.layers.sctp import (
 from scapy.packet import Packet
 
 from scapy_ipfix.collector import Collector
-from scapy_ipfix.domain import TransportKey
 from scapy_ipfix.lazy import raw
 from scapy_ipfix.messages import IPFIX, Message, make_message
 from scapy_ipfix.ports import PORTS
 from scapy_ipfix.stream import plausible
+from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.transports import Chunk, Connections, SCTPStreams, TCPStream
 
 #: Messages that one packet shows; more may complete at once, and are read all the same.

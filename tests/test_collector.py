@@ -21,9 +21,9 @@ from scapy_ipfix import (
     TemplateSet,
 )
 from scapy_ipfix.collector import Collector
-from scapy_ipfix.domain import TransportKey
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.transportkey import TransportKey
 from tests.strategies import broken, filled
 
 T = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")

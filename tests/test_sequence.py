@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scapy_ipfix import IPFIX, DataSet, IPFIXSession, NetFlowV9, Template, iter_records
-from scapy_ipfix.domain import TransportKey
 from scapy_ipfix.sequence import CONVENTIONS, Counts, Stream
+from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import IPFIX_VERSION, V9_VERSION
 
 PCAPS = Path(__file__).parents[1] / "pcaps"

@@ -30,7 +30,7 @@ from scapy_ipfix import (
     TemplateSet,
     dissect,
 )
-from scapy_ipfix.domain import TransportKey
+from scapy_ipfix.transportkey import TransportKey
 from tests.strategies import broken, filled
 
 pytestmark = pytest.mark.usefixtures("debug_dissector")

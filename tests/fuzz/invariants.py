@@ -30,11 +30,11 @@ from scapy.packet import Packet
 from scapy_ipfix import IPFIXSession, Record, Template, dissect, iter_records
 from scapy_ipfix.capture import CaptureFile
 from scapy_ipfix.collector import Collector
-from scapy_ipfix.domain import TransportKey
 from scapy_ipfix.messages import MESSAGE_CLASSES, Message
 from scapy_ipfix.reader import read_sets
 from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.stream import MessageStream
+from scapy_ipfix.transportkey import TransportKey
 
 from .mutation import Mutant
 from .shape import HEADER, Shape, number

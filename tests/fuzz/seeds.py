@@ -15,8 +15,8 @@ from unittest.mock import patch
 from scapy_ipfix import torture
 from scapy_ipfix.capture import CaptureFile, plain_udp
 from scapy_ipfix.collector import Collector
-from scapy_ipfix.domain import TransportKey
 from scapy_ipfix.reads import MessageRead
+from scapy_ipfix.transportkey import TransportKey
 
 from .shape import HEADER, Shape, number
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scapy_ipfix.collector import Collector
-from scapy_ipfix.domain import TransportKey
+from scapy_ipfix.transportkey import TransportKey
 
 from .attacks import message, options, set_of, template
 from .harness import quiet

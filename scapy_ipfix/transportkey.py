@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who exports to whom: what tells transport sessions apart."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class TransportKey(NamedTuple):
+    """A transport session (RFC 7011 2): protocol, source and destination with their ports."""
+
+    protocol: str
+    source: str = ""
+    source_port: int | None = None
+    destination: str = ""
+    destination_port: int | None = None
+
+    def __str__(self) -> str:
+        if not self.source:
+            return self.protocol
+        return f"{_endpoint(self.source, self.source_port)}"
+
+
+def _endpoint(address: str, port: int | None) -> str:
+    if port is None:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
