@@ -123,6 +123,9 @@ class Collector:
         self._recent: Domain | None = None
         #: Records of type information in the message that is being read.
         self._described = 0
+        #: Templates that got names in an earlier message, where lists are: they are to have
+        #: these, and not those of later messages, when lists of between are looked at.
+        self._renamed: list[tuple[Domain, int]] = []
 
     @property
     def domains(self) -> Iterator[Domain]:
@@ -284,6 +287,10 @@ class Collector:
             self.note(defect, domain)
         if not (self.learn_elements and is_type_information(template)):
             return
+        if not self._described:
+            for user, template_id in self._renamed:
+                user.template(template_id)
+            self._renamed.clear()
         room = IN_A_MESSAGE - self._described
         self._described += len(records)
         if self._described > IN_A_MESSAGE:
@@ -296,6 +303,8 @@ class Collector:
         if lesson.learned:
             for user, template_id in domain.unnamed.taught(lesson.learned):
                 user.learned(template_id)
+                if user.has_lists:
+                    self._renamed.append((user, template_id))
 
     def is_telling(self, template: Template) -> bool:
         """Whether records of an options template are something to learn from."""

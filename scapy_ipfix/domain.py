@@ -95,7 +95,8 @@ class Domain:
     _named: set[int] | None = None
     #: Made when a record has lists, and anew when templates have changed since.
     _lists: ListContext | None = None
-    _has_lists: bool = False
+    #: Whether records with lists were read, which may be looked at later.
+    has_lists: bool = False
     #: Templates that went since their tables were made.
     _forgotten: int = 0
     #: How often a template was done away with since there were lists.
@@ -221,12 +222,12 @@ class Domain:
                 self.model,
                 self.version,
             )
-            self._has_lists = True
+            self.has_lists = True
         return self._lists
 
     def _changed(self, before: Template | None) -> None:
         """Templates changed, and lists that are read from now on go by the new ones."""
-        if before is not None and self._has_lists:
+        if before is not None and self.has_lists:
             self.keeper.past.remember(self, self._changes, before)
             self._changes += 1
         self._lists = None

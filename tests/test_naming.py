@@ -141,6 +141,38 @@ def test_templates_of_lists_as_well(collector: Collector) -> None:
         assert record == {"subTemplateList": [{"_ipfix_99999_1": b"\7"}]}
 
 
+def test_lists_between_two_lessons_have_the_names_of_then() -> None:
+    """However late someone looks at them: the fast reader does at once."""
+    lists = set_of(2, struct.pack("!HHHH", 301, 1, 292, 0xFFFF))
+    lists += set_of(301, b"\5\3\x01\x2c\7\7")
+    messages = [
+        message(template(300, 1, 2), lists),
+        message(lesson(1, "one")),
+        message(lists),
+        message(lesson(2, "two")),
+        message(lists, lesson(3, "three"), lists),
+    ]
+    fast = [list(each["subTemplateList"][0]) for each in iter_records(messages) if len(each) == 1]
+    assert fast == [
+        ["_ipfix_99999_1", "_ipfix_99999_2"],
+        ["one", "_ipfix_99999_2"],
+        ["one", "two"],
+        ["one", "two"],
+    ]
+    collector = Collector()
+    reads = [collector.read(_UDP, each) for each in messages]
+    for _ in range(2):
+        late = [
+            list(record["subTemplateList"][0])
+            for read in reversed(reads)
+            if read is not None
+            for each in read.ready
+            if each.set_id == 301
+            for record in each.records()
+        ]
+        assert late == [fast[2], fast[3], fast[1], fast[0]]
+
+
 def test_lists_whose_values_are_checked() -> None:
     """They are read while the message is, and name their template once in it."""
     collector = Collector(check_values=True)
