@@ -284,7 +284,7 @@ class Collector:
     def learn(self, domain: Domain, template: Template, records: list[dict[str, Any]]) -> None:
         """Learns from Options Data Records: elements (RFC 5610) and metadata."""
         for defect in self.metadata.learn(domain.key, template, records, self.time):
-            self.note(defect, domain)
+            domain.note_defect(defect)
         if not (self.learn_elements and is_type_information(template)):
             return
         if not self._described:
@@ -295,11 +295,11 @@ class Collector:
         self._described += len(records)
         if self._described > IN_A_MESSAGE:
             if room >= 0:
-                self.note(Defect.of("elements-many", limit=IN_A_MESSAGE), domain)
+                domain.note("elements-many", limit=IN_A_MESSAGE)
             records = records[: max(room, 0)]
         lesson = self.learning.learn(domain.transport, records)
         for defect in lesson.defects:
-            self.note(defect, domain)
+            domain.note_defect(defect)
         if lesson.learned:
             for user, template_id in domain.unnamed.taught(lesson.learned):
                 user.learned(template_id)
@@ -310,11 +310,11 @@ class Collector:
         """Whether records of an options template are something to learn from."""
         return is_metadata(template) or (self.learn_elements and is_type_information(template))
 
-    def note(self, defect: Defect, domain: Domain, set_index: int | None = None) -> None:
-        """Notes a defect with where and when it was."""
-        self.diagnostics.note(
-            Diagnostic(defect, self.packet, domain.exporter, domain.id, set_index)
-        )
+    def noted(
+        self, code: str, numbers: dict[str, Any], domain: Domain, set_index: int | None
+    ) -> None:
+        """Notes a defect, given in its parts, with where and when it was."""
+        self.diagnostics.add(code, numbers, self.packet, domain.exporter, domain.id, set_index)
 
     # -- bounds
 
@@ -358,8 +358,7 @@ class Collector:
         self._pending_octets -= read.stop + _PENDING_OVERHEAD
 
     def _limit(self, what: str, limit: int) -> None:
-        defect = Defect.of("limit", what=what, limit=limit)
-        self.diagnostics.note(Diagnostic(defect, self.packet))
+        self.diagnostics.add("limit", {"what": what, "limit": limit}, self.packet)
 
 
 def _parse(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import starmap
 from typing import Any, NamedTuple, overload
 
 NOTE, WARNING, ERROR = "note", "warning", "error"
@@ -253,19 +254,36 @@ class Diagnostics:
         self.counts: Counter[str] = Counter()
         #: Called with each diagnostic, those that are not kept as well.
         self.observers: list[Callable[[Diagnostic], None]] = []
-        self._kept: list[Diagnostic] = []
+        #: What :meth:`add` was given: a message may be wrong 16,000 times, and most of that
+        #: nobody looks at.
+        self._kept: list[tuple[str, dict[str, Any], int, str, int | None, int | None]] = []
 
     def note(self, diagnostic: Diagnostic) -> None:
         """Keeps one (while there is room), counts it, and logs the first few of its code."""
-        code = diagnostic.defect.code
+        (code, numbers), *where = diagnostic
+        self.add(code, dict(numbers), *where)
+
+    def add(
+        self,
+        code: str,
+        numbers: dict[str, Any],
+        packet: int = 0,
+        exporter: str = "",
+        domain: int | None = None,
+        set_index: int | None = None,
+    ) -> None:
+        """As :meth:`note`, of the parts of a diagnostic. ``numbers`` is kept, and not copied."""
         count = self.counts[code] = self.counts[code] + 1
-        for observer in self.observers:
-            observer(diagnostic)
+        parts = code, numbers, packet, exporter, domain, set_index
         if len(self._kept) < self.limit:
-            self._kept.append(diagnostic)
+            self._kept.append(parts)
+        if self.observers:
+            for observer in self.observers:
+                observer(_diagnostic(*parts))
         if count <= LOGGED_PER_CODE:
             # The log says the severity itself.
-            log.log(_LEVELS[diagnostic.severity], "%s", str(diagnostic).partition(": ")[2])
+            text = str(_diagnostic(*parts)).partition(": ")[2]
+            log.log(_LEVELS[CATALOGUE[code].severity], "%s", text)
 
     @property
     def dropped(self) -> int:
@@ -276,19 +294,25 @@ class Diagnostics:
         return len(self._kept)
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        return iter(self._kept)
+        return starmap(_diagnostic, self._kept)
 
     @overload
     def __getitem__(self, index: int) -> Diagnostic: ...
     @overload
     def __getitem__(self, index: slice) -> list[Diagnostic]: ...
     def __getitem__(self, index: int | slice) -> Diagnostic | list[Diagnostic]:
-        return self._kept[index]
+        if isinstance(index, slice):
+            return list(starmap(_diagnostic, self._kept[index]))
+        return _diagnostic(*self._kept[index])
 
     def __repr__(self) -> str:
         if not self.counts:
             return "<Diagnostics: none>"
-        lines = [str(each) for each in self._kept]
+        lines = [str(each) for each in self]
         if self.dropped:
             lines.append(f"... and {self.dropped} more")
         return "\n".join(lines)
+
+
+def _diagnostic(code: str, numbers: dict[str, Any], *where: Any) -> Diagnostic:
+    return Diagnostic(Defect(code, tuple(numbers.items())), *where)

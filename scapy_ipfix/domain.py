@@ -44,7 +44,9 @@ class Keeper(Protocol):
 
     def is_telling(self, template: Template) -> bool: ...
     def learn(self, domain: Domain, template: Template, records: list[dict[str, Any]]) -> None: ...
-    def note(self, defect: Defect, domain: Domain, set_index: int | None = None) -> None: ...
+    def noted(
+        self, code: str, numbers: dict[str, Any], domain: Domain, set_index: int | None
+    ) -> None: ...
     def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed: ...
     def template_defined(self, domain: Domain, template_id: int) -> None: ...
     def template_forgotten(self, domain: Domain, template_id: int) -> None: ...
@@ -124,10 +126,10 @@ class Domain:
 
     def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None:
         """Notes a defect with where it was."""
-        self.keeper.note(Defect(code, tuple(numbers.items())), self, set_index)
+        self.keeper.noted(code, numbers, self, set_index)
 
     def note_defect(self, defect: Defect, set_index: int | None = None) -> None:
-        self.keeper.note(defect, self, set_index)
+        self.keeper.noted(defect.code, dict(defect.numbers), self, set_index)
 
     def read_sets(self, message: MessageRead, octets: bytes, start: int, stop: int) -> None:
         """Walks the sets of a message: templates are learned, data finds its template."""
