@@ -281,12 +281,21 @@ class Collector:
             self._parsed[key] = parsed
         return parsed
 
-    def learn(self, domain: Domain, template: Template, records: list[dict[str, Any]]) -> None:
+    def learn(self, domain: Domain, template: Template, read: DataRead) -> None:
         """Learns from Options Data Records: elements (RFC 5610) and metadata."""
-        for defect in self.metadata.learn(domain.key, template, records, self.time):
-            domain.note_defect(defect)
-        if not (self.learn_elements and is_type_information(template)):
+        describes = self.learn_elements and is_type_information(template)
+        describes = describes and self._described <= IN_A_MESSAGE
+        states = is_metadata(template)
+        if not (describes or states):
             return
+        records = read.records(lists=False)
+        if states:
+            for defect in self.metadata.learn(domain.key, template, records, self.time):
+                domain.note_defect(defect)
+        if describes:
+            self._learn_elements(domain, records)
+
+    def _learn_elements(self, domain: Domain, records: list[dict[str, Any]]) -> None:
         if not self._described:
             for user, template_id in self._renamed:
                 user.template(template_id)
@@ -294,21 +303,14 @@ class Collector:
         room = IN_A_MESSAGE - self._described
         self._described += len(records)
         if self._described > IN_A_MESSAGE:
-            if room >= 0:
-                domain.note("elements-many", limit=IN_A_MESSAGE)
-            records = records[: max(room, 0)]
+            domain.note("elements-many", limit=IN_A_MESSAGE)
+            records = records[:room]
         lesson = self.learning.learn(domain.transport, records)
         for defect in lesson.defects:
             domain.note_defect(defect)
-        if lesson.learned:
-            for user, template_id in domain.unnamed.taught(lesson.learned):
-                user.learned(template_id)
-                if user.has_lists:
-                    self._renamed.append((user, template_id))
-
-    def is_telling(self, template: Template) -> bool:
-        """Whether records of an options template are something to learn from."""
-        return is_metadata(template) or (self.learn_elements and is_type_information(template))
+        for user, template_id in domain.unnamed.taught(lesson.learned):
+            if user.learned(template_id) and user.has_lists:
+                self._renamed.append((user, template_id))
 
     def noted(
         self, code: str, numbers: dict[str, Any], domain: Domain, set_index: int | None

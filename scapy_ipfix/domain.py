@@ -42,8 +42,7 @@ class Keeper(Protocol):
     metadata: Metadata
     past: Past
 
-    def is_telling(self, template: Template) -> bool: ...
-    def learn(self, domain: Domain, template: Template, records: list[dict[str, Any]]) -> None: ...
+    def learn(self, domain: Domain, template: Template, read: DataRead) -> None: ...
     def noted(
         self, code: str, numbers: dict[str, Any], domain: Domain, set_index: int | None
     ) -> None: ...
@@ -161,7 +160,7 @@ class Domain:
                     if template.codec.structured:
                         read.keep_lists()
                     if template.is_options:
-                        self._learn(read, template)
+                        self.keeper.learn(self, template, read)
             elif set_id in template_ids:
                 options = set_id == template_ids[1]
                 self._read_templates(octets[at + 4 : until], options, index, message)
@@ -224,7 +223,10 @@ class Domain:
                 self.model,
                 self.version,
             )
-            self.has_lists = True
+            if not self.has_lists:
+                self.has_lists = True
+                # Names that come later are not for the lists of now.
+                self.name_templates()
         return self._lists
 
     def _changed(self, before: Template | None) -> None:
@@ -239,10 +241,14 @@ class Domain:
     @property
     def templates(self) -> dict[int, Template]:
         """The templates in force by id, with the names that their elements have by now."""
+        self.name_templates()
+        return self.ready
+
+    def name_templates(self) -> None:
+        """Gives all templates the names that their elements have by now."""
         if len(self.ready) < len(self.states):
             for template_id in self.states:
                 self.template(template_id)
-        return self.ready
 
     def template(self, template_id: int, octets: int | None = None) -> Template | None:
         """The template of that id, with the names that its elements have by now.
@@ -258,6 +264,7 @@ class Domain:
         if octets is not None and not 0 < state.template.length <= octets:
             return state.template
         named = relearned(state.template, self.model)
+        self.unnamed.forget(self, state.template)
         self.unnamed.watch(self, named)
         state.template = self.ready[template_id] = named
         return named
@@ -271,12 +278,16 @@ class Domain:
             named.add(template_id)
         return self.template(template_id)
 
-    def learned(self, template_id: int) -> None:
-        """An element of a template got a name. Lists that came before do without it."""
+    def learned(self, template_id: int) -> bool:
+        """An element of a template got a name. Lists that came before do without it.
+
+        False for a template that waits to be named already.
+        """
         before = self.ready.pop(template_id, None)
-        if before is not None:
-            self.unnamed.forget(self, before)
+        if before is None:
+            return False
         self._changed(before)
+        return True
 
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
         for span, template, defects in self.keeper.parse(self, body, options, index):
@@ -320,7 +331,7 @@ class Domain:
             if template.codec.structured:
                 read.keep_lists()
             if template.is_options:
-                self._learn(read, template)
+                self.keeper.learn(self, template, read)
             self.stats.undecoded_sets -= 1
             records = self._count(read, template)
             if id(read) in message.waiting:
@@ -328,11 +339,6 @@ class Domain:
                 message.counted(records, template)
             else:
                 self.stats.records += records
-
-    def _learn(self, read: DataRead, template: Template) -> None:
-        """Lets the collector learn from Options Data Records that tell something."""
-        if self.keeper.is_telling(template):
-            self.keeper.learn(self, template, read.records(lists=False))
 
     def restore(self, state: TemplateState) -> None:
         """Puts a template in force that was saved; one that came since stays."""

@@ -358,14 +358,12 @@ class Unnamed:
                 self._gone[number] = shrink(users, self._gone.get(number, 0) + 1)
 
     def taught(self, learned: Iterable[InformationElement]) -> Iterator[tuple[Any, int]]:
-        """The templates that one of these elements gives a name to, each of them once."""
-        told: set[tuple[Any, int]] = set()
+        """The templates that one of these elements gives a name to, some of them repeatedly."""
         for element in learned:
             users = self._users.get((element.pen, element.id))
             if users is not None:
                 self._remove((element.pen, element.id))
-                yield from users.keys() - told
-                told |= users.keys()
+                yield from users
 
     def _remove(self, number: tuple[int, int]) -> None:
         del self._users[number]
@@ -374,4 +372,8 @@ class Unnamed:
 
 
 def _unnamed(template: Template) -> set[tuple[int, int]]:
-    return {(element.pen, element.id) for element, *_ in template.fields if not element.is_known}
+    return {
+        (element.pen, element.id)
+        for element, _, _, _ in template.fields
+        if element.name[:1] == "_" and not element.is_known
+    }

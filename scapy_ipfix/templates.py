@@ -138,14 +138,10 @@ class Template:
         """The names of the fields, as records have them."""
         return self.codec.names
 
-    @property
+    @cached_property
     def codec(self) -> RecordCodec:
         """The codec of whole records; templates of equal layout share one."""
-        try:
-            return self.__dict__["codec"]  # type: ignore[no-any-return]
-        except KeyError:
-            codec = self.__dict__["codec"] = record_codec(self.fields, None)
-            return codec
+        return record_codec(self.fields, None)
 
     def projection(
         self, names: tuple[str, ...] | None, values: str = "scapy"

@@ -387,7 +387,7 @@ def test_which_templates_wait_for_a_name() -> None:
     unnamed.watch("another", first)
     assert list(unnamed.taught([InformationElement("three", 3, 99999)])) == []
     assert len(unnamed) == 2
-    assert sorted(unnamed.taught([two, one])) == [
+    assert sorted(set(unnamed.taught([two, one]))) == [
         *(("another", 256), ("domain", 256), ("domain", 257)),
     ]
     assert len(unnamed) == 0

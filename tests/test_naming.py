@@ -141,12 +141,16 @@ def test_templates_of_lists_as_well(collector: Collector) -> None:
         assert record == {"subTemplateList": [{"_ipfix_99999_1": b"\7"}]}
 
 
-def test_lists_between_two_lessons_have_the_names_of_then() -> None:
-    """However late someone looks at them: the fast reader does at once."""
+@pytest.mark.parametrize("before", [True, False])
+def test_lists_between_two_lessons_have_the_names_of_then(before: bool) -> None:
+    """However late someone looks at them, and whether there were lists ``before``.
+
+    The fast reader looks at once.
+    """
     lists = set_of(2, struct.pack("!HHHH", 301, 1, 292, 0xFFFF))
     lists += set_of(301, b"\5\3\x01\x2c\7\7")
     messages = [
-        message(template(300, 1, 2), lists),
+        message(template(300, 1, 2), *[lists] * before),
         message(lesson(1, "one")),
         message(lists),
         message(lesson(2, "two")),
@@ -154,7 +158,7 @@ def test_lists_between_two_lessons_have_the_names_of_then() -> None:
     ]
     fast = [list(each["subTemplateList"][0]) for each in iter_records(messages) if len(each) == 1]
     assert fast == [
-        ["_ipfix_99999_1", "_ipfix_99999_2"],
+        *[["_ipfix_99999_1", "_ipfix_99999_2"]] * before,
         ["one", "_ipfix_99999_2"],
         ["one", "two"],
         ["one", "two"],
@@ -170,7 +174,7 @@ def test_lists_between_two_lessons_have_the_names_of_then() -> None:
             if each.set_id == 301
             for record in each.records()
         ]
-        assert late == [fast[2], fast[3], fast[1], fast[0]]
+        assert late == [*fast[-2:], *fast[-3::-1]]
 
 
 def test_lists_whose_values_are_checked() -> None:
