@@ -263,7 +263,8 @@ class Collector:
         if parsed is not None:
             return parsed
         spans, defects, stop = walk_templates(body, options=options, version=domain.version)
-        parsed = [_parse(span, domain, options) for span in spans]
+        version, model = domain.version, domain.model
+        parsed = [_parse(span, version, model, options) for span in spans]
         for defect in defects:
             domain.note_defect(defect, index)
         rest = body[stop:]
@@ -320,10 +321,10 @@ class Collector:
 
     # -- bounds
 
-    def template_defined(self, domain: Domain, template_id: int) -> None:
+    def template_defined(self, domain: Domain, template: Template) -> None:
         """Counts a template; those not defined for longest go when there are too many."""
-        key = domain, template_id
-        fields = len(domain.states[template_id].template.fields)
+        key = domain, template.id
+        fields = len(template.fields)
         self._fields += fields - self._templates.pop(key, 0)
         self._templates[key] = fields
         limits = self.limits
@@ -364,17 +365,20 @@ class Collector:
 
 
 def _parse(
-    span: TemplateSpan, domain: Domain, options: bool
+    span: TemplateSpan, version: int, model: InformationModel, options: bool
 ) -> tuple[TemplateSpan, Template | None, list[Defect]]:
-    if not span.specifiers and domain.version == IPFIX_VERSION:
+    if not span.specifiers and version == IPFIX_VERSION:
         return span, None, []
-    template = Template.from_wire(span, domain.version, domain.model, options)
+    template = Template.from_wire(span, version, model, options)
     defects = template.defects()
-    scope, fields = span.scope_count, len(span.specifiers)
-    if options and domain.version == IPFIX_VERSION and not 0 < scope <= fields:
-        defects.append(
-            Defect.of("template-scope", template_id=span.template_id, scope=scope, fields=fields)
-        )
+    if options and version == IPFIX_VERSION:
+        scope, fields = span.scope_count, len(span.specifiers)
+        if not 0 < scope <= fields:
+            defects.append(
+                Defect.of(
+                    "template-scope", template_id=span.template_id, scope=scope, fields=fields
+                )
+            )
     if span.enterprise_zero is not None:
         defects.append(
             Defect.of("enterprise-zero", template_id=span.template_id, id=span.enterprise_zero)

@@ -47,7 +47,7 @@ class Keeper(Protocol):
         self, code: str, numbers: dict[str, Any], domain: Domain, set_index: int | None
     ) -> None: ...
     def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed: ...
-    def template_defined(self, domain: Domain, template_id: int) -> None: ...
+    def template_defined(self, domain: Domain, template: Template) -> None: ...
     def template_forgotten(self, domain: Domain, template_id: int) -> None: ...
     def now_pending(self, domain: Domain, read: DataRead) -> None: ...
     def no_longer_pending(self, read: DataRead) -> None: ...
@@ -323,7 +323,7 @@ class Domain:
         self._changed(self.ready.get(template.id))
         self.states[template.id] = TemplateState(template, 0, self.keeper.time)
         self.ready[template.id] = template
-        self.keeper.template_defined(self, template.id)
+        self.keeper.template_defined(self, template)
         for read in self.pending.pop(template.id, ()):
             self.keeper.no_longer_pending(read)
             read.resolve(template)
@@ -348,7 +348,7 @@ class Domain:
             self.states[template.id] = state
             self.ready[template.id] = template
             self._lists = None
-            self.keeper.template_defined(self, template.id)
+            self.keeper.template_defined(self, template)
 
     def _withdraw(self, template_id: int, options: bool, index: int) -> None:
         if self.transport.protocol == "udp":

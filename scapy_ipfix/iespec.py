@@ -13,7 +13,7 @@ import csv
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -188,8 +188,12 @@ class InformationElement:
     range: tuple[int, int] | None = None
     status: str = "current"
     values: ValueNames | None = None
+    #: False for the nameless stand-in of an element that no model knows.
+    is_known: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        nameless = self.name[:1] == "_" and self.name == placeholder_name(self.pen, self.id)
+        object.__setattr__(self, "is_known", not nameless)
         if not _NAME.fullmatch(self.name):
             raise ValueError(
                 f"name {self.name!r} of element {self.pen}/{self.id}: "
@@ -217,12 +221,6 @@ class InformationElement:
     def length(self) -> int:
         """The type's natural length in octets; :data:`VARIABLE` for a type that has none."""
         return self.type.length or VARIABLE
-
-    @property
-    def is_known(self) -> bool:
-        """False for the nameless stand-in of an element that no model knows."""
-        name = self.name
-        return name[:1] != "_" or name != placeholder_name(self.pen, self.id)
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -373,7 +373,5 @@ class Unnamed:
 
 def _unnamed(template: Template) -> set[tuple[int, int]]:
     return {
-        (element.pen, element.id)
-        for element, _, _, _ in template.fields
-        if element.name[:1] == "_" and not element.is_known
+        (element.pen, element.id) for element, _, _, _ in template.fields if not element.is_known
     }

@@ -60,13 +60,12 @@ class Template:
     Equality and hash are by id, fields and scope.
     """
 
-    __slots__ = ("__dict__", "_hash", "fields", "id", "is_options", "scope_count")
+    __slots__ = ("__dict__", "fields", "id", "is_options", "scope_count")
     id: int
     fields: tuple[TemplateField, ...]
     scope_count: int
     #: Whether it is an Options Template; on the wire there are some without a scope.
     is_options: bool
-    _hash: int
 
     def __init__(
         self,
@@ -95,7 +94,6 @@ class Template:
         put(self, "fields", fields)
         put(self, "scope_count", scope)
         put(self, "is_options", options or scope > 0)
-        put(self, "_hash", hash((id, fields, scope)))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Template does not change; make another")
@@ -195,17 +193,18 @@ class Template:
             found.append(Defect.of("template-empty", template_id=self.id))
         elif shortest(self.fields) == 0:
             found.append(Defect.of("template-zero-length", template_id=self.id))
-        found += [
-            Defect.of(
-                "field-length",
-                template_id=self.id,
-                name=field.name,
-                length="a variable number of" if field.is_variable else field.length,
-                type=field.data_type.name,
-            )
-            for field in self.fields
-            if field.is_forbidden
-        ]
+        for field in self.fields:
+            if field.is_forbidden:
+                length = "a variable number of" if field.length == VARIABLE else field.length
+                found.append(
+                    Defect.of(
+                        "field-length",
+                        template_id=self.id,
+                        name=field.name,
+                        length=length,
+                        type=field.element.type.name,
+                    )
+                )
         return found
 
     def rest_defects(self, rest: bytes, records: int) -> list[Defect]:
@@ -302,13 +301,16 @@ class Template:
     def __eq__(self, other: object) -> bool:
         return self is other or (
             isinstance(other, Template)
-            and self._hash == other._hash
             and (self.id, self.scope_count, self.is_options, self.fields)
             == (other.id, other.scope_count, other.is_options, other.fields)
         )
 
     def __hash__(self) -> int:
         return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.id, self.fields, self.scope_count))
 
     def __repr__(self) -> str:
         """What to type to get the same template."""
@@ -417,16 +419,23 @@ def name_fields(
     pairs: Iterable[tuple[InformationElement, int]], scope: int = 0
 ) -> tuple[TemplateField, ...]:
     """Fields with a name of their own each: RFC 7011 8 allows an element twice."""
+    pairs = tuple(pairs)
+    if len({element.name for element, _ in pairs}) == len(pairs):
+        return tuple(
+            [
+                TemplateField(element, length, element.name, position < scope)
+                for position, (element, length) in enumerate(pairs)
+            ]
+        )
     taken: dict[str, int] = {}
     fields = []
     for position, (element, length) in enumerate(pairs):
-        name = element.name
-        seen = taken.get(name, 0)
-        if seen:
-            while f"{element.name}_{seen + 1}" in taken:
+        own = name = element.name
+        seen = taken.get(own, 0) + 1
+        if seen > 1:
+            while (name := f"{own}_{seen}") in taken:
                 seen += 1
-            name = f"{element.name}_{seen + 1}"
             taken[name] = 1
-        taken[element.name] = seen + 1
+        taken[own] = seen
         fields.append(TemplateField(element, length, name, position < scope))
     return tuple(fields)

@@ -9,6 +9,8 @@ cannot disagree about what a message holds. Nothing here raises on what it reads
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from typing import NamedTuple
 
 from scapy_ipfix.diagnostics import Defect
@@ -25,7 +27,6 @@ TEMPLATE_FLOWSET, OPTIONS_TEMPLATE_FLOWSET = 0, 1
 MINIMUM_DATA_SET = 256
 
 _PAIR = struct.Struct("!HH")
-_PEN = struct.Struct("!I")
 _TRIPLE = struct.Struct("!HHH")
 
 #: Octets of the shortest Template Record: a withdrawal (RFC 7011 8.1).
@@ -118,55 +119,66 @@ def walk_templates(
 
 def _walk_ipfix(body: bytes, options: bool) -> tuple[list[TemplateSpan], list[Defect], int]:
     spans: list[TemplateSpan] = []
-    defects: list[Defect] = []
-    position, end = 0, len(body)
-    while end - position >= 4:
+    # All of a Template Set is in units of two octets; positions count these.
+    words = _words(body)
+    position, end, zeros = 0, len(words), _zeros(body)
+    while end - position >= 2:
         start = position
-        template_id, count = _PAIR.unpack_from(body, position)
-        if template_id == 0 and body.count(0, position) == end - position:
+        template_id, count = words[position], words[position + 1]
+        if template_id == 0 and 2 * position >= zeros:
             break  # padding that is as long as a withdrawal
-        position += 4
+        position += 2
         scope = 0
-        if options and count:
-            if end - position < 2:
-                defects.append(
-                    Defect.of("template-truncated", template_id=template_id, fields=count)
-                )
-                return spans, defects, start
-            scope = int.from_bytes(body[position : position + 2], "big")
-            position += 2
+        if options and count and position < end:
+            scope = words[position]
+            position += 1
         specifiers: list[Specifier] = []
         enterprise_zero = None
         for _ in range(count):
-            if end - position < 4:
+            if end - position < 2:
                 break
-            element_id, length = _PAIR.unpack_from(body, position)
+            element_id, length = words[position], words[position + 1]
             pen = 0
             if element_id & 0x8000:
-                if end - position < 8:
+                if end - position < 4:
                     break
                 element_id &= 0x7FFF
-                (pen,) = _PEN.unpack_from(body, position + 4)
-                position += 4
+                pen = words[position + 2] << 16 | words[position + 3]
+                position += 2
                 if pen == 0:
                     enterprise_zero = element_id
-            position += 4
+            position += 2
             specifiers.append(Specifier(pen, element_id, length))
         if len(specifiers) < count:
-            defects.append(Defect.of("template-truncated", template_id=template_id, fields=count))
-            return spans, defects, start
+            defect = Defect.of("template-truncated", template_id=template_id, fields=count)
+            return spans, [defect], 2 * start
         spans.append(
-            TemplateSpan(template_id, scope, tuple(specifiers), start, position, enterprise_zero)
+            TemplateSpan(
+                template_id, scope, tuple(specifiers), 2 * start, 2 * position, enterprise_zero
+            )
         )
-    return spans, defects, position
+    return spans, [], 2 * position
+
+
+def _zeros(octets: bytes) -> int:
+    """From where on there are only zeros."""
+    return len(octets.rstrip(b"\0"))
+
+
+def _words(octets: bytes) -> array[int]:
+    """Numbers of two octets each, in network byte order; an odd octet at the end is left."""
+    words = array("H", octets[: len(octets) & ~1])
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words
 
 
 def _walk_v9(body: bytes) -> tuple[list[TemplateSpan], list[Defect], int]:
     spans: list[TemplateSpan] = []
-    position, end = 0, len(body)
+    position, end, zeros = 0, len(body), _zeros(body)
     while end - position >= 4:
         template_id, count = _PAIR.unpack_from(body, position)
-        if template_id == 0 and body.count(0, position) == end - position:
+        if template_id == 0 and position >= zeros:
             break
         stop = position + 4 + 4 * count
         if stop > end:
@@ -181,10 +193,10 @@ def _walk_v9(body: bytes) -> tuple[list[TemplateSpan], list[Defect], int]:
 def _walk_v9_options(body: bytes) -> tuple[list[TemplateSpan], list[Defect], int]:
     spans: list[TemplateSpan] = []
     defects: list[Defect] = []
-    position, end = 0, len(body)
+    position, end, zeros = 0, len(body), _zeros(body)
     while end - position >= 6:
         template_id, scope, options = _TRIPLE.unpack_from(body, position)
-        if template_id == 0 and body.count(0, position) == end - position:
+        if template_id == 0 and position >= zeros:
             break
         if scope % 4 or options % 4:
             defects.append(

@@ -21,6 +21,8 @@ from .harness import quiet
 #: Octets that a message has for its Sets, and a Set for its records.
 ROOM = 65535 - 16
 BODY = ROOM - 4
+#: The same in NetFlow v9, whose header has four octets more.
+V9_BODY = BODY - 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ def _worst(
         return make
 
     return take
+
+
+def v9_message(*sets: bytes) -> bytes:
+    """A NetFlow v9 message of FlowSets, as octets."""
+    return struct.pack("!HHIIII", 9, 0, 0, 1, 0, 1) + b"".join(sets)
 
 
 def prefixed(octets: bytes) -> bytes:
@@ -173,6 +180,36 @@ def withdrawals_of_everything() -> tuple[bytes, ...]:
     return message(set_of(2, known)), message(set_of(2, b"\0\2\0\0" * (BODY // 4)))
 
 
+@_worst("withdrawal-udp")
+def sixteen_thousand_withdrawals_of_no_template() -> tuple[bytes, ...]:
+    """All zeros, which would be padding, were it not for the last octet."""
+    return (message(set_of(2, bytes(BODY - 3) + b"\1\0\0")),)
+
+
+@_worst("template-empty", "template-id")
+def sixteen_thousand_templates_without_fields() -> tuple[bytes, ...]:
+    body = numbered(V9_BODY // 4, lambda each: struct.pack("!HH", each, 0))
+    return (v9_message(set_of(0, body)),)
+
+
+@_worst("template-empty", "template-id")
+def ten_thousand_options_templates_without_fields() -> tuple[bytes, ...]:
+    body = numbered(V9_BODY // 6, lambda each: struct.pack("!HHH", each, 0, 0))
+    return (v9_message(set_of(1, body)),)
+
+
+@_worst("field-length")
+def a_template_of_sixteen_thousand_forbidden_lengths() -> tuple[bytes, ...]:
+    fields = [(1 + each % 14, 33) for each in range(BODY // 4 - 1)]
+    return (message(set_of(2, template(256, *fields))),)
+
+
+@_worst()
+def a_template_of_eight_thousand_unknown_elements() -> tuple[bytes, ...]:
+    fields = [(1 + each, 1) for each in range((BODY - 4) // 8)]
+    return (message(set_of(2, template(256, *fields, pen=64999))),)
+
+
 @_worst("template-truncated")
 def a_template_that_says_sixty_five_thousand_fields() -> tuple[bytes, ...]:
     return (message(set_of(2, b"\1\0\xff\xff" + b"\0\4\0\1" * (BODY // 4 - 1))),)
@@ -213,6 +250,12 @@ def sixteen_thousand_fields_of_no_octets_beside_one() -> tuple[bytes, ...]:
 def records_of_no_octets() -> tuple[bytes, ...]:
     body = set_of(2, template(256, (4, 0))) + set_of(256, bytes(ROOM - 16))
     return (message(body),)
+
+
+@_worst("set-empty")
+def fourteen_thousand_sets_of_a_string_of_nothing_or_less() -> tuple[bytes, ...]:
+    known = message(set_of(2, template(256, (82, 65535))))
+    return known, message(set_of(256, b"\0") * (ROOM // 10) + set_of(256, b"") * (ROOM // 8))
 
 
 @_worst()
