@@ -7,7 +7,7 @@ Reading does not look for it, since most readers want speed; ``scapy-ipfix check
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from scapy_ipfix.diagnostics import Defect
@@ -38,15 +38,19 @@ def _checked(template: Template) -> tuple[tuple[int, str, Any, tuple[int, int] |
 
 
 def value_defects(
-    template: Template, body: bytes, context: ListContext | None = None
+    template: Template,
+    body: bytes,
+    context: ListContext | None = None,
+    ends: Sequence[int] | None = None,
 ) -> Iterator[Defect]:
     """What is wrong with the values in the body of a Set, one finding a field.
 
-    ``context`` is what lists are read with. Never raises.
+    ``context`` is what lists are read with, ``ends`` where the records end, for who knows
+    that. Never raises.
     """
     codec = template.codec
     checked = _checked(template)
-    spans, _ = codec.spans(body)
+    ends = codec.ends(body) if ends is None else ends
     if checked or codec.structured:
         rows = codec.rows(body)
         for position, name, kind, limits in checked:
@@ -54,8 +58,8 @@ def value_defects(
         for position, name, list_kind in codec.structured:
             values = (row[position] for row in rows)
             yield from _list_defects(name, list_kind, values, context or ListContext())
-    if len(spans) > 1:
-        start, stop = spans[-1]
+    if len(ends) > 1:
+        start, stop = ends[-2:]
         if stop - start >= _PADDING and body.count(0, start, stop) == stop - start:
             yield Defect.of(
                 "padding-long", set_id=template.id, padding=stop - start, record=stop - start

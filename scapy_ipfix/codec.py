@@ -147,6 +147,8 @@ class RecordCodec:
             if fields[i].data_type.name in STRUCTURED
         )
         self._runs = tuple(_runs(fields, keep))
+        #: Whether records are a single field of variable length, as in many basicLists.
+        self._is_lone = self._runs == ((None, 0, True),)
         self._decoders = tuple(
             (position, decode)
             for position, i in enumerate(kept)
@@ -158,29 +160,38 @@ class RecordCodec:
 
     # -- reading
 
-    def spans(self, body: bytes) -> tuple[list[tuple[int, int]], int]:
-        """Offsets of each record in the body of a Set, and where the last one ends.
+    def ends(self, body: bytes) -> Sequence[int]:
+        """Where each record in the body of a Set ends.
 
-        Octets beyond that offset are padding if they are fewer than :attr:`minimum`, a
+        Octets beyond the last one are padding if they are fewer than :attr:`minimum`, a
         record that the Set cuts off otherwise. Records of no octets are never counted.
         """
-        size = self.minimum
+        size, end, runs = self.minimum, len(body), self._runs
         if size == 0:
-            return [], 0
-        end = len(body)
+            return ()
         if self.is_fixed:
-            stop = end - end % size
-            return [(at, at + size) for at in range(0, stop, size)], stop
-        spans: list[tuple[int, int]] = []
+            return range(size, end + 1, size)
+        ends: list[int] = []
         position = 0
+        if self._is_lone:
+            while position < end:
+                length = body[position]
+                position += 1
+                if length == 255:
+                    length = int.from_bytes(body[position : position + 2], "big")
+                    position += 2
+                position += length
+                if position > end:
+                    break
+                ends.append(position)
+            return ends
         while end - position >= size:
-            start = position
-            for run, octets, _ in self._runs:
+            for run, octets, _ in runs:
                 if run is not None:
                     position += octets
                     continue
                 if position >= end:
-                    return spans, start
+                    return ends
                 length = body[position]
                 position += 1
                 if length == 255:
@@ -188,23 +199,23 @@ class RecordCodec:
                     position += 2
                 position += length
             if position > end:
-                return spans, start
-            spans.append((start, position))
-        return spans, position
+                return ends
+            ends.append(position)
+        return ends
+
+    def spans(self, body: bytes) -> tuple[list[tuple[int, int]], int]:
+        """Offsets of each record in the body of a Set, and where the last one ends."""
+        ends = self.ends(body)
+        return list(zip((0, *ends), ends)), ends[-1] if ends else 0
 
     def count(self, body: bytes) -> tuple[int, int]:
         """How many records the body of a Set holds, and where the last one ends."""
-        if self.is_fixed and self.minimum:
-            records = len(body) // self.minimum
-            return records, records * self.minimum
-        spans, stop = self.spans(body)
-        return len(spans), stop
+        ends = self.ends(body)
+        return len(ends), ends[-1] if ends else 0
 
     def rest(self, body: bytes) -> int:
         """How many octets follow the last record in the body of a Set."""
-        if self.is_fixed and self.minimum:
-            return len(body) % self.minimum
-        return len(body) - self.spans(body)[1]
+        return len(body) - self.count(body)[1]
 
     def rows(self, body: bytes) -> list[tuple[Any, ...]]:
         """The records in the body of a Set, each a tuple of values in the asked order."""
@@ -249,6 +260,19 @@ class RecordCodec:
             return list(self._struct.iter_unpack(body[:-excess] if excess else body))
         rows: list[tuple[Any, ...]] = []
         position, end, size, runs = 0, len(body), self.minimum, self._runs
+        if self._is_lone:
+            while position < end:
+                length = body[position]
+                position += 1
+                if length == 255:
+                    length = int.from_bytes(body[position : position + 2], "big")
+                    position += 2
+                stop = position + length
+                if stop > end:
+                    break
+                rows.append((body[position:stop],))
+                position = stop
+            return rows
         while end - position >= size:
             row: list[Any] = []
             for run, octets, keep in runs:

@@ -260,8 +260,8 @@ class Diagnostics:
 
     def note(self, diagnostic: Diagnostic) -> None:
         """Keeps one (while there is room), counts it, and logs the first few of its code."""
-        (code, numbers), *where = diagnostic
-        self.add(code, dict(numbers), *where)
+        (code, numbers), packet, exporter, domain, set_index = diagnostic
+        self.add(code, dict(numbers), packet, exporter, domain, set_index)
 
     def add(
         self,

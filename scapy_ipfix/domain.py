@@ -194,25 +194,24 @@ class Domain:
         return None
 
     def _count(self, read: DataRead, template: Template) -> int:
-        if self.keeper.check_values:
-            for defect in value_defects(template, read.body, read.lists):
-                self.note_defect(defect, read.index)
+        """How many records a Data Set holds; what is wrong with it is noted."""
         codec = template.codec
-        length = read.stop - read.start - 4
         size = codec.minimum
-        if codec.is_fixed and size:
-            records, rest = divmod(length, size)
-            if not rest and records:
+        if codec.is_fixed and size and not self.keeper.check_values:
+            records, rest = divmod(read.stop - read.start - 4, size)
+            if records and not rest:
                 return records
-        return self._count_slowly(read, template)
-
-    def _count_slowly(self, read: DataRead, template: Template) -> int:
         body = read.body
-        records, stop = template.codec.count(body)
-        if stop < len(body) or not records:
-            for defect in template.rest_defects(body[stop:], records):
+        ends = codec.ends(body)
+        if self.keeper.check_values:
+            lists = read.lists if codec.structured else None
+            for defect in value_defects(template, body, lists, ends):
                 self.note_defect(defect, read.index)
-        return records
+        if not ends or ends[-1] < len(body):
+            rest_octets = body[ends[-1] :] if ends else body
+            for defect in template.rest_defects(rest_octets, len(ends)):
+                self.note_defect(defect, read.index)
+        return len(ends)
 
     def list_context(self) -> ListContext:
         """What lists are read with: the templates of now, and later ones where there is none."""

@@ -120,6 +120,10 @@ class Float(DataType):
         return b"" if value == 0.0 and not isinstance(value, bytes) else super()._octets(value)
 
 
+#: What an octet says; one that says neither is itself.
+_BOOLEANS = [{1: True, 2: False}.get(octet, octet) for octet in range(256)]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Boolean(DataType):
     zero: Any = False
@@ -139,8 +143,7 @@ class Boolean(DataType):
                 return 1 if value.lower() == "true" else 2
             raise self._refuse(value, "True, False, or the octet itself, 0 to 255")
 
-        truth = {1: True, 2: False}
-        return Codec("B", lambda octet: truth.get(octet, octet), encode)
+        return Codec("B", _BOOLEANS.__getitem__, encode)
 
     def _octets(self, value: Any) -> bytes:
         return b"" if value is False else super()._octets(value)

@@ -192,10 +192,9 @@ def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy
     found: list[Any] = []
     for codec, body in parts:
         if kind == "basicList":
-            rows = codec.rows(body)
-            if codec.structured:
-                rows = rows_with_lists(rows, codec, inner, values)
-            found += [value for (value,) in rows]
+            found += [value for (value,) in codec.rows(body)]
+            for _, _, within in codec.structured:
+                found = [read_list(within, value, inner, values) for value in found]
         else:
             records = codec.dicts(body)
             found += with_lists(records, codec, inner, values) if codec.structured else records

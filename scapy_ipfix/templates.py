@@ -209,16 +209,16 @@ class Template:
 
     def rest_defects(self, rest: bytes, records: int) -> list[Defect]:
         """What is wrong with the octets that follow ``records`` records in a Set."""
-        found = []
-        if self.length and len(rest) >= self.length:
-            found.append(
-                Defect.of("record-truncated", set_id=self.id, record=records + 1, octets=len(rest))
-            )
-        elif rest and rest.count(0) != len(rest):
-            found.append(Defect.of("padding-nonzero", set_id=self.id, octets=rest.hex(" ")))
-        if not records and not rest:
-            found.append(Defect.of("set-empty", set_id=self.id))
-        return found
+        octets = len(rest)
+        if not octets:
+            return [] if records else [Defect.of("set-empty", set_id=self.id)]
+        if 0 < self.codec.minimum <= octets:
+            return [
+                Defect.of("record-truncated", set_id=self.id, record=records + 1, octets=octets)
+            ]
+        if rest.count(0) != octets:
+            return [Defect.of("padding-nonzero", set_id=self.id, octets=rest.hex(" "))]
+        return []
 
     def row(self, record: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
         """A dict or a tuple of values as values in this template's order.
