@@ -313,12 +313,6 @@ class Collector:
             if user.learned(template_id) and user.has_lists:
                 self._renamed.append((user, template_id))
 
-    def noted(
-        self, code: str, numbers: dict[str, Any], domain: Domain, set_index: int | None
-    ) -> None:
-        """Notes a defect, given in its parts, with where and when it was."""
-        self.diagnostics.add(code, numbers, self.packet, domain.exporter, domain.id, set_index)
-
     # -- bounds
 
     def template_defined(self, domain: Domain, template: Template) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from scapy_ipfix.checks import value_defects
-from scapy_ipfix.diagnostics import Defect
+from scapy_ipfix.diagnostics import Defect, Diagnostics
 from scapy_ipfix.elements import InformationModel
 from scapy_ipfix.learning import Learning, Unnamed, relearned
 from scapy_ipfix.metadata import Metadata
@@ -35,7 +35,10 @@ Parsed = list[tuple[TemplateSpan, "Template | None", list[Defect]]]
 class Keeper(Protocol):
     """Who keeps domains: what a domain asks of its collector."""
 
+    #: Which packet is being read, counted from 1, and its capture time.
+    packet: int
     time: float
+    diagnostics: Diagnostics
     template_timeout: float | None
     check_values: bool
     learning: Learning
@@ -43,9 +46,6 @@ class Keeper(Protocol):
     past: Past
 
     def learn(self, domain: Domain, template: Template, read: DataRead) -> None: ...
-    def noted(
-        self, code: str, numbers: dict[str, Any], domain: Domain, set_index: int | None
-    ) -> None: ...
     def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed: ...
     def template_defined(self, domain: Domain, template: Template) -> None: ...
     def template_forgotten(self, domain: Domain, template_id: int) -> None: ...
@@ -125,10 +125,14 @@ class Domain:
 
     def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None:
         """Notes a defect with where it was."""
-        self.keeper.noted(code, numbers, self, set_index)
+        keeper = self.keeper
+        keeper.diagnostics.add(code, numbers, keeper.packet, self.exporter, self.id, set_index)
 
     def note_defect(self, defect: Defect, set_index: int | None = None) -> None:
-        self.keeper.noted(defect.code, dict(defect.numbers), self, set_index)
+        keeper, (code, numbers) = self.keeper, defect
+        keeper.diagnostics.add(
+            code, dict(numbers), keeper.packet, self.exporter, self.id, set_index
+        )
 
     def read_sets(self, message: MessageRead, octets: bytes, start: int, stop: int) -> None:
         """Walks the sets of a message: templates are learned, data finds its template."""
@@ -138,7 +142,7 @@ class Domain:
         if end < stop and not defects and octets.count(0, end, stop) != stop - end:
             self.note("padding-nonzero", set_id=0, octets=octets[end:stop].hex(" "))
         template_ids = TEMPLATE_SETS[self.version]
-        templates, ready = self.ready, message.ready
+        templates, sets, ready = self.ready, message.sets, message.ready
         if self.keeper.check_values:
             self._named = set()
         timeout = self.keeper.template_timeout
@@ -150,7 +154,7 @@ class Domain:
                 if timeout is not None and template is not None:
                     template = self._unexpired(template, timeout, index)
                 read = DataRead(self, index, set_id, octets, at, until, template)
-                message.sets.append(read)
+                sets.append(read)
                 if template is None:
                     message.waiting.add(id(read))
                     self._wait(read)
@@ -289,55 +293,62 @@ class Domain:
         return True
 
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
+        before, time = message.templates, self.keeper.time
         for span, template, defects in self.keeper.parse(self, body, options, index):
             if template is None:
                 self._withdraw(span.template_id, options, index)
                 continue
-            if self.ready.get(template.id) is not template:
+            message.templates += 1
+            id = template.id
+            state = self.states.get(id)
+            if state is not None and self.ready.get(id) is not template:
+                self.template(id)  # names it has by now, or a refresh would be a change
+            if self.ready.get(id) is not template:
                 for defect in defects:
                     self.note_defect(defect, index)
-            self._define(template, index, message)
+            if state is not None and state.template == template:
+                state.refreshes += 1
+                state.seen = time
+            else:
+                self._define(template, index, message)
+        self.stats.templates += message.templates - before
 
     def _define(self, template: Template, index: int, message: MessageRead) -> None:
-        self.stats.templates += 1
-        message.templates += 1
-        state = self.states.get(template.id)
-        if state is not None and template.id not in self.ready:
-            self.template(template.id)
-        if state is not None and (state.template is template or state.template == template):
-            state.refreshes += 1
-            state.seen = self.keeper.time
-            return
-        if state is not None:
+        id, old = template.id, self.states.get(template.id)
+        if old is not None:
             reliable = self.transport.protocol in ("tcp", "sctp")
             self.note(
                 "template-redefined-reliable" if reliable else "template-redefined",
                 index,
-                template_id=template.id,
-                old=len(state.template.fields),
+                template_id=id,
+                old=len(old.template.fields),
                 new=len(template.fields),
             )
-            self.unnamed.forget(self, state.template)
+            self.unnamed.forget(self, old.template)
         self.unnamed.watch(self, template)
-        self._changed(self.ready.get(template.id))
-        self.states[template.id] = TemplateState(template, 0, self.keeper.time)
-        self.ready[template.id] = template
+        self._changed(self.ready.get(id))
+        self.states[id] = TemplateState(template, 0, self.keeper.time)
+        self.ready[id] = template
         self.keeper.template_defined(self, template)
-        for read in self.pending.pop(template.id, ()):
-            self.keeper.no_longer_pending(read)
-            read.resolve(template)
-            message.ready.append(read)
-            if template.codec.structured:
-                read.keep_lists()
-            if template.is_options:
-                self.keeper.learn(self, template, read)
-            self.stats.undecoded_sets -= 1
-            records = self._count(read, template)
-            if id(read) in message.waiting:
-                message.waiting.discard(id(read))
-                message.counted(records, template)
-            else:
-                self.stats.records += records
+        for read in self.pending.pop(id, ()):
+            self._no_longer_waits(read, template, message)
+
+    def _no_longer_waits(self, read: DataRead, template: Template, message: MessageRead) -> None:
+        """A Data Set has its template now: of this message, or of an earlier one."""
+        self.keeper.no_longer_pending(read)
+        read.resolve(template)
+        message.ready.append(read)
+        if template.codec.structured:
+            read.keep_lists()
+        if template.is_options:
+            self.keeper.learn(self, template, read)
+        self.stats.undecoded_sets -= 1
+        records = self._count(read, template)
+        if id(read) in message.waiting:
+            message.waiting.discard(id(read))
+            message.counted(records, template)
+        else:
+            self.stats.records += records
 
     def restore(self, state: TemplateState) -> None:
         """Puts a template in force that was saved; one that came since stays."""

@@ -342,12 +342,17 @@ class Unnamed:
 
     def watch(self, user: Hashable, template: Template) -> None:
         """Counts a template that is in force from now on."""
-        for number in _unnamed(template):
-            self._users.setdefault(number, {})[user, template.id] = None
+        for element, _, _, _ in template.fields:
+            if not element.is_known:
+                users = self._users.setdefault((element.pen, element.id), {})
+                users[user, template.id] = None
 
     def forget(self, user: Hashable, template: Template) -> None:
         """No longer counts a template: withdrawn, redefined, renamed."""
-        for number in _unnamed(template):
+        for element, _, _, _ in template.fields:
+            if element.is_known:
+                continue
+            number = element.pen, element.id
             users = self._users.get(number)
             if users is None or (user, template.id) not in users:
                 continue
@@ -370,8 +375,3 @@ class Unnamed:
         self._gone.pop(number, None)
         self._removed = shrink(self._users, self._removed + 1)
 
-
-def _unnamed(template: Template) -> set[tuple[int, int]]:
-    return {
-        (element.pen, element.id) for element, _, _, _ in template.fields if not element.is_known
-    }
