@@ -110,7 +110,7 @@ def shortest(fields: Sequence[TemplateField]) -> int:
     Fields may have no octets. With thousands of these beside one octet, a message would hold
     a thousand million values.
     """
-    lengths = [field.length for field in fields]
+    lengths = [length for _, length, _, _ in fields]
     octets = sum(lengths) - (VARIABLE - 1) * lengths.count(VARIABLE)
     return octets if lengths.count(0) <= octets + EMPTY_FIELDS else 0
 

@@ -208,7 +208,7 @@ class Domain:
         body = read.body
         ends = codec.ends(body)
         if self.keeper.check_values:
-            lists = read.lists if codec.structured else None
+            lists = self.list_context() if codec.structured else None
             for defect in value_defects(template, body, lists, ends):
                 self.note_defect(defect, read.index)
         if not ends or ends[-1] < len(body):
@@ -219,18 +219,20 @@ class Domain:
 
     def list_context(self) -> ListContext:
         """What lists are read with: the templates of now, and later ones where there is none."""
-        if self._lists is None:
+        lists, model = self._lists, self.model
+        if lists is None or lists.model is not model or lists.learned != model.learned:
             then, find, live = self._changes, self.keeper.past.find, self._for_lists
-            self._lists = ListContext(
+            lists = self._lists = ListContext(
                 lambda template_id: find(self, template_id, then) or live(template_id),
-                self.model,
+                model,
                 self.version,
+                learned=model.learned,
             )
             if not self.has_lists:
                 self.has_lists = True
                 # Names that come later are not for the lists of now.
                 self.name_templates()
-        return self._lists
+        return lists
 
     def _changed(self, before: Template | None) -> None:
         """Templates changed, and lists that are read from now on go by the new ones."""

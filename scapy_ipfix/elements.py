@@ -81,7 +81,8 @@ class InformationModel:
         self._registry = registry or Registry(None)
         self._own: dict[tuple[int, int], InformationElement] = {}
         self._own_names: dict[str, InformationElement] = {}
-        self._learned = 0
+        #: The elements that were learned, by number: the how manieth each of them was.
+        self._learned: dict[tuple[int, int], int] = {}
         # What was looked up already: all of it, of that the placeholders, NetFlow v9 types.
         self._found: dict[tuple[int, int], InformationElement] = {}
         self._placeholders: dict[tuple[int, int], None] = {}
@@ -97,7 +98,7 @@ class InformationModel:
         twin = InformationModel(self._registry)
         twin._own = self._own.copy()
         twin._own_names = self._own_names.copy()
-        twin._learned = self._learned
+        twin._learned = self._learned.copy()
         return twin
 
     # By number
@@ -112,6 +113,14 @@ class InformationModel:
             return self._found[pen, id]
         except KeyError:
             return self._find(pen, id)
+
+    def element_then(self, pen: int, id: int, learned: int) -> InformationElement:
+        """As :meth:`element` was when :attr:`learned` was that."""
+        if learned < len(self._learned):
+            number = forward_number(pen, id, self._registry.reverse_bit(pen)) or (pen, id)
+            if max(self._learned.get(each, 0) for each in ((pen, id), number)) > learned:
+                return InformationElement(placeholder_name(pen, id), id, pen)
+        return self.element(pen, id)
 
     def known(self, pen: int, id: int) -> InformationElement | None:
         """The element of that enterprise (0: IANA) and number; None if nobody knows it."""
@@ -390,14 +399,19 @@ class InformationModel:
         left as it is. Nor can it fill the memory: there is room for :data:`LEARNED`.
         """
         if (
-            self._learned >= LEARNED
+            len(self._learned) >= LEARNED
             or self.known(element.pen, element.id) is not None
             or (element.is_known and self._named(element.name))
         ):
             return False
         self._put(element)
-        self._learned += 1
+        self._learned[element.pen, element.id] = len(self._learned) + 1
         return True
+
+    @property
+    def learned(self) -> int:
+        """How many elements :meth:`learn` took so far."""
+        return len(self._learned)
 
     def load(self, path: str | os.PathLike[str], pen: int | None = None) -> int:
         """Add the elements in a file, and say how many it has.

@@ -374,4 +374,3 @@ class Unnamed:
         del self._users[number]
         self._gone.pop(number, None)
         self._removed = shrink(self._users, self._removed + 1)
-

@@ -168,7 +168,7 @@ class BasicList(StructuredList):
     @property
     def codec(self) -> RecordCodec:
         """The codec of one value: a record of one field."""
-        return record_codec(self.header.layout(self.context.model))
+        return record_codec(self.header.layout(self.context))
 
     @property
     def holds_lists(self) -> bool:
@@ -214,7 +214,7 @@ class BasicList(StructuredList):
             return self.raw_packet_cache
         self.raw_packet_cache = None
         header, model = self.header, self.context.model
-        (field,) = header.layout(model)
+        (field,) = header.layout(self.context)
         items = get("lists", ()) if self.holds_lists else self.values
         return header.octets + encode_values(field, items, model) + get("undecoded", b"")
 

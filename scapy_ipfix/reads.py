@@ -103,11 +103,12 @@ class DataRead:
 
     @property
     def lists(self) -> ListContext:
-        """What lists in the records are read with: templates as the domain had them then."""
-        context = self._lists
-        if context is None:
-            context = self.domain.list_context()
-        return context.seen_with(self.view)
+        """What lists in the records are read with: all that the domain knew then."""
+        return self._context.seen_with(self.view)
+
+    @property
+    def _context(self) -> ListContext:
+        return self._lists or self.domain.list_context()
 
     @property
     def view(self) -> View:
@@ -137,7 +138,7 @@ class DataRead:
         body = self.body
         records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
         if codec.structured and (lists or values == "json"):
-            context = self.lists if lists else _NO_LISTS
+            context = self._context if lists else _NO_LISTS
             records = lists_read(records, codec, context, values)
         if resolve and self.template is not None:
             answer = self.view.resolver(self.template)

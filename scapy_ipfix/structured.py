@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.codec import STRUCTURED, RecordCodec, TemplateField, record_codec
@@ -58,6 +58,8 @@ class ListContext:
     version: int = IPFIX_VERSION
     depth: int = 0
     limit: int = DEPTH_LIMIT
+    #: How many elements the model had learned when the lists came; None: as many as it has.
+    learned: int | None = None
     #: What was known of the exporter when the record came, for records to answer from.
     view: Any = None
     # A set may hold 65,000 lists: what they have in common is found once.
@@ -68,15 +70,19 @@ class ListContext:
 
     def seen_with(self, view: Any) -> ListContext:
         """The same with that view."""
-        return ListContext(self.template, self.model, self.version, self.depth, self.limit, view)
+        return replace(self, view=view)
 
     def deeper(self) -> ListContext | None:
         """The context of the lists within; None when that would be too deep."""
         if self._deeper is None and self.depth < self.limit:
-            self._deeper = ListContext(
-                self.template, self.model, self.version, self.depth + 1, self.limit, self.view
-            )
+            self._deeper = replace(self, depth=self.depth + 1)
         return self._deeper
+
+    def element(self, pen: int, id: int) -> InformationElement:
+        """The element of a basicList, as the model had it when the list came."""
+        if self.learned is None:
+            return self.model.element(pen, id)
+        return self.model.element_then(pen, id, self.learned)
 
     def basic_codec(self, octets: bytes, values: str) -> tuple[RecordCodec, int] | None:
         """What reads the values of a basicList, and where they begin; None if it is cut off."""
@@ -86,7 +92,7 @@ class ListContext:
             header = basic_list_header(octets)
             if header is None:
                 return None
-            known = record_codec(header.layout(self.model), None, values), header.size
+            known = record_codec(header.layout(self), None, values), header.size
             if len(self._codecs) < _CODECS:
                 self._codecs[key] = known
         return known
@@ -110,9 +116,9 @@ class BasicListHeader(NamedTuple):
         octets += self.length.to_bytes(2, "big")
         return octets + (self.pen.to_bytes(4, "big") if self.enterprise else b"")
 
-    def layout(self, model: InformationModel) -> tuple[TemplateField]:
+    def layout(self, context: ListContext) -> tuple[TemplateField]:
         """The values read like records of this one field."""
-        element = model.element(self.pen, self.id)
+        element = context.element(self.pen, self.id)
         return (TemplateField(element, self.length, element.name),)
 
 

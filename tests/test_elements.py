@@ -461,6 +461,22 @@ class TestLearn:
         assert done == [True, True, True, False, False]
         assert not model.copy().learn(named("x", 9, 99999))
 
+    def test_what_was_known_then(self, model: InformationModel) -> None:
+        for learned, id in enumerate((9001, 9002)):
+            assert model.learned == learned
+            assert model.learn(named(f"e{id}", id, 6871))  # CERT's reverse bit is 0x4000
+        for learned, expected in enumerate(
+            [
+                ["_ipfix_6871_9001", "_ipfix_6871_25385", "_ipfix_6871_9002"],
+                ["e9001", "reverseE9001", "_ipfix_6871_9002"],
+                ["e9001", "reverseE9001", "e9002"],
+            ]
+        ):
+            numbers = 9001, 9001 | 0x4000, 9002
+            then = [model.copy().element_then(6871, id, learned) for id in numbers]
+            assert [each.name for each in then] == expected
+            assert model.element_then(0, 1, learned) is model["octetDeltaCount"]
+
 
 class TestLoad:
     def test_iespecs(self, model: InformationModel, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from scapy_ipfix import IPFIXSession, iter_records
+from scapy_ipfix import IPFIX, IPFIXSession, iter_records
 from scapy_ipfix.collector import Collector
 from scapy_ipfix.domain import Domain
 from scapy_ipfix.learning import IN_A_MESSAGE
@@ -175,6 +175,41 @@ def test_lists_between_two_lessons_have_the_names_of_then(before: bool) -> None:
             for record in each.records()
         ]
         assert late == [*fast[-2:], *fast[-3::-1]]
+
+
+def test_basic_lists_between_two_lessons_have_the_types_of_then() -> None:
+    """Also where no template has the element, and packets as well."""
+    kinds = set_of(3, options(256, 2, (346, 4), (303, 2), (339, 1)))
+    values = b"".join(
+        bytes((12,)) + struct.pack("!BHHI", 3, 0x8000 | id, 1, _PEN) + b"\6\7\x08"
+        for id in (1, 2, 1 | 0x4000)
+    )
+    layout = set_of(2, struct.pack("!HHHH", 301, 3, *(291, 0xFFFF)) + b"\1\x23\xff\xff" * 2)
+    lists = set_of(301, values)
+    first, second = (set_of(256, struct.pack("!IHB", _PEN, id, 1)) for id in (1, 2))
+    messages = [message(each) for each in (kinds + layout + lists, first, lists, second, lists)]
+    octets, numbers = [b"\6", b"\7", b"\x08"], [6, 7, 8]
+    expected = [[octets, octets, octets], [numbers, octets, octets], [numbers, numbers, octets]]
+    fast = [list(each.values()) for each in iter_records(messages) if len(each) == 3]
+    assert [row for row in fast if isinstance(row[0], list)] == expected
+    session = IPFIXSession()
+    packets = [session.process(IPFIX(each)) for each in messages]
+    collector = Collector()
+    reads = [collector.read(_UDP, each) for each in messages]
+    late = [
+        [record for each in read.ready if each.set_id == 301 for record in each.records()]
+        for read in reversed(reads)
+        if read is not None
+    ]
+    assert [list(record.values()) for records in late for record in records] == expected[::-1]
+    shown = [
+        [each.values for each in record.fields.values()]
+        for packet in reversed(packets)
+        if packet is not None
+        for record in packet.records
+        if "basicList" in record.fields
+    ]
+    assert shown == expected[::-1]
 
 
 def test_lists_whose_values_are_checked() -> None:
