@@ -160,9 +160,9 @@ class Domain:
                     self._wait(read)
                 else:
                     ready.append(read)
-                    message.counted(self._count(read, template), template)
                     if template.codec.structured:
                         read.keep_lists()
+                    message.counted(self._count(read, template), template)
                     if template.is_options:
                         self.keeper.learn(self, template, read)
             elif set_id in template_ids:
@@ -208,8 +208,7 @@ class Domain:
         body = read.body
         ends = codec.ends(body)
         if self.keeper.check_values:
-            lists = self.list_context() if codec.structured else None
-            for defect in value_defects(template, body, lists, ends):
+            for defect in value_defects(template, body, read.kept_lists, ends):
                 self.note_defect(defect, read.index)
         if not ends or ends[-1] < len(body):
             rest_octets = body[ends[-1] :] if ends else body
@@ -276,8 +275,11 @@ class Domain:
 
     def _for_lists(self, template_id: int) -> Template | None:
         """The same for lists, which may be empty: one is named once while a message is read."""
+        template = self.ready.get(template_id)
+        if template is not None:
+            return template
         named = self._named
-        if named is not None and template_id in self.states and template_id not in self.ready:
+        if named is not None and template_id in self.states:
             if template_id in named:
                 return self.states[template_id].template
             named.add(template_id)

@@ -119,7 +119,7 @@ class InformationModel:
         if learned < len(self._learned):
             number = forward_number(pen, id, self._registry.reverse_bit(pen)) or (pen, id)
             if max(self._learned.get(each, 0) for each in ((pen, id), number)) > learned:
-                return InformationElement(placeholder_name(pen, id), id, pen)
+                return InformationElement.nameless(pen, id)
         return self.element(pen, id)
 
     def known(self, pen: int, id: int) -> InformationElement | None:
@@ -164,7 +164,7 @@ class InformationModel:
     def _find(self, pen: int, id: int) -> InformationElement:
         element = self.known(pen, id)
         if element is None:
-            element = InformationElement(placeholder_name(pen, id), id, pen)
+            element = InformationElement.nameless(pen, id)
             self._placeholders[pen, id] = None
             if len(self._placeholders) > PLACEHOLDERS:
                 oldest = next(iter(self._placeholders))

@@ -13,7 +13,7 @@ import csv
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -217,6 +217,22 @@ class InformationElement:
             low, high = self.range
             raise ValueError(f"range {low}-{high} of {self.name}: the low end is above the high")
 
+    @classmethod
+    def nameless(cls, pen: int, id: int) -> InformationElement:
+        """The stand-in of an element that no model knows, an octetArray.
+
+        Raises ValueError for numbers out of range.
+        """
+        name = placeholder_name(pen, id)
+        if not (type(pen) is type(id) is int and 0 <= pen <= MAX_PEN and 0 <= id <= MAX_ID):
+            return cls(name, id, pen)
+        # There is nothing more to check, and a message may name 8,000 such elements.
+        self = cls.__new__(cls)
+        values = name, id, pen, octetArray, "", "", None, "current", None, False
+        for put, value in zip(_PUT, values, strict=True):
+            put(self, value)
+        return self
+
     @property
     def length(self) -> int:
         """The type's natural length in octets; :data:`VARIABLE` for a type that has none."""
@@ -247,6 +263,9 @@ class InformationElement:
 
     def _words(self) -> tuple[str, ...]:
         return self.semantics, self.units, self.status if self.status != "current" else ""
+
+
+_PUT = [getattr(InformationElement, each.name).__set__ for each in fields(InformationElement)]
 
 
 def _check_number(name: str, what: str, value: int, limit: int) -> None:

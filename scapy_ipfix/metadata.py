@@ -124,11 +124,12 @@ class Metadata:
         if domain is None:
             domain = self._domains[key] = _Domain(key)
         versions = domain.facts.setdefault((what, which), [])
-        self._stated[domain, what, which] = None
+        stated = domain, what, which
+        self._stated[stated] = None
         if versions:
-            self._stated.move_to_end((domain, what, which))
-            value = _merged(versions[-1].value, value)
-            if value == versions[-1].value:
+            self._stated.move_to_end(stated)
+            before = versions[-1].value
+            if value == before or (value := _merged(before, value)) == before:
                 return False
         self.now += 1
         version = Version(self.now, value, time)

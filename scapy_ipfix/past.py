@@ -50,6 +50,8 @@ class Past:
 
     def find(self, domain: Hashable, template_id: int, number: int) -> Template | None:
         """What was in force, or came next, before the change of that number; None if it is yet."""
-        known = self._until.get((domain, template_id), ())
+        known = self._until.get((domain, template_id))
+        if known is None:
+            return None
         at = bisect_left(known, number, key=_number)
         return known[at][1] if at < len(known) else None

@@ -55,7 +55,7 @@ class DataRead:
     """A Data Set of a message: where it is, and its template as soon as that is known."""
 
     __slots__ = (
-        *("_asking", "_lists", "domain", "index", "known", "octets", "set_id", "start", "stop"),
+        *("_asking", "domain", "kept_lists", "index", "known", "octets", "set_id", "start", "stop"),
         "template",
     )
 
@@ -80,7 +80,8 @@ class DataRead:
         self.known = domain.keeper.metadata.now
         #: The packets that asked for the template in vain; whoever drops one need not wait.
         self._asking: list[ReferenceType[Waiting]] = []
-        self._lists: ListContext | None = None
+        #: What lists in the records are read with, if there are any.
+        self.kept_lists: ListContext | None = None
 
     @property
     def body(self) -> bytes:
@@ -108,7 +109,7 @@ class DataRead:
 
     @property
     def _context(self) -> ListContext:
-        return self._lists or self.domain.list_context()
+        return self.kept_lists or self.domain.list_context()
 
     @property
     def view(self) -> View:
@@ -117,7 +118,7 @@ class DataRead:
 
     def keep_lists(self) -> None:
         """Lists are to be read with the templates of now, whenever someone looks."""
-        self._lists = self.domain.list_context()
+        self.kept_lists = self.domain.list_context()
 
     def records(
         self,

@@ -254,18 +254,18 @@ def _read_sequence(
 def _read_interface(
     layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Statement | None:
-    index = next((said[name] for name in _INTERFACES if name in said), None)
+    index = _first(said, _INTERFACES)
     # softflowd's IPFIX has no number for the interface that its metering process watches.
     if not isinstance(index, int) and (index is not None or not layout.watched):
         return None
-    name, description = (text(said.get(each)) for each in _INTERFACE_TEXTS)
-    return Statement(INTERFACE, index, Interface(name, description))
+    name, description = _INTERFACE_TEXTS
+    return Statement(INTERFACE, index, Interface(text(said.get(name)), text(said.get(description))))
 
 
 def _read_vrf(
     layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Statement | None:
-    number = next((said[name] for name in _VRFS if name in said), None)
+    number = _first(said, _VRFS)
     name = text(said["VRFname"])
     if not isinstance(number, int) or name is None:
         return None
@@ -370,7 +370,15 @@ def text(value: object) -> str | None:
 
 
 def _first_text(said: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    return next((text(said[name]) for name in names if name in said), None)
+    return text(_first(said, names))
+
+
+def _first(said: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """The value of the first of these that the record has."""
+    for name in names:
+        if name in said:
+            return said[name]
+    return None
 
 
 def application_octets(value: object) -> bytes | None:

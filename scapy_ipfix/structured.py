@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.codec import STRUCTURED, RecordCodec, TemplateField, record_codec
@@ -70,13 +70,18 @@ class ListContext:
 
     def seen_with(self, view: Any) -> ListContext:
         """The same with that view."""
-        return replace(self, view=view)
+        return self._like(self.depth, view)
 
     def deeper(self) -> ListContext | None:
         """The context of the lists within; None when that would be too deep."""
         if self._deeper is None and self.depth < self.limit:
-            self._deeper = replace(self, depth=self.depth + 1)
+            self._deeper = self._like(self.depth + 1, self.view)
         return self._deeper
+
+    def _like(self, depth: int, view: Any) -> ListContext:
+        return ListContext(
+            self.template, self.model, self.version, depth, self.limit, self.learned, view
+        )
 
     def element(self, pen: int, id: int) -> InformationElement:
         """The element of a basicList, as the model had it when the list came."""
@@ -243,7 +248,7 @@ def list_parts(
             return [], Defect.of("missing-template", template_id=template_id, octets=end - start)
         parts.append((template.projection(None, values), octets[start:end]))
     for codec, body in parts:
-        rest = codec.rest(body)
+        rest = codec.rest(body) if body else 0
         if rest:
             what = "value" if kind == "basicList" else "record"
             return [], _malformed(name or kind, f"{rest} octets after the last {what}")

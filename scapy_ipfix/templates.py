@@ -199,15 +199,11 @@ class Template:
             length, type = field.length, field.element.type
             if length != type.length and field.is_forbidden:
                 size = "a variable number of" if length == VARIABLE else length
-                found.append(
-                    Defect.of(
-                        "field-length",
-                        template_id=self.id,
-                        name=field.name,
-                        length=size,
-                        type=type.name,
-                    )
+                numbers = (
+                    *(("template_id", self.id), ("name", field.name)),
+                    *(("length", size), ("type", type.name)),
                 )
+                found.append(Defect("field-length", numbers))
         return found
 
     def rest_defects(self, rest: bytes, records: int) -> list[Defect]:

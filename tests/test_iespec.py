@@ -3,6 +3,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from scapy_ipfix.datatypes import DATA_TYPES, VARIABLE, data_type, octetArray
 from scapy_ipfix.iespec import (
+    MAX_ID,
+    MAX_PEN,
     FieldSpec,
     IESpec,
     InformationElement,
@@ -162,6 +165,27 @@ class TestInformationElement:
         element = InformationElement("foo", 1, 9, data_type("unsigned32"))
         assert str(FieldSpec(element, 2)) == "foo(9/1)<unsigned32>[2]"
         assert str(FieldSpec(element, VARIABLE)) == "foo(9/1)<unsigned32>[v]"
+
+
+@pytest.mark.parametrize("number", [(9, 7), (0, 0), (MAX_PEN, MAX_ID), (0, MAX_ID), (0, 65535)])
+def test_nameless(number: tuple[int, int]) -> None:
+    pen, id = number
+    element = InformationElement.nameless(pen, id)
+    made = InformationElement(placeholder_name(pen, id), id, pen)
+    assert element == made
+    assert repr(element) == repr(made)
+    assert not element.is_known
+    for copied in (pickle.loads(pickle.dumps(element)), copy.copy(element)):
+        assert copied == made
+        assert copied.is_known is False
+
+
+@pytest.mark.parametrize(
+    "number", [(9, 32768), (-1, 1), (1 << 32, 1), (0, 65536), (9, -1), ("9", 1), (9, None)]
+)
+def test_nameless_out_of_range(number: tuple[Any, Any]) -> None:
+    with pytest.raises(ValueError, match="not 0 to"):
+        InformationElement.nameless(*number)
 
 
 @pytest.mark.parametrize(
