@@ -52,11 +52,12 @@ def value_defects(
     checked = _checked(template)
     ends = codec.ends(body) if ends is None else ends
     if checked or codec.structured:
-        rows = codec.rows(body)
+        items = codec.items(body)
         for position, name, kind, limits in checked:
-            yield from _field_defects(template, name, kind, limits, (row[position] for row in rows))
+            values = codec.values(items, position)
+            yield from _field_defects(template, name, kind, limits, values)
         for position, name, list_kind in codec.structured:
-            values = (row[position] for row in rows)
+            values = codec.values(items, position)
             yield from _list_defects(name, list_kind, values, context or ListContext())
     if len(ends) > 1:
         start, stop = ends[-2:]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from scapy_ipfix.abstracttype import Cache
@@ -219,7 +220,7 @@ class RecordCodec:
 
     def rows(self, body: bytes) -> list[tuple[Any, ...]]:
         """The records in the body of a Set, each a tuple of values in the asked order."""
-        items = self._items(body)
+        items = self.items(body)
         if not self._decoders and self._order is None:
             return items
         columns: list[Iterable[Any]] = list(zip(*items))
@@ -244,13 +245,21 @@ class RecordCodec:
             rows = self._struct.iter_unpack(body[:-excess] if excess else body)
             records = [dict(zip(names, row)) for row in rows]
         else:
-            records = [dict(zip(names, row)) for row in self._items(body)]
+            records = [dict(zip(names, row)) for row in self.items(body)]
         for name, decode in self._named_decoders:
             for record in records:
                 record[name] = decode(record[name])
         return records
 
-    def _items(self, body: bytes) -> list[tuple[Any, ...]]:
+    def values(self, items: Iterable[tuple[Any, ...]], position: int) -> Iterator[Any]:
+        """The values in one position of :meth:`items`, each read when it is asked for."""
+        column = map(itemgetter(position), items)
+        for at, decode in self._decoders:
+            if at == position:
+                return map(decode, column)
+        return column
+
+    def items(self, body: bytes) -> list[tuple[Any, ...]]:
         """Rows as they are unpacked, in the wire's order."""
         if not self.minimum:
             return []

@@ -361,8 +361,10 @@ class Collector:
 def _parse(
     span: TemplateSpan, version: int, model: InformationModel, options: bool
 ) -> tuple[TemplateSpan, Template | None, list[Defect]]:
-    if not span.specifiers and version == IPFIX_VERSION:
-        return span, None, []
+    if not span.specifiers:
+        if version == IPFIX_VERSION:
+            return span, None, []
+        return span, None, [Defect.of("template-empty", template_id=span.template_id)]
     template = Template.from_wire(span, version, model, options)
     defects = template.defects()
     if options and version == IPFIX_VERSION:

@@ -23,7 +23,7 @@ from scapy_ipfix.shrinking import shrink
 from scapy_ipfix.structured import ListContext
 from scapy_ipfix.templates import Template
 from scapy_ipfix.transportkey import TransportKey
-from scapy_ipfix.wire import MINIMUM_DATA_SET, TEMPLATE_SETS, TemplateSpan, walk_sets
+from scapy_ipfix.wire import IPFIX_VERSION, MINIMUM_DATA_SET, TEMPLATE_SETS, TemplateSpan, walk_sets
 
 #: SCTP streams whose sequences are kept apart; more share that of stream 0.
 _STREAMS = 1024
@@ -299,10 +299,14 @@ class Domain:
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
         before, time = message.templates, self.keeper.time
         for span, template, defects in self.keeper.parse(self, body, options, index):
-            if template is None:
+            if template is None and self.version == IPFIX_VERSION:
                 self._withdraw(span.template_id, options, index)
                 continue
             message.templates += 1
+            if template is None:
+                for defect in defects:
+                    self.note_defect(defect, index)
+                continue
             id = template.id
             state = self.states.get(id)
             if state is not None and self.ready.get(id) is not template:

@@ -14,6 +14,7 @@ from scapy_ipfix import (
     DataSet,
     Limits,
     NetFlowV9,
+    OptionsTemplateFlowSet,
     OptionsTemplateSet,
     Set,
     Template,
@@ -235,6 +236,18 @@ def test_changing(key, code):
     assert codes(collector) == [code]
     assert "from 2 to 1 fields" in collector.diagnostics[0].text
     assert list(templates(collector).values()) == [OTHER]
+
+
+@pytest.mark.parametrize("cls", [TemplateFlowSet, OptionsTemplateFlowSet])
+def test_netflow_v9_templates_without_fields_are_refused(cls):
+    """It has no withdrawals: what was there stays, and the record counts as one."""
+    collector = Collector()
+    collector.read(UDP_A, v9(announce(T, cls=TemplateFlowSet)))
+    empty = collector.read(UDP_A, v9(announce(Template(300), Template(302), cls=cls), count=2))
+    assert empty.templates == 2
+    assert codes(collector) == ["template-empty"] * 2
+    assert list(templates(collector).values()) == [T]
+    assert len(records(collector.read(UDP_A, v9(data(cls=DataFlowSet))))) == 2
 
 
 def test_withdrawing():
