@@ -243,7 +243,7 @@ class InformationElement:
             return True
         if not isinstance(other, InformationElement):
             return NotImplemented
-        return self._facts() == other._facts()
+        return self.id == other.id and self._facts() == other._facts()
 
     def __hash__(self) -> int:
         # Enough to tell the elements of one model apart, and quick: templates hash many.

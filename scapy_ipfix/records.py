@@ -9,11 +9,13 @@ tables, so that a peer that invents layouts does not make Scapy grow.
 
 from __future__ import annotations
 
+import gc
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import count
 from keyword import kwlist
 from typing import Any
 
@@ -33,6 +35,9 @@ from scapy_ipfix.templates import Template, kept_by_template
 _NOTHING_KNOWN = View(Metadata(), ("", 0, 0), 0)
 #: Record classes kept. The class of a layout beyond that is made anew when looked at.
 CLASS_CACHE = 512
+#: A class holds itself, so one that nobody uses goes when Python collects garbage, which it
+#: does by how much there is of everything. To be bounded, it does so after so many of them.
+_COLLECTED = 4 * CLASS_CACHE
 
 
 class Record(DirectPacket):
@@ -322,8 +327,13 @@ def _unpickle(template: Template, octets: bytes) -> Packet:
     return Record(template, octets)
 
 
+_classes_made = count(1)
+
+
 @lru_cache(CLASS_CACHE)
 def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[Record]:
+    if next(_classes_made) % _COLLECTED == 0 and gc.isenabled():
+        gc.collect()
     attributes: dict[str, None] = {}
     for field in layout:
         # A name that Packet itself uses, or that another field's has become, gets a _ .

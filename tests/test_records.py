@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scapy.config import conf
 from scapy.packet import Packet, Raw, fuzz, ls
 
-from scapy_ipfix import DataFlowSet, DataSet, Record, Template
+from scapy_ipfix import DataFlowSet, DataSet, Record, Template, records
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.records import CLASS_CACHE, make_record, read_records, record_class
@@ -387,6 +387,34 @@ def test_classes_are_bounded():
     for id in range(1, 200):
         record_class(Template(256, (88889, id)))
     assert alive() <= first
+
+
+def test_classes_that_nobody_uses_go_in_time(monkeypatch):
+    """However rarely Python collects garbage, of which a class is part by itself."""
+    monkeypatch.setattr(records, "_COLLECTED", 100)
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.set_threshold(1_000_000)
+    try:
+        for id in range(1, CLASS_CACHE + 400):
+            record_class(Template(256, (77777, id), (77777, id + 1)))
+        made = len(Record.__subclasses__())
+    finally:
+        gc.set_threshold(*thresholds)
+    assert made <= CLASS_CACHE + 100 + 10
+
+
+def test_who_collects_no_garbage_is_not_made_to(monkeypatch):
+    monkeypatch.setattr(records, "_COLLECTED", 1)
+    gc.disable()
+    try:
+        before = gc.get_stats()[2]["collections"]
+        record_class(Template(256, (77776, 1), (77776, 2)))
+        assert gc.get_stats()[2]["collections"] == before
+    finally:
+        gc.enable()
+    record_class(Template(256, (77776, 1), (77776, 3)))
+    assert gc.get_stats()[2]["collections"] > before
 
 
 def test_no_records():
