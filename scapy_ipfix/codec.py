@@ -216,6 +216,8 @@ class RecordCodec:
 
     def rest(self, body: bytes) -> int:
         """How many octets follow the last record in the body of a Set."""
+        if self.is_fixed and self.minimum:
+            return len(body) % self.minimum
         return len(body) - self.count(body)[1]
 
     def rows(self, body: bytes) -> list[tuple[Any, ...]]:

@@ -221,12 +221,13 @@ class Domain:
         lists, model = self._lists, self.model
         if lists is None or lists.model is not model or lists.learned != model.learned:
             then, find, live = self._changes, self.keeper.past.find, self._for_lists
-            lists = self._lists = ListContext(
-                lambda template_id: find(self, template_id, then) or live(template_id),
-                model,
-                self.version,
-                learned=model.learned,
-            )
+
+            def template(template_id: int) -> Template | None:
+                past = find(self, template_id, then) if self._changes > then else None
+                return past or live(template_id)
+
+            lists = ListContext(template, model, self.version, learned=model.learned)
+            self._lists = lists
             if not self.has_lists:
                 self.has_lists = True
                 # Names that come later are not for the lists of now.

@@ -248,8 +248,7 @@ def list_parts(
             return [], Defect.of("missing-template", template_id=template_id, octets=end - start)
         parts.append((template.projection(None, values), octets[start:end]))
     for codec, body in parts:
-        rest = codec.rest(body) if body else 0
-        if rest:
+        if body and (rest := codec.rest(body)):
             what = "value" if kind == "basicList" else "record"
             return [], _malformed(name or kind, f"{rest} octets after the last {what}")
     if stop != len(octets):
