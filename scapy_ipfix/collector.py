@@ -309,7 +309,8 @@ class Collector:
         lesson = self.learning.learn(domain.transport, records)
         for defect in lesson.defects:
             domain.note_defect(defect)
-        for user, template_id in domain.unnamed.taught(lesson.learned):
+        reverses = filter(None, map(domain.model.reverse, lesson.learned))
+        for user, template_id in domain.unnamed.taught((*lesson.learned, *reverses)):
             if user.learned(template_id) and user.has_lists:
                 self._renamed.append((user, template_id))
 
@@ -364,7 +365,7 @@ def _parse(
     if not span.specifiers:
         if version == IPFIX_VERSION:
             return span, None, []
-        return span, None, [Defect.of("template-empty", template_id=span.template_id)]
+        return span, None, Template.of(span.template_id, ()).defects()
     template = Template.from_wire(span, version, model, options)
     defects = template.defects()
     if options and version == IPFIX_VERSION:

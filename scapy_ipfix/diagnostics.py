@@ -275,11 +275,12 @@ class Diagnostics:
         """As :meth:`note`, of the parts of a diagnostic. ``numbers`` is kept, and not copied."""
         count = self.counts[code] = self.counts[code] + 1
         parts = code, numbers, packet, exporter, domain, set_index
+        if self.observers:
+            diagnostic = _diagnostic(*parts)
+            for observer in self.observers:
+                observer(diagnostic)
         if len(self._kept) < self.limit:
             self._kept.append(parts)
-        if self.observers:
-            for observer in self.observers:
-                observer(_diagnostic(*parts))
         if count <= LOGGED_PER_CODE:
             # The log says the severity itself.
             text = str(_diagnostic(*parts)).partition(": ")[2]

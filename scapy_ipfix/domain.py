@@ -172,6 +172,7 @@ class Domain:
                 self.note("set-reserved", index, set_id=set_id)
         self.stats.records += message.records
         self._named = None
+        self._lists = None  # reads keep it that have lists; it knows the elements of now, and more
 
     def follow(self, counts: Counts, shared: Counts | None, stream: int = 0) -> None:
         """Puts the sequence number of a message, whose sets are read, beside the last one."""
@@ -298,7 +299,8 @@ class Domain:
         return True
 
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
-        before, time = message.templates, self.keeper.time
+        before, time, learning = message.templates, self.keeper.time, self.keeper.learning
+        learned = learning.version(self.transport)
         for span, template, defects in self.keeper.parse(self, body, options, index):
             if template is None and self.version == IPFIX_VERSION:
                 self._withdraw(span.template_id, options, index)
@@ -308,6 +310,9 @@ class Domain:
                 for defect in defects:
                     self.note_defect(defect, index)
                 continue
+            if learning.version(self.transport) != learned:
+                # what waited for one of these templates has taught something
+                template = relearned(template, self.model)
             id = template.id
             state = self.states.get(id)
             if state is not None and self.ready.get(id) is not template:
@@ -345,10 +350,10 @@ class Domain:
     def _no_longer_waits(self, read: DataRead, template: Template, message: MessageRead) -> None:
         """A Data Set has its template now: of this message, or of an earlier one."""
         self.keeper.no_longer_pending(read)
-        read.resolve(template)
-        message.ready.append(read)
         if template.codec.structured:
             read.keep_lists()
+        read.resolve(template)
+        message.ready.append(read)
         if template.is_options:
             self.keeper.learn(self, template, read)
         self.stats.undecoded_sets -= 1
@@ -388,6 +393,8 @@ class Domain:
 
     def forget(self, template_id: int) -> None:
         """Drops a template: withdrawn, expired, or one too many."""
+        if self.has_lists:
+            self.template(template_id)  # lists of before have the names that it has by now
         state = self.states.pop(template_id, None)
         if state is not None:
             self.unnamed.forget(self, state.template)

@@ -117,8 +117,11 @@ class InformationModel:
     def element_then(self, pen: int, id: int, learned: int) -> InformationElement:
         """As :meth:`element` was when :attr:`learned` was that."""
         if learned < len(self._learned):
-            number = forward_number(pen, id, self._registry.reverse_bit(pen)) or (pen, id)
-            if max(self._learned.get(each, 0) for each in ((pen, id), number)) > learned:
+            since = self._learned.get((pen, id))
+            if since is None and (pen, id) not in self._own:
+                forward = forward_number(pen, id, self._registry.reverse_bit(pen))
+                since = self._learned.get(forward) if forward else None
+            if since is not None and since > learned:
                 return InformationElement.nameless(pen, id)
         return self.element(pen, id)
 

@@ -192,13 +192,13 @@ class InformationElement:
     is_known: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        nameless = self.name[:1] == "_" and self.name == placeholder_name(self.pen, self.id)
-        object.__setattr__(self, "is_known", not nameless)
         if not _NAME.fullmatch(self.name):
             raise ValueError(
                 f"name {self.name!r} of element {self.pen}/{self.id}: "
                 "not a letter, then letters, digits and _.-"
             )
+        nameless = self.name[:1] == "_" and self.name == placeholder_name(self.pen, self.id)
+        object.__setattr__(self, "is_known", not nameless)
         _check_number(self.name, "pen", self.pen, MAX_PEN)
         _check_number(self.name, "id", self.id, MAX_ID if self.pen else MAX_V9_TYPE)
         if self.name.startswith(PLACEHOLDER_PREFIX) and self.is_known:

@@ -105,11 +105,7 @@ class DataRead:
     @property
     def lists(self) -> ListContext:
         """What lists in the records are read with: all that the domain knew then."""
-        return self._context.seen_with(self.view)
-
-    @property
-    def _context(self) -> ListContext:
-        return self.kept_lists or self.domain.list_context()
+        return (self.kept_lists or ListContext()).seen_with(self.view)
 
     @property
     def view(self) -> View:
@@ -139,7 +135,7 @@ class DataRead:
         body = self.body
         records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
         if codec.structured and (lists or values == "json"):
-            context = self._context if lists else _NO_LISTS
+            context = self.kept_lists if lists and self.kept_lists else _NO_LISTS
             records = lists_read(records, codec, context, values)
         if resolve and self.template is not None:
             answer = self.view.resolver(self.template)

@@ -477,6 +477,16 @@ class TestLearn:
             assert [each.name for each in then] == expected
             assert model.element_then(0, 1, learned) is model["octetDeltaCount"]
 
+    def test_a_reverse_that_was_learned_by_itself_was_known_then(
+        self, model: InformationModel
+    ) -> None:
+        reverse = 6871, 9001 | 0x4000
+        assert model.learn(named("backwards", reverse[1], 6871))
+        assert model.learn(named("forwards", 9001, 6871))
+        assert model.element_then(*reverse, 0).name == "_ipfix_6871_25385"
+        assert model.element_then(*reverse, 1).name == "backwards"
+        assert model.element_then(*reverse, 2).name == "backwards"
+
 
 class TestLoad:
     def test_iespecs(self, model: InformationModel, tmp_path: Path) -> None:

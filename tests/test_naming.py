@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """When templates get the names that an exporter gave their elements (RFC 5610)."""
 
+import gc
 import struct
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from scapy_ipfix import IPFIX, IPFIXSession, iter_records
 from scapy_ipfix.collector import Collector
 from scapy_ipfix.domain import Domain
 from scapy_ipfix.learning import IN_A_MESSAGE
+from scapy_ipfix.structured import ListContext
 from scapy_ipfix.transportkey import TransportKey
 
 from .fuzz.attacks import message, options, set_of
@@ -210,6 +212,64 @@ def test_basic_lists_between_two_lessons_have_the_types_of_then() -> None:
         if "basicList" in record.fields
     ]
     assert shown == expected[::-1]
+
+
+_TCP = _UDP._replace(protocol="tcp")
+
+
+def test_a_template_that_is_withdrawn_before_it_was_named() -> None:
+    """Lists of before have the names of then, as they had while it was there."""
+    collector = Collector()
+    collector.read(_TCP, message(template(300, 1), _LIST))
+    collector.read(_TCP, message(lesson(1, "mine")))
+    read = collector.read(_TCP, message(_LIST))
+    assert read is not None
+    collector.read(_TCP, message(set_of(2, struct.pack("!HH", 300, 0))))
+    assert read.ready[-1].records() == [{"subTemplateList": [{"mine": 7}]}]
+
+
+def test_the_reverse_of_an_element_gets_a_name_with_it() -> None:
+    """RFC 5103: CERT sets a bit in numbers, IANA has an enterprise number for that."""
+    for pen, reverse in ((6871, (6871, 9001 | 0x4000)), (0, (29305, 9001))):
+        collector = Collector()
+        kinds = set_of(3, options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF)))
+        layout = set_of(2, template_record(300, (reverse[1], 1), pen=reverse[0]))
+        collector.read(_TCP, message(kinds, layout))
+        collector.read(_TCP, message(set_of(256, struct.pack("!IHBB", pen, 9001, 1, 3) + b"fwd")))
+        read = collector.read(_TCP, message(layout, set_of(300, b"\7")))
+        assert read is not None
+        assert read.ready[-1].records() == [{"reverseFwd": 7}]
+        assert "template-redefined-reliable" not in collector.diagnostics.counts
+
+
+def test_a_template_behind_one_that_a_lesson_waited_for() -> None:
+    """The lesson comes between the two, though they are in one Set."""
+    collector = Collector()
+    kinds = options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF))
+    other = struct.pack("!HHHHHHHI", 305, 2, 1, 149, 4, 0x8001, 1, _PEN)
+    taught = set_of(256, struct.pack("!IHBB", _PEN, 1, 1, 4) + b"mine")
+    for sets in ((taught, set_of(3, kinds + other)), (set_of(3, kinds + other),)):
+        read = collector.read(_TCP, message(*sets, set_of(305, b"\0\0\0\1\7")))
+        assert read is not None
+        assert read.ready[-1].records() == [{"observationDomainId": 1, "mine": 7}]
+    assert "template-redefined-reliable" not in collector.diagnostics.counts
+
+
+def test_what_lists_are_read_with_goes_with_those_that_were_read() -> None:
+    """It has codecs, and the elements of an exporter that may be gone."""
+
+    def contexts() -> int:
+        gc.collect()
+        return sum(type(each) is ListContext for each in gc.get_objects())
+
+    before = contexts()
+    collector = Collector(check_values=True)
+    read = collector.read(_UDP, message(template(300, 1), _LIST))
+    assert read is not None
+    assert read.ready[-1].records()
+    assert contexts() > before
+    del read
+    assert contexts() == before
 
 
 def test_lists_whose_values_are_checked() -> None:

@@ -129,7 +129,7 @@ def test_broken_lists_keep_their_octets(data):
     assert look(packet.copy())
     (record,) = packet.records
     (read,) = iter_records([octets])
-    assert record.values() == read
+    assert repr(record.values()) == repr(read)  # NaN equals nothing, not even itself
     assert record.values("json") == next(iter_records([octets], values="json"))
     assert record.octetDeltaCount == 5
 

@@ -186,13 +186,13 @@ def sixteen_thousand_withdrawals_of_no_template() -> tuple[bytes, ...]:
     return (message(set_of(2, bytes(BODY - 3) + b"\1\0\0")),)
 
 
-@_worst("template-empty")
+@_worst("template-empty", "template-id")
 def sixteen_thousand_templates_without_fields() -> tuple[bytes, ...]:
     body = numbered(V9_BODY // 4, lambda each: struct.pack("!HH", each, 0))
     return (v9_message(set_of(0, body)),)
 
 
-@_worst("template-empty")
+@_worst("template-empty", "template-id")
 def ten_thousand_options_templates_without_fields() -> tuple[bytes, ...]:
     body = numbered(V9_BODY // 6, lambda each: struct.pack("!HHH", each, 0, 0))
     return (v9_message(set_of(1, body)),)
