@@ -136,16 +136,16 @@ class RecordCodec:
         self.names = tuple(fields[i].name for i in kept)
         #: Octets of a record where all have as many, else of the shortest one; 0: none is read.
         self.minimum = shortest(fields)
-        self.is_fixed = not any(field.is_variable for field in fields)
+        self.is_fixed = VARIABLE not in {length for _, length, _, _ in fields}
         #: Where the asked-for order differs from the wire's: positions in the kept fields.
         self._order = None if wanted is None else tuple(kept.index(i) for i in wanted)
         if self._order == tuple(range(len(kept))):
             self._order = None
         #: Fields whose octets are lists: position in a row, name, data type.
         self.structured = tuple(
-            (at, fields[i].name, fields[i].data_type.name)
+            (at, fields[i].name, fields[i].element.type.name)
             for at, i in enumerate(kept if wanted is None else wanted)
-            if fields[i].data_type.name in STRUCTURED
+            if fields[i].element.type.name in STRUCTURED
         )
         self._runs = tuple(_runs(fields, keep))
         #: Whether records are a single field of variable length, as in many basicLists.
@@ -153,7 +153,7 @@ class RecordCodec:
         self._decoders = tuple(
             (position, decode)
             for position, i in enumerate(kept)
-            if (decode := _decoder(fields[i], values)) is not None
+            if (decode := _decoder(fields[i].element.type, fields[i].length, values)) is not None
         )
         self._named_decoders = tuple((self.names[i], decode) for i, decode in self._decoders)
         if self.is_fixed:
@@ -442,16 +442,16 @@ def _item_count(run: struct.Struct) -> int:
     return len(run.unpack(bytes(run.size)))
 
 
-def _decoder(field: TemplateField, values: str) -> Callable[[Any], Any] | None:
-    kind = field.data_type
+@lru_cache(CODEC_CACHE)
+def _decoder(kind: DataType, length: int, values: str) -> Callable[[Any], Any] | None:
     decode: Callable[[Any], Any] | None
     if kind.name in STRUCTURED:
         return None
-    if field.is_variable:
+    if length == VARIABLE:
         decode = None if kind.name == "octetArray" else kind.decode
         octets = True
     else:
-        codec = kind.codec(field.length)
+        codec = kind.codec(length)
         decode = codec.decode
         octets = decode is None and codec.format.endswith("s")
     convert = DataType.to_json.__get__(kind) if octets and values == "json" else None
@@ -459,8 +459,8 @@ def _decoder(field: TemplateField, values: str) -> Callable[[Any], Any] | None:
     if convert is None or decode is None:
         return convert or decode
 
-    if kind.is_address and not field.is_variable:
-        return _address_decoder(kind, field.length, values)
+    if kind.is_address and length != VARIABLE:
+        return _address_decoder(kind, length, values)
 
     def both(item: Any) -> Any:
         return convert(decode(item))
@@ -468,7 +468,6 @@ def _decoder(field: TemplateField, values: str) -> Callable[[Any], Any] | None:
     return both
 
 
-@lru_cache(CODEC_CACHE)
 def _address_decoder(kind: DataType, length: int, values: str) -> Callable[[Any], Any]:
     """What reads addresses, and remembers some: flows repeat their hosts, in every layout."""
     decode, convert = kind.codec(length).decode, kind.converter(values)
