@@ -407,8 +407,7 @@ class InformationModel:
             or (element.is_known and self._named(element.name))
         ):
             return False
-        self._put(element)
-        self._learned[element.pen, element.id] = len(self._learned) + 1
+        self._learned[self._put(element)] = len(self._learned) + 1
         return True
 
     @property
@@ -445,7 +444,8 @@ class InformationModel:
         self._forget()
         return count
 
-    def _put(self, element: InformationElement, named: bool = True) -> None:
+    def _put(self, element: InformationElement, named: bool = True) -> tuple[int, int]:
+        """Keeps an element, and gives its number."""
         number = (element.pen, element.id)
         previous = self._own.get(number)
         if previous is not None and self._own_names.get(previous.name) is previous:
@@ -454,6 +454,7 @@ class InformationModel:
         if named:
             self._own_names[element.name] = element
         self._forget()
+        return number
 
     def _forget(self) -> None:
         self._found.clear()
