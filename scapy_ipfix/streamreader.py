@@ -8,6 +8,7 @@ payload of TCP, one behind the other, as the data of an SCTP chunk.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -49,6 +50,8 @@ class StreamReader:
         self._any_port = any_port
         self._tcp = Connections(TCPStream, limits.transports, limits.fragment_octets)
         self._sctp = Connections(SCTPStreams, limits.transports, limits.fragment_octets)
+        #: TCP connections that are over, by who sent.
+        self._over: OrderedDict[TransportKey, TCPStream] = OrderedDict()
 
     def tcp(self, key: TransportKey, segment: Packet) -> Iterator[Found]:
         """The messages that a TCP segment completes, each in the packet as well."""
@@ -61,7 +64,9 @@ class StreamReader:
         if syn and key in self._tcp and not self._tcp.get(key).begins(segment.seq):
             # The same ports anew: what waits of the old connection waits in vain.
             yield from self._end(key)
-        if key in self._tcp or ((data or syn) and self._is_ours(key, data)):
+        if self._is_over(key, segment.seq, data, syn):
+            _put_payload(segment, data, [])
+        elif key in self._tcp or ((data or syn) and self._is_ours(key, data)):
             stream = self._tcp.get(key)
             lost, skipped = stream.lost, stream.skipped
             messages = stream.take(segment.seq, data, syn, fin)
@@ -96,6 +101,17 @@ class StreamReader:
             limit = self._collector.limits.transports
             self._note("limit", what="connections with something that waits", limit=limit)
 
+    def _is_over(self, key: TransportKey, sequence: int, data: bytes, syn: bool) -> bool:
+        """Whether a segment is one of a connection that is over, sent or captured once more.
+
+        The last one comes again if its sender hears nothing of it, and on a loopback anyway.
+        """
+        over = self._over.get(key)
+        if over is not None and not syn and key not in self._tcp:
+            return over.has(sequence, len(data))
+        self._over.pop(key, None)
+        return False
+
     def _is_ours(self, key: TransportKey, data: bytes) -> bool:
         ports = PORTS["tcp"]
         if key.source_port in ports or key.destination_port in ports or key in self._tcp:
@@ -116,6 +132,9 @@ class StreamReader:
                 yield key, IPFIX(octets), 0
             self._say(key, stream.lost - lost, stream.skipped - skipped)
             self._tcp.end(key)
+            self._over[key] = stream
+            if len(self._over) > self._collector.limits.transports:
+                self._over.popitem(last=False)
             self._collector.end(key)
 
     def sctp(self, key: TransportKey, packet: Packet) -> Iterator[Found]:

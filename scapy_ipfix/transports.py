@@ -70,6 +70,11 @@ class TCPStream:
         """Whether a SYN with that sequence number is this connection's, come late or twice."""
         return self._begin == (sequence + 1) % _MODULO
 
+    def has(self, sequence: int, octets: int) -> bool:
+        """Whether all of a segment came before."""
+        position = self._position(sequence)
+        return self._begin is not None and self._begin <= position <= self._next - octets
+
     def take(self, sequence: int, data: bytes, syn: bool = False, fin: bool = False) -> list[bytes]:
         """Takes a segment; gives the messages that are whole now."""
         if syn:

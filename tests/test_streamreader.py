@@ -236,6 +236,32 @@ def test_the_last_segment_may_say_fin():
     assert len(session.templates) == 0
 
 
+@pytest.mark.parametrize("flags", ["FA", "RA"])
+def test_what_is_sent_again_after_the_end_is_not_read_again(flags):
+    """The last segment is, if its sender hears nothing of it; a loopback shows all twice."""
+    session = IPFIXSession()
+    half = EDGES[3]
+    last = segment(1 + half, STREAM[half:], flags=flags)
+    packets = take(session, segment(0, flags="S"), segment(1, STREAM[:half]), last)
+    packets += take(session, again(last), segment(1, STREAM[: EDGES[1]]), again(last))
+    assert counts(packets) == ALL
+    assert [bytes(each[TCP].payload) for each in packets[-2:]] == [
+        *(STREAM[: EDGES[1]], STREAM[half:])
+    ]
+    assert codes(session) == {}
+    # What the connection had not is of another one, and so is all that follows a SYN.
+    assert counts(take(session, segment(1 + len(STREAM), STREAM))) == ALL
+    packets = take(session, segment(0, flags="S"), segment(1, STREAM, flags=flags))
+    assert counts(packets) == ALL
+
+
+def test_connections_that_are_over_are_bounded():
+    session = IPFIXSession(limits=Limits(transports=3))
+    for sport in range(40_000, 40_010):
+        take(session, segment(1, STREAM, sport=sport, flags="FA"))
+    assert len(session._streams._over) == 3
+
+
 def test_a_fin_that_overtakes_data():
     session = IPFIXSession()
     packets = take(

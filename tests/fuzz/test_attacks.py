@@ -37,6 +37,7 @@ MOST = {
     "keys": LIMITS.transports,
     "fragments": LIMITS.fragment_octets,
     "tcp": LIMITS.transports,
+    "tcp over": LIMITS.transports,
     "sctp": LIMITS.transports,
     "facts": LIMITS.metadata,
     "diagnostics": LIMITS.diagnostics,
