@@ -37,6 +37,11 @@ def _checked(template: Template) -> tuple[tuple[int, str, Any, tuple[int, int] |
     return tuple(found)
 
 
+def has_checks(template: Template) -> bool:
+    """Whether there is anything to be wrong with a single record of a template."""
+    return bool(_checked(template) or template.codec.structured)
+
+
 def value_defects(
     template: Template,
     body: bytes,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
-from scapy_ipfix.checks import value_defects
+from scapy_ipfix.checks import has_checks, value_defects
 from scapy_ipfix.diagnostics import Defect, Diagnostics
 from scapy_ipfix.elements import InformationModel
 from scapy_ipfix.learning import Learning, Unnamed, relearned
@@ -202,13 +203,15 @@ class Domain:
         """How many records a Data Set holds; what is wrong with it is noted."""
         codec = template.codec
         size = codec.minimum
-        if codec.is_fixed and size and not self.keeper.check_values:
+        checks = self.keeper.check_values
+        if codec.is_fixed and size:
             records, rest = divmod(read.stop - read.start - 4, size)
-            if records and not rest:
+            checks = checks and (records > 1 or has_checks(template))
+            if records and not rest and not checks:
                 return records
         body = read.body
         ends = codec.ends(body)
-        if self.keeper.check_values:
+        if checks:
             for defect in value_defects(template, body, read.kept_lists, ends):
                 self.note_defect(defect, read.index)
         if not ends or ends[-1] < len(body):
@@ -221,13 +224,8 @@ class Domain:
         """What lists are read with: the templates of now, and later ones where there is none."""
         lists, model = self._lists, self.model
         if lists is None or lists.model is not model or lists.learned != model.learned:
-            then, find, live = self._changes, self.keeper.past.find, self._for_lists
-
-            def template(template_id: int) -> Template | None:
-                past = find(self, template_id, then) if self._changes > then else None
-                return past or live(template_id)
-
-            lists = ListContext(template, model, self.version, learned=model.learned)
+            then = partial(self._template_then, self._changes)
+            lists = ListContext(then, model, self.version, learned=model.learned)
             self._lists = lists
             if not self.has_lists:
                 self.has_lists = True
@@ -270,13 +268,19 @@ class Domain:
         if octets is not None and not 0 < state.template.length <= octets:
             return state.template
         named = relearned(state.template, self.model)
-        self.unnamed.forget(self, state.template)
-        self.unnamed.watch(self, named)
+        self.unnamed.renamed(self, state.template, named)
         state.template = self.ready[template_id] = named
         return named
 
+    def _template_then(self, changes: int, template_id: int) -> Template | None:
+        """The template that lists were to be read with when there had been so many changes."""
+        past = None
+        if self._changes > changes:
+            past = self.keeper.past.find(self, template_id, changes)
+        return past or self._for_lists(template_id)
+
     def _for_lists(self, template_id: int) -> Template | None:
-        """The same for lists, which may be empty: one is named once while a message is read."""
+        """As :meth:`template`, once while a message is read: lists may hold no record."""
         template = self.ready.get(template_id)
         if template is not None:
             return template

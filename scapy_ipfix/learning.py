@@ -348,19 +348,33 @@ class Unnamed:
                 users[user, template.id] = None
 
     def forget(self, user: Hashable, template: Template) -> None:
-        """No longer counts a template: withdrawn, redefined, renamed."""
+        """No longer counts a template: withdrawn, redefined."""
         for element, _, _, _ in template.fields:
+            if not element.is_known:
+                self._forget(user, template.id, element)
+
+    def renamed(self, user: Hashable, before: Template, template: Template) -> None:
+        """Counts a template for the elements that still have no name (:func:`relearned`)."""
+        for old, new in zip(before.fields, template.fields):
+            element = old.element
             if element.is_known:
                 continue
-            number = element.pen, element.id
-            users = self._users.get(number)
-            if users is None or (user, template.id) not in users:
-                continue
-            del users[user, template.id]
-            if not users:
-                self._remove(number)
+            if new.element.is_known:
+                self._forget(user, template.id, element)
             else:
-                self._gone[number] = shrink(users, self._gone.get(number, 0) + 1)
+                users = self._users.setdefault((element.pen, element.id), {})
+                users[user, template.id] = None
+
+    def _forget(self, user: Hashable, template_id: int, element: InformationElement) -> None:
+        number = element.pen, element.id
+        users = self._users.get(number)
+        if users is None or (user, template_id) not in users:
+            return
+        del users[user, template_id]
+        if not users:
+            self._remove(number)
+        else:
+            self._gone[number] = shrink(users, self._gone.get(number, 0) + 1)
 
     def taught(self, learned: Iterable[InformationElement]) -> Iterator[tuple[Any, int]]:
         """The templates that one of these elements gives a name to, some of them repeatedly."""

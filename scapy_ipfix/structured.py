@@ -64,8 +64,8 @@ class ListContext:
     view: Any = None
     # A set may hold 65,000 lists: what they have in common is found once.
     _deeper: ListContext | None = field(default=None, init=False, repr=False)
-    _codecs: dict[tuple[bytes, str], tuple[RecordCodec, int]] = field(
-        default_factory=dict, init=False, repr=False
+    _codecs: dict[tuple[bytes, str], tuple[RecordCodec, int]] | None = field(
+        default=None, init=False, repr=False
     )
 
     def seen_with(self, view: Any) -> ListContext:
@@ -92,14 +92,17 @@ class ListContext:
     def basic_codec(self, octets: bytes, values: str) -> tuple[RecordCodec, int] | None:
         """What reads the values of a basicList, and where they begin; None if it is cut off."""
         key = octets[1 : 9 if octets[1:2] >= b"\x80" else 5], values
-        known = self._codecs.get(key)
+        codecs = self._codecs
+        if codecs is None:
+            codecs = self._codecs = {}
+        known = codecs.get(key)
         if known is None:
             header = basic_list_header(octets)
             if header is None:
                 return None
             known = record_codec(header.layout(self), None, values), header.size
-            if len(self._codecs) < _CODECS:
-                self._codecs[key] = known
+            if len(codecs) < _CODECS:
+                codecs[key] = known
         return known
 
 
