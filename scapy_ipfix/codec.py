@@ -269,21 +269,15 @@ class RecordCodec:
             size = self.minimum
             excess = len(body) % size
             return list(self._struct.iter_unpack(body[:-excess] if excess else body))
+        if self._is_lone:
+            ends = self.ends(body)
+            # An octet before it says how long it is; 255 says that two more do.
+            return [
+                (body[at + (3 if body[at] == 255 else 1) : stop],)
+                for at, stop in zip((0, *ends), ends)
+            ]
         rows: list[tuple[Any, ...]] = []
         position, end, size, runs = 0, len(body), self.minimum, self._runs
-        if self._is_lone:
-            while position < end:
-                length = body[position]
-                position += 1
-                if length == 255:
-                    length = int.from_bytes(body[position : position + 2], "big")
-                    position += 2
-                stop = position + length
-                if stop > end:
-                    break
-                rows.append((body[position:stop],))
-                position = stop
-            return rows
         while end - position >= size:
             row: list[Any] = []
             for run, octets, keep in runs:
