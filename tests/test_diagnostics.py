@@ -38,7 +38,7 @@ def test_the_catalogue(code):
 
 def test_every_code_that_the_package_names_is_in_the_catalogue(root):
     named = set()
-    for path in (root / "scapy_ipfix").glob("*.py"):
+    for path in (root / "scapy_ipfix").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         named |= set(re.findall(r"""Defect\.of\(\s*"([a-z0-9-]+)\"""", text))
         named |= set(re.findall(r"""note\(\s*"([a-z0-9-]+)\"""", text))

@@ -270,16 +270,18 @@ def test_all_limits_are_in_the_table() -> None:
 def test_the_layout_names_each_module_in_the_order_of_imports() -> None:
     rows = tables("module")[0][1:]
     named = [name for row in rows for name in _CODE.findall(row[0]) if not name.endswith("/")]
-    there = {path.stem for path in (ROOT / "scapy_ipfix").glob("*.py")}
-    assert sorted(named) == sorted(there - {"__init__", "__main__"})
+    package = ROOT / "scapy_ipfix"
+    there = {path.stem: path for path in package.glob("[!_]*.py")}
+    there |= {path.parent.name: path for path in package.glob("*/__init__.py")}
+    there.pop("data", None)
+    assert sorted(named) == sorted(there)
     for position, name in enumerate(named):
         above = set(named[:position])
-        tree = ast.parse((ROOT / "scapy_ipfix" / f"{name}.py").read_text(encoding="utf-8"))
-        for node in tree.body:
+        for node in ast.walk(ast.parse(there[name].read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module:
-                package, _, module = node.module.partition(".")
-                if package == "scapy_ipfix":
-                    wanted = {module} if module else {each.name for each in node.names} & there
+                root, _, module = node.module.partition(".")
+                if root == "scapy_ipfix":
+                    wanted = {module} if module else {each.name for each in node.names} & set(there)
                     assert wanted <= above, f"{name} imports {wanted - above} from below"
 
 

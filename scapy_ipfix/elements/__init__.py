@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -64,10 +62,6 @@ __all__ = [
 PLACEHOLDERS = 4096
 #: How many elements :meth:`InformationModel.learn` takes from what comes off the wire.
 LEARNED = 4096
-
-if "scapy_ipfix.elements" in sys.orig_argv:
-    # python -m imports the package, hence this module, before it runs this module, and warns.
-    warnings.filterwarnings("ignore", "'scapy_ipfix.elements' found in sys.modules")
 
 
 class InformationModel:
@@ -491,9 +485,3 @@ def _by_number(element: InformationElement) -> tuple[int, int]:
 
 #: The default model.
 elements = InformationModel.default()
-
-if __name__ == "__main__":
-    # Not main() of this copy of the module, which nobody else imports.
-    from scapy_ipfix.elements_cli import main
-
-    sys.exit(main())
