@@ -303,8 +303,8 @@ class Domain:
         return True
 
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
-        before, time, learning = message.templates, self.keeper.time, self.keeper.learning
-        learned = learning.version(self.transport)
+        before, time = message.templates, self.keeper.time
+        learned = False
         for span, template, defects in self.keeper.parse(self, body, options, index):
             if template is None and self.version == IPFIX_VERSION:
                 self._withdraw(span.template_id, options, index)
@@ -314,8 +314,7 @@ class Domain:
                 for defect in defects:
                     self.note_defect(defect, index)
                 continue
-            if learning.version(self.transport) != learned:
-                # what waited for one of these templates has taught something
+            if learned:
                 template = relearned(template, self.model)
             id = template.id
             state = self.states.get(id)
@@ -328,10 +327,12 @@ class Domain:
                 state.refreshes += 1
                 state.seen = time
             else:
-                self._define(template, index, message)
+                # What waited for this one may have taught names to those behind it.
+                learned = self._define(template, index, message) or learned
         self.stats.templates += message.templates - before
 
-    def _define(self, template: Template, index: int, message: MessageRead) -> None:
+    def _define(self, template: Template, index: int, message: MessageRead) -> bool:
+        """Puts a template in force; says whether options waited for it, which are read now."""
         id, old = template.id, self.states.get(template.id)
         if old is not None:
             reliable = self.transport.protocol in ("tcp", "sctp")
@@ -348,8 +349,10 @@ class Domain:
         self.states[id] = TemplateState(template, 0, self.keeper.time)
         self.ready[id] = template
         self.keeper.template_defined(self, template)
-        for read in self.pending.pop(id, ()):
+        waited = self.pending.pop(id, ())
+        for read in waited:
             self._no_longer_waits(read, template, message)
+        return bool(waited) and template.is_options
 
     def _no_longer_waits(self, read: DataRead, template: Template, message: MessageRead) -> None:
         """A Data Set has its template now: of this message, or of an earlier one."""
