@@ -344,8 +344,7 @@ class Unnamed:
         """Counts a template that is in force from now on."""
         for element, _, _, _ in template.fields:
             if not element.is_known:
-                users = self._users.setdefault((element.pen, element.id), {})
-                users[user, template.id] = None
+                self._watch(user, template.id, element)
 
     def forget(self, user: Hashable, template: Template) -> None:
         """No longer counts a template: withdrawn, redefined."""
@@ -362,8 +361,10 @@ class Unnamed:
             if new.element.is_known:
                 self._forget(user, template.id, element)
             else:
-                users = self._users.setdefault((element.pen, element.id), {})
-                users[user, template.id] = None
+                self._watch(user, template.id, element)
+
+    def _watch(self, user: Hashable, template_id: int, element: InformationElement) -> None:
+        self._users.setdefault((element.pen, element.id), {})[user, template_id] = None
 
     def _forget(self, user: Hashable, template_id: int, element: InformationElement) -> None:
         number = element.pen, element.id
