@@ -60,14 +60,44 @@ class Version(NamedTuple):
 
 _TIME = data_type("dateTimeSeconds")
 _number = attrgetter("number")
+_new = tuple.__new__
+
+
+#: Stands where a version was that is no longer kept.
+_GONE = Version(0, None, 0.0)
+
+
+@dataclass(slots=True, eq=False)
+class _Fact:
+    """What a fact is, and what it was before, oldest first."""
+
+    versions: list[Version] = field(default_factory=list)
+    #: How many are no longer kept.
+    gone: int = 0
+
+    def at(self, number: int) -> Version | None:
+        """The version that held at that number of a change."""
+        position = bisect_right(self.versions, number, lo=self.gone, key=_number)
+        return self.versions[position - 1] if position > self.gone else None
+
+    def drop_oldest(self) -> None:
+        # The list moves up now and then: it may have a hundred thousand versions.
+        self.versions[self.gone] = _GONE
+        self.gone += 1
+        if 2 * self.gone > len(self.versions):
+            del self.versions[: self.gone]
+            self.gone = 0
+
+    def __len__(self) -> int:
+        return len(self.versions) - self.gone
 
 
 @dataclass(slots=True, eq=False)
 class _Domain:
-    """The facts of one observation domain, each with what it was before, oldest first."""
+    """The facts of one observation domain."""
 
     key: DomainKey
-    facts: dict[tuple[str, Any], list[Version]] = field(default_factory=dict)
+    facts: dict[tuple[str, Any], _Fact] = field(default_factory=dict)
     #: Facts that went since the table was made.
     removed: int = 0
 
@@ -85,7 +115,7 @@ class Metadata:
         self.now = 0
         self._domains: dict[DomainKey, _Domain] = {}
         self._stated: OrderedDict[tuple[_Domain, str, Any], None] = OrderedDict()
-        self._superseded: deque[list[Version]] = deque()
+        self._superseded: deque[_Fact] = deque()
         self._count = 0
 
     def __len__(self) -> int:
@@ -123,22 +153,25 @@ class Metadata:
         domain = self._domains.get(key)
         if domain is None:
             domain = self._domains[key] = _Domain(key)
-        versions = domain.facts.setdefault((what, which), [])
+        fact = domain.facts.get((what, which))
         stated = domain, what, which
-        self._stated[stated] = None
-        if versions:
+        is_new = fact is None
+        if fact is None:
+            fact = domain.facts[what, which] = _Fact()
+            self._stated[stated] = None
+        else:
             self._stated.move_to_end(stated)
-            before = versions[-1].value
+            before = fact.versions[-1].value
             if value == before or (value := _merged(before, value)) == before:
                 return False
         self.now += 1
-        version = Version(self.now, value, time)
-        if versions and what == COUNTERS:
-            versions[-1] = version  # they change all the time, and nobody asks what they were
+        version = _new(Version, (self.now, value, time))
+        if what == COUNTERS and not is_new:
+            fact.versions[-1] = version  # they change all the time, nobody asks what they were
             return False
-        if versions:
-            self._superseded.append(versions)
-        versions.append(version)
+        if not is_new:
+            self._superseded.append(fact)
+        fact.versions.append(version)
         self._count += 1
         return self._bound()
 
@@ -146,7 +179,7 @@ class Metadata:
         if self._count <= self.limit:
             return False
         if self._superseded:
-            del self._superseded.popleft()[0]
+            self._superseded.popleft().drop_oldest()
             self._count -= 1
             return True
         (domain, what, which), _ = self._stated.popitem(last=False)
@@ -159,11 +192,9 @@ class Metadata:
     def find(self, domain: DomainKey, what: str, which: Any, number: int) -> Any:
         """What a fact was at that number, None where it was not stated."""
         known = self._domains.get(domain)
-        versions = known.facts.get((what, which)) if known is not None else None
-        if not versions:
-            return None
-        position = bisect_right(versions, number, key=_number)
-        return versions[position - 1].value if position else None
+        fact = known.facts.get((what, which)) if known is not None else None
+        version = fact.at(number) if fact is not None else None
+        return version.value if version is not None else None
 
     @property
     def domains(self) -> Iterator[DomainKey]:
@@ -174,8 +205,8 @@ class Metadata:
         """The facts about a domain as they are now: of what, of which one, and what."""
         known = self._domains.get(domain)
         if known is not None:
-            for (what, which), versions in known.facts.items():
-                yield what, which, versions[-1]
+            for (what, which), fact in known.facts.items():
+                yield what, which, fact.versions[-1]
 
 
 def is_metadata(template: Template) -> bool:

@@ -11,12 +11,13 @@ what is in a record.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, TypeGuard
 
 from scapy_ipfix.elements import elements
-from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.iespec import InformationElement, ValueNames
 from scapy_ipfix.templates import Template, kept_by_template
 
 #: What a statement is about.
@@ -132,15 +133,16 @@ def statements_of(template: Template) -> Statements | None:
     if not template.is_options:
         return None
     fields: dict[str, str] = {}
-    for field in template.fields:
-        if not field.element.pen:
-            fields.setdefault(field.element.name, field.name)
-    readers = tuple(reader for needs, reader in _READERS if all(_any(fields, n) for n in needs))
+    for element, _, name, _ in template.fields:
+        if not element.pen:
+            fields.setdefault(element.name, name)
+    readers = tuple([reader for needs, reader in _READERS if _has_all(fields, needs)])
     if not readers:
         return None
     scope = template.fields[: template.scope_count]
     return Statements(
         tuple(fields.items()),
+        len(fields) == len(template.fields) and all(name == own for name, own in fields.items()),
         readers,
         foreign=next((each.name for each in scope if _is_foreign(each.element)), None),
         watched=any(each.name == "meteringProcessId" for each in scope),
@@ -157,36 +159,42 @@ def statements_of(template: Template) -> Statements | None:
 class Statements:
     """How the records of one layout are read.
 
-    ``fields`` are names of IANA's elements and what records call them, ``foreign`` is a scope
+    ``fields`` are names of IANA's elements and what records call them, ``alike`` says whether
+    records call all fields as IANA does, ``foreign`` is a scope
     field that sets the record apart from all others, ``watched`` says whether a metering
     process is in scope.
     """
 
     fields: tuple[tuple[str, str], ...]
+    alike: bool
     readers: tuple[_Reader, ...]
     foreign: str | None
     watched: bool
     selectors: tuple[str, ...]
     counters: tuple[str, ...]
 
-    def read(self, values: Mapping[str, Any]) -> Iterator[Statement]:
+    def read(self, values: Mapping[str, Any]) -> list[Statement]:
         """What a record says. ``values`` are in the Scapy domain, keyed by field name."""
-        said = {name: values.get(field) for name, field in self.fields}
-        domain = said.get("observationDomainId")
+        said = values if self.alike else {name: values.get(field) for name, field in self.fields}
+        found = []
         for reader in self.readers:
             statement = reader(self, said, values)
             if statement is not None:
-                if isinstance(domain, int) and domain:
-                    statement = statement._replace(domain=domain)
-                yield statement
+                found.append(statement)
+        domain = said.get("observationDomainId")
+        if isinstance(domain, int) and domain:
+            found = [each._replace(domain=domain) for each in found]
+        return found
 
 
 #: Reads a statement: of a layout, from values by IANA's names and by those of fields.
 _Reader = Callable[[Statements, Mapping[str, Any], Mapping[str, Any]], "Statement | None"]
 
 
-def _any(fields: Mapping[str, str], names: frozenset[str] | tuple[str, ...]) -> bool:
-    return any(name in fields for name in names)
+def _has_all(fields: Mapping[str, str], needs: Iterable[frozenset[str]]) -> bool:
+    """Whether there is one of each group."""
+    # Not all() of a generator: a message may define 3,000 layouts.
+    return not [names for names in needs if names.isdisjoint(fields)]
 
 
 def _all(template: Template, name: str) -> tuple[str, ...]:
@@ -234,10 +242,17 @@ def _sampled(
 
 def _algorithm(said: Mapping[str, Any]) -> str | None:
     for name in _ALGORITHMS:
-        number, names = said.get(name), elements[name].values
-        if isinstance(number, int) and names is not None:
-            return names.text(number) or str(number)
+        number = said.get(name)
+        if isinstance(number, int):
+            names = _value_names(name)
+            if names is not None:
+                return names.text(number) or str(number)
     return None
+
+
+@cache
+def _value_names(name: str) -> ValueNames | None:
+    return elements[name].values
 
 
 def _read_sequence(
@@ -278,9 +293,8 @@ def _read_application(
     octets = application_octets(said["applicationId"])
     if octets is None:
         return None
-    return Statement(
-        APPLICATION, octets, Application(*(text(said.get(each)) for each in _APPLICATION_TEXTS))
-    )
+    texts = [text(said.get(each)) for each in _APPLICATION_TEXTS]
+    return Statement(APPLICATION, octets, Application._make(texts))
 
 
 def _read_domain(
@@ -300,15 +314,18 @@ def _read_counters(
 
 
 #: What has to be there, one of each group, and who reads it then.
-_READERS: tuple[tuple[tuple[frozenset[str] | tuple[str, ...], ...], _Reader], ...] = (
-    ((RATE_ELEMENTS | set(_SAMPLER_NAMES),), _read_sampling),
-    ((("selectionSequenceId",), ("selectorId",)), _read_sequence),
-    (((*_INTERFACES, "meteringProcessId"), _INTERFACE_TEXTS), _read_interface),
-    ((_VRFS, ("VRFname",)), _read_vrf),
-    ((("applicationId",), _APPLICATION_TEXTS), _read_application),
-    ((("observationDomainName",),), _read_domain),
-    ((_STATISTICS,), _read_counters),
-)
+_READERS: list[tuple[list[frozenset[str]], _Reader]] = [
+    ([*map(frozenset, groups)], reader)
+    for groups, reader in (
+        ([RATE_ELEMENTS.union(_SAMPLER_NAMES)], _read_sampling),
+        ([["selectionSequenceId"], ["selectorId"]], _read_sequence),
+        ([[*_INTERFACES, "meteringProcessId"], _INTERFACE_TEXTS], _read_interface),
+        ([_VRFS, ["VRFname"]], _read_vrf),
+        ([["applicationId"], _APPLICATION_TEXTS], _read_application),
+        ([["observationDomainName"]], _read_domain),
+        ([_STATISTICS], _read_counters),
+    )
+]
 
 
 # -- values
@@ -366,7 +383,10 @@ def text(value: object) -> str | None:
     """A string of a record as text: up to the NULs that fill its field, and not too long."""
     if isinstance(value, bytes):
         value = value[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace")
-    return value.partition("\0")[0][:MAX_TEXT] if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    # A message may hold 40,000 names, few of which end early.
+    return value.partition("\0")[0][:MAX_TEXT] if "\0" in value else value[:MAX_TEXT]
 
 
 def _first_text(said: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
