@@ -8,9 +8,8 @@ A :class:`RecordCodec` compiles the fields of a template once: fixed-length layo
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from scapy_ipfix.abstracttype import Cache
@@ -50,10 +49,7 @@ class TemplateField(NamedTuple):
     @property
     def is_forbidden(self) -> bool:
         """Whether the data type may not travel in this length (RFC 7011 6.2, 7)."""
-        length, natural = self.length, self.element.type.length
-        if length in (natural, 0):
-            return False
-        return natural > 0 if length == VARIABLE else not self.element.type.permits(length)
+        return is_forbidden(self.element.type, self.length)
 
     def __str__(self) -> str:
         if self.is_variable:
@@ -97,6 +93,14 @@ class TemplateField(NamedTuple):
         return self.normalise(self.data_type.zero)
 
 
+@lru_cache(CODEC_CACHE)
+def is_forbidden(kind: DataType, length: int) -> bool:
+    """Whether a data type may not travel in a length (RFC 7011 6.2, 7)."""
+    if length in (kind.length, 0):
+        return False
+    return kind.length > 0 if length == VARIABLE else not kind.permits(length)
+
+
 def prefixed(octets: bytes) -> bytes:
     """Octets of a variable-length field with their length before them (RFC 7011 7)."""
     length = len(octets)
@@ -111,9 +115,11 @@ def shortest(fields: Sequence[TemplateField]) -> int:
     Fields may have no octets. With thousands of these beside one octet, a message would hold
     a thousand million values.
     """
-    lengths = [length for _, length, _, _ in fields]
-    octets = sum(lengths) - (VARIABLE - 1) * lengths.count(VARIABLE)
-    return octets if lengths.count(0) <= octets + EMPTY_FIELDS else 0
+    octets = empty = 0
+    for _, length, _, _ in fields:
+        octets += 1 if length == VARIABLE else length
+        empty += not length
+    return octets if empty <= octets + EMPTY_FIELDS else 0
 
 
 class RecordCodec:
@@ -131,33 +137,56 @@ class RecordCodec:
         values: str = "scapy",
     ) -> None:
         self.fields = fields
-        keep = set(range(len(fields)) if wanted is None else wanted)
-        kept = sorted(keep)
-        self.names = tuple(fields[i].name for i in kept)
+        keep = None if wanted is None else frozenset(wanted)
+        names: list[str] = []
+        decoders: dict[int, Callable[[Any], Any]] = {}
+        runs: list[tuple[struct.Struct | None, int, bool]] = []
+        formats: list[str] = []
+        has_lists = False
+        # In one pass, and once for each type and length: a message may define 5,000 layouts.
+        for position, (element, length, name, _) in enumerate(fields):
+            is_kept = keep is None or position in keep
+            if is_kept:
+                format, decode, is_list = _way(element.type, length, values)
+                if decode is not None:
+                    decoders[len(names)] = decode
+                has_lists = has_lists or is_list
+                names.append(name)
+            else:
+                format = f"{length}x"
+            if length != VARIABLE:
+                formats.append(format)
+                continue
+            if formats:
+                runs.append(_run(formats))
+                formats = []
+            runs.append((None, 0, is_kept))
+        if formats:
+            runs.append(_run(formats))
+        self.names = tuple(names)
         #: Octets of a record where all have as many, else of the shortest one; 0: none is read.
         self.minimum = shortest(fields)
-        self.is_fixed = VARIABLE not in {length for _, length, _, _ in fields}
+        self.is_fixed = not runs or (len(runs) == 1 and runs[0][0] is not None)
         #: Where the asked-for order differs from the wire's: positions in the kept fields.
-        self._order = None if wanted is None else tuple(kept.index(i) for i in wanted)
-        if self._order == tuple(range(len(kept))):
-            self._order = None
+        self._order = None if wanted is None else _order(wanted)
         #: Fields whose octets are lists: position in a row, name, data type.
-        self.structured = tuple(
-            (at, fields[i].name, fields[i].element.type.name)
-            for at, i in enumerate(kept if wanted is None else wanted)
-            if fields[i].element.type.name in STRUCTURED
-        )
-        self._runs = tuple(_runs(fields, keep))
+        self.structured: tuple[tuple[int, str, str], ...] = ()
+        if has_lists:
+            self.structured = tuple(
+                (at, fields[i].name, fields[i].element.type.name)
+                for at, i in enumerate(range(len(fields)) if wanted is None else wanted)
+                if fields[i].element.type.name in STRUCTURED
+            )
+        #: Fixed stretches as (Struct, octets, True), variable fields as (None, 0, kept).
+        self._runs = tuple(runs)
         #: Whether records are a single field of variable length, as in many basicLists.
-        self._is_lone = self._runs == ((None, 0, True),)
-        self._decoders = tuple(
-            (position, decode)
-            for position, i in enumerate(kept)
-            if (decode := _decoder(fields[i].element.type, fields[i].length, values)) is not None
-        )
-        self._named_decoders = tuple((self.names[i], decode) for i, decode in self._decoders)
+        self._is_lone = runs == _LONE
+        self._decoders = decoders
+        self._named_decoders: Sequence[tuple[str, Callable[[Any], Any]]] = ()
+        if decoders:
+            self._named_decoders = [(names[at], decode) for at, decode in decoders.items()]
         if self.is_fixed:
-            self._struct = (self._runs[0][0] if self._runs else None) or struct.Struct("!")
+            self._struct = (runs[0][0] if runs else None) or _NOTHING
 
     # -- reading
 
@@ -228,7 +257,7 @@ class RecordCodec:
         columns: list[Iterable[Any]] = list(zip(*items))
         if not columns:
             return items
-        for position, decode in self._decoders:
+        for position, decode in self._decoders.items():
             columns[position] = map(decode, columns[position])
         if self._order is not None:
             if len(set(self._order)) < len(self._order):
@@ -243,9 +272,12 @@ class RecordCodec:
             size = self.minimum
             if not size:
                 return []
-            excess = len(body) % size
-            rows = self._struct.iter_unpack(body[:-excess] if excess else body)
-            records = [dict(zip(names, row)) for row in rows]
+            if len(body) == size:
+                records = [dict(zip(names, self._struct.unpack(body)))]
+            else:
+                excess = len(body) % size
+                rows = self._struct.iter_unpack(body[:-excess] if excess else body)
+                records = [dict(zip(names, row)) for row in rows]
         else:
             records = [dict(zip(names, row)) for row in self.items(body)]
         for name, decode in self._named_decoders:
@@ -253,13 +285,9 @@ class RecordCodec:
                 record[name] = decode(record[name])
         return records
 
-    def values(self, items: Iterable[tuple[Any, ...]], position: int) -> Iterator[Any]:
-        """The values in one position of :meth:`items`, each read when it is asked for."""
-        column = map(itemgetter(position), items)
-        for at, decode in self._decoders:
-            if at == position:
-                return map(decode, column)
-        return column
+    def decoder(self, position: int) -> Callable[[Any], Any] | None:
+        """What makes a value of what :meth:`items` has in a position; None: it is one."""
+        return self._decoders.get(position)
 
     def items(self, body: bytes) -> list[tuple[Any, ...]]:
         """Rows as they are unpacked, in the wire's order."""
@@ -402,26 +430,20 @@ class RecordCodec:
         return items
 
 
-def _runs(
-    fields: tuple[TemplateField, ...], keep: set[int]
-) -> Iterator[tuple[struct.Struct | None, int, bool]]:
-    """Fixed stretches as (Struct, octets, True), variable fields as (None, 0, kept)."""
-    formats: list[str] = []
-    for i, field in enumerate(fields):
-        if not field.is_variable:
-            wanted = i in keep
-            formats.append(
-                field.data_type.codec(field.length).format if wanted else f"{field.length}x"
-            )
-            continue
-        if formats:
-            run = struct.Struct("!" + "".join(formats))
-            yield run, run.size, True
-            formats = []
-        yield None, 0, i in keep
-    if formats:
-        run = struct.Struct("!" + "".join(formats))
-        yield run, run.size, True
+_NOTHING = struct.Struct("!")
+_LONE = [(None, 0, True)]
+
+
+def _run(formats: list[str]) -> tuple[struct.Struct, int, bool]:
+    run = struct.Struct("!" + "".join(formats))
+    return run, run.size, True
+
+
+def _order(wanted: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Where in the wire's order each wanted field is; None if that is the order they have."""
+    kept = {each: position for position, each in enumerate(sorted(set(wanted)))}
+    order = tuple(kept[each] for each in wanted)
+    return None if order == tuple(range(len(kept))) else order
 
 
 def _encoder(field: TemplateField) -> Callable[[Any], Any]:
@@ -437,6 +459,12 @@ def _item_count(run: struct.Struct) -> int:
 
 
 @lru_cache(CODEC_CACHE)
+def _way(kind: DataType, length: int, values: str) -> tuple[str, Callable[[Any], Any] | None, bool]:
+    """How a field of that type and length is read: format, decoder, whether it is a list."""
+    format = "" if length == VARIABLE else kind.codec(length).format
+    return format, _decoder(kind, length, values), kind.name in STRUCTURED
+
+
 def _decoder(kind: DataType, length: int, values: str) -> Callable[[Any], Any] | None:
     decode: Callable[[Any], Any] | None
     if kind.name in STRUCTURED:

@@ -228,9 +228,11 @@ class InformationElement:
             return cls(name, id, pen)
         # There is nothing more to check, and a message may name 8,000 such elements.
         self = cls.__new__(cls)
-        values = name, id, pen, octetArray, "", "", None, "current", None, False
-        for put, value in zip(_PUT, values, strict=True):
+        for put, value in _NAMELESS:
             put(self, value)
+        _put_name(self, name)
+        _put_id(self, id)
+        _put_pen(self, pen)
         return self
 
     @property
@@ -247,7 +249,7 @@ class InformationElement:
 
     def __hash__(self) -> int:
         # Enough to tell the elements of one model apart, and quick: templates hash many.
-        return hash((self.name, self.id, self.pen))
+        return self.pen << 16 | self.id
 
     def _facts(self) -> tuple[object, ...]:
         return (
@@ -265,7 +267,12 @@ class InformationElement:
         return self.semantics, self.units, self.status if self.status != "current" else ""
 
 
-_PUT = [getattr(InformationElement, each.name).__set__ for each in fields(InformationElement)]
+#: What ``object.__setattr__`` comes down to, for a class that forbids to set anything.
+_put_name, _put_id, _put_pen, *_put_rest = (
+    getattr(InformationElement, each.name).__set__ for each in fields(InformationElement)
+)
+#: What elements without a name have in common.
+_NAMELESS = tuple(zip(_put_rest, (octetArray, "", "", None, "current", None, False), strict=True))
 
 
 def _check_number(name: str, what: str, value: int, limit: int) -> None:

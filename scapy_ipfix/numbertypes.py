@@ -152,6 +152,4 @@ class Boolean(DataType):
         return str(value).lower() if isinstance(value, bool) else super().to_text(value)
 
     def flaw(self, value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, int):
-            return None
-        return f"boolean is {value}, neither 1 nor 2"
+        return f"boolean is {value}, neither 1 nor 2" if type(value) is int else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scapy_ipfix.iespec import MAX_V9_TYPE, InformationElement
 from scapy_ipfix.registryfiles import (
@@ -68,6 +68,10 @@ class ElementFile(Mapping[int, InformationElement]):
             self._made[id] = made
         return made
 
+    def get(self, id: int, default: Any = None) -> Any:
+        """As a dict has it: what is not there costs no exception, and a message asks for 16,000."""
+        return self[id] if id in self._rows else default
+
     def __contains__(self, id: object) -> bool:
         return id in self._rows
 
@@ -101,7 +105,10 @@ class Registry:
 
     def elements(self, pen: int) -> Mapping[int, InformationElement]:
         """An enterprise's elements by number; none for an enterprise without a file."""
-        return self._file(pen) or {}
+        file = self._elements.get(pen)
+        if file is None:
+            file = self._file(pen)
+        return {} if file is None else file
 
     def ids(self, pen: int) -> Mapping[str, int]:
         """The numbers of an enterprise's elements by name."""

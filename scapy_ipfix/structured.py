@@ -10,9 +10,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from scapy_ipfix.codec import STRUCTURED, RecordCodec, TemplateField, record_codec
+from scapy_ipfix.codec import CODEC_CACHE, STRUCTURED, RecordCodec, TemplateField, record_codec
+from scapy_ipfix.datatypes import DataType, octetArray
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import MAX_ID, InformationElement
@@ -33,6 +35,8 @@ _SEMANTICS_BY_NAME = {name.lower(): number for number, name in SEMANTICS.items()
 DEPTH_LIMIT = 8
 #: Elements of basicLists in one set for which the codec is at hand.
 _CODECS = 256
+_list_header = struct.Struct("!BHH").unpack_from
+_new = tuple.__new__
 _block_header = struct.Struct("!HH").unpack_from
 
 
@@ -89,6 +93,12 @@ class ListContext:
             return self.model.element(pen, id)
         return self.model.element_then(pen, id, self.learned)
 
+    def _type(self, pen: int, id: int) -> DataType:
+        """The type of :meth:`element`, for whom a name is not worth the while."""
+        model, learned = self.model, self.learned
+        known = model.known(pen, id) if learned is None else model.known_then(pen, id, learned)
+        return octetArray if known is None else known.type
+
     def basic_codec(self, octets: bytes, values: str) -> tuple[RecordCodec, int] | None:
         """What reads the values of a basicList, and where they begin; None if it is cut off."""
         key = octets[1 : 9 if octets[1:2] >= b"\x80" else 5], values
@@ -100,7 +110,8 @@ class ListContext:
             header = basic_list_header(octets)
             if header is None:
                 return None
-            known = record_codec(header.layout(self), None, values), header.size
+            _, _, pen, id, length, size = header
+            known = _value_codec(self._type(pen, id), length, values), size
             if len(codecs) < _CODECS:
                 codecs[key] = known
         return known
@@ -130,18 +141,24 @@ class BasicListHeader(NamedTuple):
         return (TemplateField(element, self.length, element.name),)
 
 
+@lru_cache(CODEC_CACHE)
+def _value_codec(kind: DataType, length: int, values: str) -> RecordCodec:
+    """What reads values of a type: the elements that have it are all alike."""
+    element = InformationElement(kind.name, 0, 0, kind)
+    return RecordCodec((TemplateField(element, length, kind.name),), None, values)
+
+
 def basic_list_header(octets: bytes) -> BasicListHeader | None:
     """The header that a basicList begins with; None if it is cut off."""
     if len(octets) < 5:
         return None
-    semantic, enterprise = octets[0], bool(octets[1] & 0x80)
-    id = int.from_bytes(octets[1:3], "big") & 0x7FFF
-    length = int.from_bytes(octets[3:5], "big")
-    if not enterprise:
-        return BasicListHeader(semantic, False, 0, id, length, 5)
+    semantic, id, length = _list_header(octets)
+    if id < 0x8000:
+        return _new(BasicListHeader, (semantic, False, 0, id, length, 5))
     if len(octets) < 9:
         return None
-    return BasicListHeader(semantic, True, int.from_bytes(octets[5:9], "big"), id, length, 9)
+    pen = int.from_bytes(octets[5:9], "big")
+    return _new(BasicListHeader, (semantic, True, pen, id & 0x7FFF, length, 9))
 
 
 def multi_list_blocks(octets: bytes) -> tuple[list[tuple[int, int, int]], int]:

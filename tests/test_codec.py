@@ -260,7 +260,7 @@ def test_wide_layouts_are_not_kept_for_others():
 
 def test_addresses_are_remembered_once_and_not_by_every_layout():
     layouts = [Template(256, "sourceIPv4Address", f"vlanId[{each}]") for each in (1, 2)]
-    first, second = (each.projection(None, "python")._decoders[0][1] for each in layouts)
+    first, second = (each.projection(None, "python")._decoders[0] for each in layouts)
     assert first.__self__ is second.__self__
     octets = bytes((192, 0, 2, 1, 7, 7))
     rows = [each.projection(None, "python").rows(octets) for each in layouts]

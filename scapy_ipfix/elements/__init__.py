@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -79,7 +79,7 @@ class InformationModel:
         self._learned: dict[tuple[int, int], int] = {}
         # What was looked up already: all of it, of that the placeholders, NetFlow v9 types.
         self._found: dict[tuple[int, int], InformationElement] = {}
-        self._placeholders: dict[tuple[int, int], None] = {}
+        self._placeholders: deque[tuple[int, int]] = deque()
         self._v9_found: dict[int, InformationElement] = {}
 
     @classmethod
@@ -103,33 +103,47 @@ class InformationModel:
         One that nobody knows is an octetArray named ``_ipfix_<pen>_<id>``: nothing that a
         Template can hold raises. Numbers out of range raise ValueError.
         """
-        try:
-            return self._found[pen, id]
-        except KeyError:
-            return self._find(pen, id)
+        # Not by an exception: a message may name 16,000 elements that nobody looked up before.
+        return self._found.get((pen, id)) or self._find(pen, id)
 
     def element_then(self, pen: int, id: int, learned: int) -> InformationElement:
         """As :meth:`element` was when :attr:`learned` was that."""
-        if learned < len(self._learned):
-            since = self._learned.get((pen, id))
-            if since is None and (pen, id) not in self._own:
-                forward = forward_number(pen, id, self._registry.reverse_bit(pen))
-                since = self._learned.get(forward) if forward else None
-            if since is not None and since > learned:
-                return InformationElement.nameless(pen, id)
+        if self._is_since(pen, id, learned):
+            return InformationElement.nameless(pen, id)
         return self.element(pen, id)
+
+    def known_then(self, pen: int, id: int, learned: int) -> InformationElement | None:
+        """As :meth:`known` was when :attr:`learned` was that."""
+        return None if self._is_since(pen, id, learned) else self.known(pen, id)
+
+    def _is_since(self, pen: int, id: int, learned: int) -> bool:
+        """Whether an element is one that was learned later, or the reverse of one."""
+        if learned >= len(self._learned):
+            return False
+        since = self._learned.get((pen, id))
+        if since is None and (pen, id) not in self._own:
+            forward = forward_number(pen, id, self._registry.reverse_bit(pen))
+            since = self._learned.get(forward) if forward else None
+        return since is not None and since > learned
 
     def known(self, pen: int, id: int) -> InformationElement | None:
         """The element of that enterprise (0: IANA) and number; None if nobody knows it."""
         registry = self._registry
-        element = self._own.get((pen, id)) or registry.elements(pen).get(id)
+        if self._own and (pen, id) in self._own:
+            return self._own[pen, id]
+        element = registry.elements(pen).get(id)
         if element is not None:
             return element
         if not pen:
             return registry.v9_elements.get(id) if id > MAX_ID else None
         number = forward_number(pen, id, registry.reverse_bit(pen))
         forward = self.known(*number) if number else None
-        return reversed_element(forward, pen, id) if forward else None
+        if forward is None:
+            return None
+        made = self._found.get((pen, id))
+        if made is None:
+            made = self._found[pen, id] = reversed_element(forward, pen, id)
+        return made
 
     def v9_element(self, field_type: int) -> InformationElement:
         """The element that a NetFlow v9 field type stands for, else one as :meth:`element`'s.
@@ -162,10 +176,9 @@ class InformationModel:
         element = self.known(pen, id)
         if element is None:
             element = InformationElement.nameless(pen, id)
-            self._placeholders[pen, id] = None
+            self._placeholders.append((pen, id))
             if len(self._placeholders) > PLACEHOLDERS:
-                oldest = next(iter(self._placeholders))
-                del self._placeholders[oldest], self._found[oldest]
+                del self._found[self._placeholders.popleft()]
         self._found[pen, id] = element
         return element
 
