@@ -164,7 +164,7 @@ class Collector:
             return None
         domain = self.domain(transport, version, domain_id)
         if defect is not None:
-            domain.note_defect(defect)
+            domain.note_defects((defect,))
         if stop < len(octets):
             domain.note("message-trailing", octets=len(octets) - stop)
         stats = domain.stats
@@ -265,8 +265,7 @@ class Collector:
         spans, defects, stop = walk_templates(body, options=options, version=domain.version)
         version, model = domain.version, domain.model
         parsed = [_parse(span, version, model, options) for span in spans]
-        for defect in defects:
-            domain.note_defect(defect, index)
+        domain.note_defects(defects, index)
         rest = body[stop:]
         kind = TEMPLATE_SETS[domain.version][options]
         if rest and not defects and rest.count(0) != len(rest):
@@ -291,8 +290,7 @@ class Collector:
             return
         records = read.records(lists=False)
         if states:
-            for defect in self.metadata.learn(domain.key, template, records, self.time):
-                domain.note_defect(defect)
+            domain.note_defects(self.metadata.learn(domain.key, template, records, self.time))
         if describes:
             self._learn_elements(domain, records)
 
@@ -307,8 +305,7 @@ class Collector:
             domain.note("elements-many", limit=IN_A_MESSAGE)
             records = records[:room]
         lesson = self.learning.learn(domain.transport, records)
-        for defect in lesson.defects:
-            domain.note_defect(defect)
+        domain.note_defects(lesson.defects)
         reverses = filter(None, map(domain.model.reverse, lesson.learned))
         for user, template_id in domain.unnamed.taught((*lesson.learned, *reverses)):
             if user.learned(template_id) and user.has_lists:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import starmap
 from typing import Any, NamedTuple, overload
 
@@ -246,6 +246,10 @@ class Diagnostic(NamedTuple):
         return f"{self.severity}: {where}: {self.text} [{self.section}]"
 
 
+#: The numbers of a case by name, as a layer or a session has them at hand.
+_Numbers = dict[str, Any] | tuple[tuple[str, Any], ...]
+
+
 class Diagnostics:
     """A bounded list of :class:`Diagnostic`; ``counts`` goes on counting, by code."""
 
@@ -256,23 +260,23 @@ class Diagnostics:
         self.observers: list[Callable[[Diagnostic], None]] = []
         #: What :meth:`add` was given: a message may be wrong 16,000 times, and most of that
         #: nobody looks at.
-        self._kept: list[tuple[str, dict[str, Any], int, str, int | None, int | None]] = []
+        self._kept: list[tuple[str, _Numbers, int, str, int | None, int | None]] = []
 
     def note(self, diagnostic: Diagnostic) -> None:
         """Keeps one (while there is room), counts it, and logs the first few of its code."""
         (code, numbers), packet, exporter, domain, set_index = diagnostic
-        self.add(code, dict(numbers), packet, exporter, domain, set_index)
+        self.add(code, numbers, packet, exporter, domain, set_index)
 
     def add(
         self,
         code: str,
-        numbers: dict[str, Any],
+        numbers: _Numbers,
         packet: int = 0,
         exporter: str = "",
         domain: int | None = None,
         set_index: int | None = None,
     ) -> None:
-        """As :meth:`note`, of the parts of a diagnostic. ``numbers`` is kept, and not copied."""
+        """As :meth:`note`, of the parts of a diagnostic. A dict of ``numbers`` is not copied."""
         count = self.counts[code] = self.counts[code] + 1
         parts = code, numbers, packet, exporter, domain, set_index
         if self.observers:
@@ -285,6 +289,18 @@ class Diagnostics:
             # The log says the severity itself.
             text = str(_diagnostic(*parts)).partition(": ")[2]
             log.log(_LEVELS[CATALOGUE[code].severity], "%s", text)
+
+    def add_all(self, defects: Iterable[Defect], *where: Any) -> None:
+        """As :meth:`add`, of defects that were in one place: packet, exporter, domain, set."""
+        counts, kept, limit = self.counts, self._kept, self.limit
+        for code, numbers in defects:
+            if self.observers or counts[code] < LOGGED_PER_CODE:
+                self.add(code, numbers, *where)
+                continue
+            # What is left to do for most, where a message is wrong 60,000 times.
+            counts[code] += 1
+            if len(kept) < limit:
+                kept.append((code, numbers, *where))
 
     @property
     def dropped(self) -> int:
@@ -315,5 +331,6 @@ class Diagnostics:
         return "\n".join(lines)
 
 
-def _diagnostic(code: str, numbers: dict[str, Any], *where: Any) -> Diagnostic:
-    return Diagnostic(Defect(code, tuple(numbers.items())), *where)
+def _diagnostic(code: str, numbers: _Numbers, *where: Any) -> Diagnostic:
+    pairs = tuple(numbers.items()) if isinstance(numbers, dict) else numbers
+    return Diagnostic(Defect(code, pairs), *where)

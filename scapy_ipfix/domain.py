@@ -8,6 +8,7 @@ Who keeps the domains, and bounds them, is its :class:`Keeper`.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.past import Past
 from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.sequence import Counts, SharedSequence, Stream
-from scapy_ipfix.shrinking import shrink
+from scapy_ipfix.shrinking import remake, shrink
 from scapy_ipfix.structured import ListContext
 from scapy_ipfix.templates import Template
 from scapy_ipfix.transportkey import TransportKey
@@ -90,6 +91,8 @@ class Domain:
     #: The templates of ``states`` to read with. One is missing whose elements the exporter gave
     #: names to (RFC 5610), until somebody wants it: :meth:`template`.
     ready: dict[int, Template] = field(default_factory=dict)
+    #: The ids of ``states``: of templates, and of options templates.
+    ids: tuple[dict[int, None], dict[int, None]] = field(default_factory=lambda: ({}, {}))
     pending: dict[int, deque[DataRead]] = field(default_factory=dict)
     #: That of all domains of the transport session.
     unnamed: Unnamed = field(default_factory=Unnamed)
@@ -129,17 +132,15 @@ class Domain:
         keeper = self.keeper
         keeper.diagnostics.add(code, numbers, keeper.packet, self.exporter, self.id, set_index)
 
-    def note_defect(self, defect: Defect, set_index: int | None = None) -> None:
-        keeper, (code, numbers) = self.keeper, defect
-        keeper.diagnostics.add(
-            code, dict(numbers), keeper.packet, self.exporter, self.id, set_index
-        )
+    def note_defects(self, defects: Iterable[Defect], set_index: int | None = None) -> None:
+        """Notes what a layer found wrong, with where it was."""
+        keeper = self.keeper
+        keeper.diagnostics.add_all(defects, keeper.packet, self.exporter, self.id, set_index)
 
     def read_sets(self, message: MessageRead, octets: bytes, start: int, stop: int) -> None:
         """Walks the sets of a message: templates are learned, data finds its template."""
         spans, defects, end = walk_sets(octets, start, stop)
-        for defect in defects:
-            self.note_defect(defect)
+        self.note_defects(defects)
         if end < stop and not defects and octets.count(0, end, stop) != stop - end:
             self.note("padding-nonzero", set_id=0, octets=octets[end:stop].hex(" "))
         template_ids = TEMPLATE_SETS[self.version]
@@ -159,13 +160,17 @@ class Domain:
                 if template is None:
                     message.waiting.add(id(read))
                     self._wait(read)
-                else:
+                    continue
+                if template.codec.structured:
+                    read.keep_lists()
+                records = self._count(read, template)
+                if records:
                     ready.append(read)
-                    if template.codec.structured:
-                        read.keep_lists()
-                    message.counted(self._count(read, template), template)
+                    message.records += records
                     if template.is_options:
                         self.keeper.learn(self, template, read)
+                    else:
+                        message.data_records += records
             elif set_id in template_ids:
                 options = set_id == template_ids[1]
                 self._read_templates(octets[at + 4 : until], options, index, message)
@@ -209,15 +214,13 @@ class Domain:
             checks = checks and (records > 1 or has_checks(template))
             if records and not rest and not checks:
                 return records
-        body = read.body
+        body = read.octets[read.start + 4 : read.stop]
         ends = codec.ends(body)
         if checks:
-            for defect in value_defects(template, body, read.kept_lists, ends):
-                self.note_defect(defect, read.index)
+            self.note_defects(value_defects(template, body, read.kept_lists, ends), read.index)
         if not ends or ends[-1] < len(body):
             rest_octets = body[ends[-1] :] if ends else body
-            for defect in template.rest_defects(rest_octets, len(ends)):
-                self.note_defect(defect, read.index)
+            self.note_defects(template.rest_defects(rest_octets, len(ends)), read.index)
         return len(ends)
 
     def list_context(self) -> ListContext:
@@ -311,29 +314,30 @@ class Domain:
                 continue
             message.templates += 1
             if template is None:
-                for defect in defects:
-                    self.note_defect(defect, index)
+                self.note_defects(defects, index)
                 continue
             if learned:
                 template = relearned(template, self.model)
             id = template.id
             state = self.states.get(id)
-            if state is not None and self.ready.get(id) is not template:
-                self.template(id)  # names it has by now, or a refresh would be a change
             if self.ready.get(id) is not template:
-                for defect in defects:
-                    self.note_defect(defect, index)
-            if state is not None and state.template == template:
+                if state is not None:
+                    self.template(id)  # names it has by now, or a refresh would be a change
+                if defects and self.ready.get(id) is not template:
+                    self.note_defects(defects, index)
+            if state is not None and (state.template is template or state.template == template):
                 state.refreshes += 1
                 state.seen = time
             else:
                 # What waited for this one may have taught names to those behind it.
-                learned = self._define(template, index, message) or learned
+                learned = self._define(template, state, index, message) or learned
         self.stats.templates += message.templates - before
 
-    def _define(self, template: Template, index: int, message: MessageRead) -> bool:
+    def _define(
+        self, template: Template, old: TemplateState | None, index: int, message: MessageRead
+    ) -> bool:
         """Puts a template in force; says whether options waited for it, which are read now."""
-        id, old = template.id, self.states.get(template.id)
+        id = template.id
         if old is not None:
             reliable = self.transport.protocol in ("tcp", "sctp")
             self.note(
@@ -344,15 +348,15 @@ class Domain:
                 new=len(template.fields),
             )
             self.unnamed.forget(self, old.template)
+            self.ids[old.template.is_options].pop(id)
         self.unnamed.watch(self, template)
         self._changed(self.ready.get(id))
-        self.states[id] = TemplateState(template, 0, self.keeper.time)
-        self.ready[id] = template
-        self.keeper.template_defined(self, template)
-        waited = self.pending.pop(id, ())
-        for read in waited:
+        self._put(TemplateState(template, 0, self.keeper.time))
+        if id not in self.pending:
+            return False
+        for read in self.pending.pop(id):
             self._no_longer_waits(read, template, message)
-        return bool(waited) and template.is_options
+        return template.is_options
 
     def _no_longer_waits(self, read: DataRead, template: Template, message: MessageRead) -> None:
         """A Data Set has its template now: of this message, or of an earlier one."""
@@ -360,26 +364,34 @@ class Domain:
         if template.codec.structured:
             read.keep_lists()
         read.resolve(template)
-        message.ready.append(read)
-        if template.is_options:
-            self.keeper.learn(self, template, read)
         self.stats.undecoded_sets -= 1
         records = self._count(read, template)
-        if id(read) in message.waiting:
-            message.waiting.discard(id(read))
-            message.counted(records, template)
-        else:
+        if records:
+            message.ready.append(read)
+            if template.is_options:
+                self.keeper.learn(self, template, read)
+        if id(read) not in message.waiting:
             self.stats.records += records
+            return
+        message.waiting.discard(id(read))
+        message.records += records
+        if not template.is_options:
+            message.data_records += records
 
     def restore(self, state: TemplateState) -> None:
         """Puts a template in force that was saved; one that came since stays."""
         template = state.template
         if template.id not in self.states:
             self.unnamed.watch(self, template)
-            self.states[template.id] = state
-            self.ready[template.id] = template
             self._lists = None
-            self.keeper.template_defined(self, template)
+            self._put(state)
+
+    def _put(self, state: TemplateState) -> None:
+        template = state.template
+        self.states[template.id] = state
+        self.ready[template.id] = template
+        self.ids[template.is_options][template.id] = None
+        self.keeper.template_defined(self, template)
 
     def _withdraw(self, template_id: int, options: bool, index: int) -> None:
         if self.transport.protocol == "udp":
@@ -387,9 +399,7 @@ class Domain:
             self.note("withdrawal-udp", index, template_id=template_id)
             return
         if template_id in TEMPLATE_SETS[self.version]:
-            known = [each.template for each in self.states.values()]
-            gone = [each.id for each in known if each.is_options is options]
-            for each in gone:
+            for each in list(self.ids[options]):
                 self.forget(each)
         elif template_id in self.states:
             self.forget(template_id)
@@ -405,9 +415,12 @@ class Domain:
         state = self.states.pop(template_id, None)
         if state is not None:
             self.unnamed.forget(self, state.template)
+            del self.ids[state.template.is_options][template_id]
         self._changed(self.ready.pop(template_id, None))
-        shrink(self.ready, self._forgotten + 1)
         self._forgotten = shrink(self.states, self._forgotten + 1)
+        if not self._forgotten:
+            for table in (self.ready, *self.ids):
+                remake(table)
         self.keeper.template_forgotten(self, template_id)
 
     def end(self) -> None:

@@ -46,8 +46,10 @@ def is_type_information(template: Template) -> bool:
     By its fields, not its scope: Ixia's exporter has the enterprise number alone for scope.
     That there is an element's number does not do: other options have that for scope as well.
     """
-    names = {field.element.name for field in template.fields if not field.element.pen}
-    return template.is_options and _ID in names and bool(names & {_TYPE, _NAME})
+    if not template.is_options:
+        return False
+    names = {element.name for element, _, _, _ in template.fields if not element.pen}
+    return _ID in names and (_TYPE in names or _NAME in names)
 
 
 def element_from_options(
@@ -342,9 +344,10 @@ class Unnamed:
 
     def watch(self, user: Hashable, template: Template) -> None:
         """Counts a template that is in force from now on."""
+        own = user, template.id
         for element, _, _, _ in template.fields:
             if not element.is_known:
-                self._watch(user, template.id, element)
+                self._watch(own, element)
 
     def forget(self, user: Hashable, template: Template) -> None:
         """No longer counts a template: withdrawn, redefined."""
@@ -361,10 +364,15 @@ class Unnamed:
             if new.element.is_known:
                 self._forget(user, template.id, element)
             else:
-                self._watch(user, template.id, element)
+                self._watch((user, template.id), element)
 
-    def _watch(self, user: Hashable, template_id: int, element: InformationElement) -> None:
-        self._users.setdefault((element.pen, element.id), {})[user, template_id] = None
+    def _watch(self, own: tuple[Any, int], element: InformationElement) -> None:
+        number = element.pen, element.id
+        users = self._users.get(number)
+        if users is None:
+            self._users[number] = {own: None}
+        else:
+            users[own] = None
 
     def _forget(self, user: Hashable, template_id: int, element: InformationElement) -> None:
         number = element.pen, element.id

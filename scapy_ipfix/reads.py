@@ -79,7 +79,7 @@ class DataRead:
         #: The number of the latest fact of metadata when the set came.
         self.known = domain.keeper.metadata.now
         #: The packets that asked for the template in vain; whoever drops one need not wait.
-        self._asking: list[ReferenceType[Waiting]] = []
+        self._asking: list[ReferenceType[Waiting]] | None = None
         #: What lists in the records are read with, if there are any.
         self.kept_lists: ListContext | None = None
 
@@ -91,15 +91,15 @@ class DataRead:
     def resolve(self, template: Template) -> None:
         """The template came: for who asks from now on, and for the packet that asked before."""
         self.template = template
-        for reference in self._asking:
+        for reference in self._asking or ():
             packet = reference()
             if packet is not None:
                 packet.bind(template, self.lists)
-        self._asking.clear()
+        self._asking = None
 
     def ask(self, packet: Waiting) -> None:
         """Remembers a packet that wants the template as soon as it is known."""
-        self._asking = [each for each in self._asking if each() is not None]
+        self._asking = [each for each in self._asking or () if each() is not None]
         self._asking.append(ref(packet))
 
     @property
@@ -129,16 +129,17 @@ class DataRead:
         without ``lists``, structured data stays octets.
         None at all while the template is unknown, or if it lacks one of ``names``.
         """
-        codec = self.template.projection(names, values) if self.template is not None else None
+        template = self.template
+        codec = template.projection(names, values) if template is not None else None
         if codec is None:
             return []
-        body = self.body
+        body = self.octets[self.start + 4 : self.stop]
         records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
         if codec.structured and (lists or values == "json"):
             context = self.kept_lists if lists and self.kept_lists else _NO_LISTS
             records = lists_read(records, codec, context, values)
-        if resolve and self.template is not None:
-            answer = self.view.resolver(self.template)
+        if resolve and template is not None:
+            answer = self.view.resolver(template)
             for record in records:
                 record.update(answer(record))
         return records
@@ -185,12 +186,6 @@ class MessageRead:
         if self.waiting:
             return Counts(self.sequence, None, None, self.exported)
         return Counts(self.sequence, self.records, self.data_records, self.exported)
-
-    def counted(self, records: int, template: Template) -> None:
-        """Counts the records of one of its sets."""
-        self.records += records
-        if not template.is_options:
-            self.data_records += records
 
     def _at(self, index: int) -> DataRead | None:
         position = bisect_left(self.sets, index, key=_index)

@@ -20,7 +20,12 @@ def shrink(table: dict[Any, Any], removed: int) -> int:
     """
     if removed <= SLACK + len(table):
         return removed
+    remake(table)
+    return 0
+
+
+def remake(table: dict[Any, Any]) -> None:
+    """Makes the table anew, as large as what is in it asks for."""
     kept = table.copy()
     table.clear()
     table.update(kept)
-    return 0

@@ -13,7 +13,7 @@ from functools import cached_property, wraps
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from scapy_ipfix.codec import RecordCodec, TemplateField, record_codec, shortest
+from scapy_ipfix.codec import RecordCodec, TemplateField, is_forbidden, record_codec, shortest
 from scapy_ipfix.datatypes import VARIABLE, data_type
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
@@ -120,18 +120,33 @@ class Template:
         In NetFlow v9 (``version`` 9) element ids are field types, and scope is of its own
         kind (RFC 3954 6.1).
         """
-        id, scope, specifiers, *_ = span
-        if scope > len(specifiers):
-            scope = len(specifiers)
+        id, scope, specifiers, _, _, _ = span
+        if scope:
+            scope = min(scope, len(specifiers))
         if version == V9_VERSION:
             named = [
                 (v9_scope(kind) if i < scope else model.v9_element(kind), length)
                 for i, (_, kind, length) in enumerate(specifiers)
             ]
+            fields = name_fields(named, scope)
+        elif scope:
+            named = [(model.element(pen, id), length) for pen, id, length in specifiers]
+            fields = name_fields(named, scope)
         else:
+            # As name_fields does it, with nothing between: there may be 16,000 in a message.
             find = model.element
-            named = [(find(pen, number), length) for pen, number, length in specifiers]
-        return cls.of(id, name_fields(named, scope), scope, options)
+            fields = _with_names_of_their_own(
+                [
+                    _new(TemplateField, (element := find(pen, number), length, element.name, False))
+                    for pen, number, length in specifiers
+                ]
+            )
+        self = cls.__new__(cls)
+        _put_id(self, id)
+        _put_fields(self, fields)
+        _put_scope_count(self, scope)
+        _put_is_options(self, options or scope > 0)
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -195,15 +210,13 @@ class Template:
             found.append(Defect.of("template-empty", template_id=self.id))
         elif shortest(self.fields) == 0:
             found.append(Defect.of("template-zero-length", template_id=self.id))
-        for field in self.fields:
-            length, type = field.length, field.element.type
-            if length != type.length and field.is_forbidden:
+        template_id = "template_id", self.id
+        for element, length, name, _ in self.fields:
+            type = element.type
+            if length != type.length and is_forbidden(type, length):
                 size = "a variable number of" if length == VARIABLE else length
-                numbers = (
-                    *(("template_id", self.id), ("name", field.name)),
-                    *(("length", size), ("type", type.name)),
-                )
-                found.append(Defect("field-length", numbers))
+                numbers = template_id, ("name", name), ("length", size), ("type", type.name)
+                found.append(_new(Defect, ("field-length", numbers)))
         return found
 
     def rest_defects(self, rest: bytes, records: int) -> list[Defect]:
@@ -424,11 +437,15 @@ def name_fields(
     pairs: Iterable[tuple[InformationElement, int]], scope: int = 0
 ) -> tuple[TemplateField, ...]:
     """Fields with a name of their own each: RFC 7011 8 allows an element twice."""
-    fields = [
-        # as TemplateField(...) does it, in a call less: there may be 16,000 in a message
-        _new(TemplateField, (element, length, element.name, position < scope))
-        for position, (element, length) in enumerate(pairs)
-    ]
+    return _with_names_of_their_own(
+        [
+            TemplateField(element, length, element.name, position < scope)
+            for position, (element, length) in enumerate(pairs)
+        ]
+    )
+
+
+def _with_names_of_their_own(fields: list[TemplateField]) -> tuple[TemplateField, ...]:
     if len(fields) > 1 and len({field[2] for field in fields}) < len(fields):
         fields = _numbered(fields)
     return tuple(fields)

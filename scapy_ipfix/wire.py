@@ -102,7 +102,7 @@ def walk_sets(octets: bytes, start: int, stop: int) -> tuple[list[SetSpan], list
                 Defect.of("set-truncated", set_id=set_id, length=length, available=stop - start)
             )
             end = stop
-        spans.append(SetSpan(set_id, start, end))
+        spans.append(_new(SetSpan, (set_id, start, end)))
         start = end
     return spans, defects, start
 
