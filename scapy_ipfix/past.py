@@ -8,16 +8,14 @@ kept instead is what each change did away with, and its number.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Hashable
-from operator import itemgetter
 
+from scapy_ipfix.history import History
 from scapy_ipfix.templates import Template
 
 #: Fields of all templates that are kept.
 FIELDS = 1 << 16
-_number = itemgetter(0)
 
 
 class Past:
@@ -30,7 +28,7 @@ class Past:
         self.limit = limit
         self._fields = 0
         self._order: deque[tuple[Hashable, int]] = deque()
-        self._until: dict[tuple[Hashable, int], list[tuple[int, Template]]] = {}
+        self._until: dict[tuple[Hashable, int], History[Template]] = {}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -38,20 +36,20 @@ class Past:
     def remember(self, domain: Hashable, number: int, template: Template) -> None:
         """Keeps a template that was in force until the domain's change of that number."""
         key = domain, template.id
-        self._until.setdefault(key, []).append((number, template))
+        known = self._until.get(key)
+        if known is None:
+            known = self._until[key] = History()
+        known.append(number, template)
         self._order.append(key)
         self._fields += 1 + len(template.fields)
         while self._fields > self.limit:
             oldest = self._order.popleft()
             known = self._until[oldest]
-            self._fields -= 1 + len(known.pop(0)[1].fields)
+            self._fields -= 1 + len(known.drop_oldest().fields)
             if not known:
                 del self._until[oldest]
 
     def find(self, domain: Hashable, template_id: int, number: int) -> Template | None:
         """What was in force, or came next, before the change of that number; None if it is yet."""
         known = self._until.get((domain, template_id))
-        if known is None:
-            return None
-        at = bisect_left(known, number, key=_number)
-        return known[at][1] if at < len(known) else None
+        return None if known is None else known.since(number)
