@@ -20,7 +20,13 @@ from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
 from scapy_ipfix.domain import Domain, Parsed
 from scapy_ipfix.elements import InformationModel, elements
-from scapy_ipfix.learning import IN_A_MESSAGE, LEARNED_IN_ALL, Learning, is_type_information
+from scapy_ipfix.learning import (
+    IN_A_MESSAGE,
+    LEARNED_IN_ALL,
+    Allowance,
+    Learning,
+    is_type_information,
+)
 from scapy_ipfix.metadata import FACTS, Metadata, is_metadata
 from scapy_ipfix.past import FIELDS, Past
 from scapy_ipfix.reads import DataRead, MessageRead
@@ -101,6 +107,7 @@ class Collector:
         self.learn_elements = learn_elements
         self.model = model
         self.learning = Learning(model, self.limits.elements)
+        self.allowance = Allowance()
         self.metadata = Metadata(self.limits.metadata)
         self.past = Past(min(FIELDS, self.limits.template_fields))
         self.template_timeout = template_timeout
@@ -123,9 +130,6 @@ class Collector:
         self._recent: Domain | None = None
         #: Records of type information in the message that is being read.
         self._described = 0
-        #: Templates that got names in an earlier message, where lists are: they are to have
-        #: these, and not those of later messages, when lists of between are looked at.
-        self._renamed: list[tuple[Domain, int]] = []
 
     @property
     def domains(self) -> Iterator[Domain]:
@@ -146,6 +150,8 @@ class Collector:
         diagnostics say it. ``stream`` is SCTP's, each of which has its own sequence.
         """
         self.time, self.packet, self._described = time, packet, 0
+        if self.allowance.is_touched:
+            self.allowance = Allowance()  # what lists of earlier messages share is theirs
         version = int.from_bytes(octets[:2], "big")
         uptime = None
         if version == IPFIX_VERSION and len(octets) >= IPFIX_HEADER.size:
@@ -224,8 +230,6 @@ class Collector:
             domain = Domain(self, transport, version, domain_id)
             self._domains[key] = domain
             siblings = self._of.setdefault(transport, {})
-            if siblings:
-                domain.unnamed = next(iter(siblings.values())).unnamed
             siblings[version, domain_id] = domain
             domain.shared = self._shared_sequence(transport)
             if len(self._domains) > self.limits.domains:
@@ -295,10 +299,6 @@ class Collector:
             self._learn_elements(domain, records)
 
     def _learn_elements(self, domain: Domain, records: list[dict[str, Any]]) -> None:
-        if not self._described:
-            for user, template_id in self._renamed:
-                user.template(template_id)
-            self._renamed.clear()
         room = IN_A_MESSAGE - self._described
         self._described += len(records)
         if self._described > IN_A_MESSAGE:
@@ -306,10 +306,6 @@ class Collector:
             records = records[:room]
         lesson = self.learning.learn(domain.transport, records)
         domain.note_defects(lesson.defects)
-        reverses = filter(None, map(domain.model.reverse, lesson.learned))
-        for user, template_id in domain.unnamed.taught((*lesson.learned, *reverses)):
-            if user.learned(template_id) and user.has_lists:
-                self._renamed.append((user, template_id))
 
     # -- bounds
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 from scapy_ipfix.checks import has_checks, value_defects
 from scapy_ipfix.diagnostics import Defect, Diagnostics
 from scapy_ipfix.elements import InformationModel
-from scapy_ipfix.learning import Learning, Unnamed, relearned
+from scapy_ipfix.learning import Allowance, Learning, is_named, relearned
 from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.past import Past
 from scapy_ipfix.reads import DataRead, MessageRead
@@ -44,6 +43,8 @@ class Keeper(Protocol):
     template_timeout: float | None
     check_values: bool
     learning: Learning
+    #: For the names that templates get in the message that is being read.
+    allowance: Allowance
     metadata: Metadata
     past: Past
 
@@ -62,6 +63,8 @@ class TemplateState:
     template: Template
     refreshes: int = 0
     seen: float = 0.0
+    #: Which lesson of the exporter it has the names of (:meth:`Learning.version`).
+    version: int = 0
 
 
 @dataclass(slots=True)
@@ -88,16 +91,12 @@ class Domain:
     version: int
     id: int
     states: dict[int, TemplateState] = field(default_factory=dict)
-    #: The templates of ``states`` to read with. One is missing whose elements the exporter gave
-    #: names to (RFC 5610), until somebody wants it: :meth:`template`.
+    #: Those templates of ``states`` whose elements all have names. The others may get some
+    #: (RFC 5610) until somebody wants them: :meth:`template`.
     ready: dict[int, Template] = field(default_factory=dict)
     #: The ids of ``states``: of templates, and of options templates.
     ids: tuple[dict[int, None], dict[int, None]] = field(default_factory=lambda: ({}, {}))
     pending: dict[int, deque[DataRead]] = field(default_factory=dict)
-    #: That of all domains of the transport session.
-    unnamed: Unnamed = field(default_factory=Unnamed)
-    #: Templates that lists got names for, while a message is read and its values are checked.
-    _named: set[int] | None = None
     #: Made when a record has lists, and anew when templates have changed since.
     _lists: ListContext | None = None
     #: Whether records with lists were read, which may be looked at later.
@@ -144,15 +143,13 @@ class Domain:
         if end < stop and not defects and octets.count(0, end, stop) != stop - end:
             self.note("padding-nonzero", set_id=0, octets=octets[end:stop].hex(" "))
         template_ids = TEMPLATE_SETS[self.version]
-        templates, sets, ready = self.ready, message.sets, message.ready
-        if self.keeper.check_values:
-            self._named = set()
+        known, sets, ready = self.ready, message.sets, message.ready
         timeout = self.keeper.template_timeout
         for index, (set_id, at, until) in enumerate(spans):
             if set_id >= MINIMUM_DATA_SET:
-                template = templates.get(set_id)
+                template = known.get(set_id)
                 if template is None and set_id in self.states:
-                    template = self.template(set_id, until - at - 4)
+                    template = self.template_for(set_id, until - at - 4)
                 if timeout is not None and template is not None:
                     template = self._unexpired(template, timeout, index)
                 read = DataRead(self, index, set_id, octets, at, until, template)
@@ -177,7 +174,6 @@ class Domain:
             else:
                 self.note("set-reserved", index, set_id=set_id)
         self.stats.records += message.records
-        self._named = None
         self._lists = None  # reads keep it that have lists; it knows the elements of now, and more
 
     def follow(self, counts: Counts, shared: Counts | None, stream: int = 0) -> None:
@@ -227,13 +223,11 @@ class Domain:
         """What lists are read with: the templates of now, and later ones where there is none."""
         lists, model = self._lists, self.model
         if lists is None or lists.model is not model or lists.learned != model.learned:
-            then = partial(self._template_then, self._changes)
-            lists = ListContext(then, model, self.version, learned=model.learned)
-            self._lists = lists
-            if not self.has_lists:
-                self.has_lists = True
-                # Names that come later are not for the lists of now.
-                self.name_templates()
+            then = _Then(self, self._changes, model, model.learned)
+            lists = self._lists = ListContext(
+                then.template, model, self.version, learned=model.learned, layout=then.layout
+            )
+            self.has_lists = True
         return lists
 
     def _changed(self, before: Template | None) -> None:
@@ -243,71 +237,56 @@ class Domain:
             self._changes += 1
         self._lists = None
 
+    def layout_then(self, changes: int, template_id: int) -> Template | None:
+        """The template of when there had been so many changes, by whatever names it has.
+
+        Where there was none, it is the one that came next.
+        """
+        past = None
+        if self._changes > changes:
+            past = self.keeper.past.find(self, template_id, changes)
+        if past is None and template_id in self.states:
+            past = self.states[template_id].template
+        return past
+
     # -- templates
 
     @property
     def templates(self) -> dict[int, Template]:
         """The templates in force by id, with the names that their elements have by now."""
-        self.name_templates()
-        return self.ready
+        named = {template_id: self.template(template_id) for template_id in self.states}
+        return {template_id: each for template_id, each in named.items() if each is not None}
 
-    def name_templates(self) -> None:
-        """Gives all templates the names that their elements have by now."""
-        if len(self.ready) < len(self.states):
-            for template_id in self.states:
-                self.template(template_id)
-
-    def template(self, template_id: int, octets: int | None = None) -> Template | None:
+    def template(self, template_id: int, allowance: Allowance | None = None) -> Template | None:
         """The template of that id, with the names that its elements have by now.
 
-        To find them takes as long as the template has fields, so for ``octets`` that hold no
-        record it comes as it was: or an exporter that defines an element with every other Set
-        would have us do so again and again.
+        To find them takes as long as it has fields, and an ``allowance`` may be used up: then it
+        comes by whatever names it has.
         """
         template = self.ready.get(template_id)
         if template is not None or template_id not in self.states:
             return template
         state = self.states[template_id]
-        if octets is not None and not 0 < state.template.length <= octets:
-            return state.template
-        named = relearned(state.template, self.model)
-        self.unnamed.renamed(self, state.template, named)
-        state.template = self.ready[template_id] = named
-        return named
+        version = self.keeper.learning.version(self.transport)
+        if state.version != version and (allowance is None or allowance.take(state.template)):
+            state.template, state.version = relearned(state.template, self.model), version
+            if is_named(state.template):
+                self.ready[template_id] = state.template
+        return state.template
 
-    def _template_then(self, changes: int, template_id: int) -> Template | None:
-        """The template that lists were to be read with when there had been so many changes."""
-        past = None
-        if self._changes > changes:
-            past = self.keeper.past.find(self, template_id, changes)
-        return past or self._for_lists(template_id)
-
-    def _for_lists(self, template_id: int) -> Template | None:
-        """As :meth:`template`, once while a message is read: lists may hold no record."""
+    def template_for(self, template_id: int, octets: int) -> Template | None:
+        """As :meth:`template`, for a Set of so many octets: for no record, no names are found."""
         template = self.ready.get(template_id)
-        if template is not None:
+        if template is not None or template_id not in self.states:
             return template
-        named = self._named
-        if named is not None and template_id in self.states:
-            if template_id in named:
-                return self.states[template_id].template
-            named.add(template_id)
-        return self.template(template_id)
-
-    def learned(self, template_id: int) -> bool:
-        """An element of a template got a name. Lists that came before do without it.
-
-        False for a template that waits to be named already.
-        """
-        before = self.ready.pop(template_id, None)
-        if before is None:
-            return False
-        self._changed(before)
-        return True
+        template = self.states[template_id].template
+        if not 0 < template.length <= octets:
+            return template
+        return self.template(template_id, self.keeper.allowance)
 
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
-        before, time = message.templates, self.keeper.time
-        learned = False
+        before, time, learning = message.templates, self.keeper.time, self.keeper.learning
+        version = learning.version(self.transport)
         for span, template, defects in self.keeper.parse(self, body, options, index):
             if template is None and self.version == IPFIX_VERSION:
                 self._withdraw(span.template_id, options, index)
@@ -316,27 +295,30 @@ class Domain:
             if template is None:
                 self.note_defects(defects, index)
                 continue
-            if learned:
+            if options and learning.version(self.transport) != version:
+                # What waited for one of these taught names to those behind it.
                 template = relearned(template, self.model)
-            id = template.id
-            state = self.states.get(id)
-            if self.ready.get(id) is not template:
-                if state is not None:
-                    self.template(id)  # names it has by now, or a refresh would be a change
-                if defects and self.ready.get(id) is not template:
-                    self.note_defects(defects, index)
-            if state is not None and (state.template is template or state.template == template):
+            state = self.states.get(template.id)
+            if state is not None and state.template is not template:
+                self._name_like(state, template)
+            if defects and (state is None or state.template is not template):
+                self.note_defects(defects, index)
+            if state is not None and state.template == template:
                 state.refreshes += 1
                 state.seen = time
             else:
-                # What waited for this one may have taught names to those behind it.
-                learned = self._define(template, state, index, message) or learned
+                self._define(template, state, index, message)
         self.stats.templates += message.templates - before
+
+    def _name_like(self, state: TemplateState, template: Template) -> None:
+        """Gives a template the names it has by now, if it may be the same: a refresh is none."""
+        if len(state.template.fields) == len(template.fields):
+            self.template(template.id)
 
     def _define(
         self, template: Template, old: TemplateState | None, index: int, message: MessageRead
-    ) -> bool:
-        """Puts a template in force; says whether options waited for it, which are read now."""
+    ) -> None:
+        """Puts a template in force, in place of an old one; what waited for it is read now."""
         id = template.id
         if old is not None:
             reliable = self.transport.protocol in ("tcp", "sctp")
@@ -347,16 +329,14 @@ class Domain:
                 old=len(old.template.fields),
                 new=len(template.fields),
             )
-            self.unnamed.forget(self, old.template)
             self.ids[old.template.is_options].pop(id)
-        self.unnamed.watch(self, template)
-        self._changed(self.ready.get(id))
+            self.ready.pop(id, None)
+            self._changed(old.template)
+        self._lists = None
         self._put(TemplateState(template, 0, self.keeper.time))
-        if id not in self.pending:
-            return False
-        for read in self.pending.pop(id):
-            self._no_longer_waits(read, template, message)
-        return template.is_options
+        if id in self.pending:
+            for read in self.pending.pop(id):
+                self._no_longer_waits(read, template, message)
 
     def _no_longer_waits(self, read: DataRead, template: Template, message: MessageRead) -> None:
         """A Data Set has its template now: of this message, or of an earlier one."""
@@ -382,14 +362,15 @@ class Domain:
         """Puts a template in force that was saved; one that came since stays."""
         template = state.template
         if template.id not in self.states:
-            self.unnamed.watch(self, template)
             self._lists = None
             self._put(state)
 
     def _put(self, state: TemplateState) -> None:
         template = state.template
         self.states[template.id] = state
-        self.ready[template.id] = template
+        state.version = self.keeper.learning.version(self.transport)
+        if is_named(template):
+            self.ready[template.id] = template
         self.ids[template.is_options][template.id] = None
         self.keeper.template_defined(self, template)
 
@@ -410,13 +391,11 @@ class Domain:
 
     def forget(self, template_id: int) -> None:
         """Drops a template: withdrawn, expired, or one too many."""
-        if self.has_lists:
-            self.template(template_id)  # lists of before have the names that it has by now
         state = self.states.pop(template_id, None)
         if state is not None:
-            self.unnamed.forget(self, state.template)
+            self.ready.pop(template_id, None)
             del self.ids[state.template.is_options][template_id]
-        self._changed(self.ready.pop(template_id, None))
+            self._changed(state.template)
         self._forgotten = shrink(self.states, self._forgotten + 1)
         if not self._forgotten:
             for table in (self.ready, *self.ids):
@@ -447,3 +426,42 @@ class Domain:
             octets=read.stop - 4,
         )
         self.keeper.now_pending(self, read)
+
+
+class _Then:
+    """The templates of a domain as they were when lists came, for whenever someone looks.
+
+    ``changes`` is how many there had been, ``learned`` how many elements the model had
+    learned: templates have the names of then.
+    """
+
+    __slots__ = ("_allowance", "_changes", "_domain", "_known", "_learned", "_model")
+
+    def __init__(self, domain: Domain, changes: int, model: InformationModel, learned: int) -> None:
+        self._domain = domain
+        self._allowance = domain.keeper.allowance
+        self._changes = changes
+        self._model = model
+        self._learned = learned
+        self._known: dict[int, Template] = {}
+
+    def template(self, template_id: int) -> Template | None:
+        known = self._known.get(template_id)
+        if known is None:
+            layout = self.layout(template_id)
+            if layout is None:
+                return None
+            domain, model = self._domain, self._model
+            state = domain.states.get(template_id)
+            is_now = domain.model is model and model.learned == self._learned
+            if is_now and state is not None and state.template is layout:
+                known = domain.template(template_id, self._allowance)
+            elif self._allowance.take(layout):
+                known = relearned(layout, model, self._learned)
+            known = self._known[template_id] = known or layout
+        return known
+
+    def layout(self, template_id: int) -> Template | None:
+        """The same, by whatever names: finding these takes as long as there are fields."""
+        known = self._known.get(template_id)
+        return known or self._domain.layout_then(self._changes, template_id)

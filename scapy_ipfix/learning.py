@@ -4,8 +4,7 @@
 :func:`element_from_options` makes an element of what one such record says. :class:`Learning`
 keeps what was learned apart by exporter: every one that taught something has an information
 model of its own, a copy of the collector's, so that what it claims changes nobody else's.
-:func:`relearned` gives a template the names that were learned since, and :class:`Unnamed`
-knows which templates wait for one.
+:func:`relearned` gives a template the names that were learned since.
 """
 
 from __future__ import annotations
@@ -22,13 +21,14 @@ from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import MAX_ID, MAX_PEN, InformationElement, ValueNames, placeholder_name
 from scapy_ipfix.reverse import REVERSE_PEN
-from scapy_ipfix.shrinking import shrink
 from scapy_ipfix.templates import Template, kept_by_template, name_fields
 
 #: The longest name that is learned. IANA's longest has 45 characters.
 MAX_NAME = 255
 #: Descriptions that are looked at in one message; real ones take some 60 octets each.
 IN_A_MESSAGE = 1024
+#: Fields that get names in one message (RFC 5610), about. Beyond, names come with the next one.
+NAMED_IN_A_MESSAGE = 16_384
 #: How many elements a collector learns from all exporters together.
 LEARNED_IN_ALL = 65536
 #: Conflicts and flaws that are remembered, so as to be told once and not with every refresh.
@@ -308,92 +308,61 @@ def _conflict(element: InformationElement, why: str) -> Defect:
     return Defect.of("element-conflict", pen=element.pen, id=element.id, name=claim, why=why)
 
 
-def relearned(template: Template, model: InformationModel) -> Template:
+def relearned(template: Template, model: InformationModel, learned: int | None = None) -> Template:
     """The template with the names and types that ``model`` has by now for unknown elements.
 
     The same object when nothing changes. What is known keeps the element it has, NetFlow
-    v9's scopes included.
+    v9's scopes included. With ``learned``, names are those that the model gave when it had
+    learned so many elements: others have none then, though the template may have it by now.
     """
     pairs = []
-    for each in template.fields:
-        element = each.element
-        if not element.is_known:
-            element = model.known(element.pen, element.id) or element
-        pairs.append((element, each.length))
-    if all(pair[0] == each.element for pair, each in zip(pairs, template.fields)):
+    changes = False
+    for element, length, _, is_scope in template.fields:
+        found = element
+        if learned is not None and not is_scope and element.id <= MAX_ID:
+            known = model.known_then(element.pen, element.id, learned)
+            if known is None and element.is_known:
+                found = InformationElement.nameless(element.pen, element.id)
+            elif known is not None and not element.is_known:
+                found = known
+        elif not element.is_known:
+            found = model.element(element.pen, element.id)
+        if found is not element and found != element:
+            changes = True
+        pairs.append((found, length))
+    if not changes:
         return template
     fields = name_fields(pairs, template.scope_count)
     return Template.of(template.id, fields, template.scope_count, template.is_options)
 
 
-class Unnamed:
-    """Which templates of a transport session have elements without a name.
+class Allowance:
+    """How many fields may get names while a message is read; after that they get them later.
 
-    So that a lesson costs the templates that it is about, and not all there are. Templates
-    are known by who has them, an observation domain, and their id.
+    A lesson between every two Sets, or one for a thousand templates, would have us name a
+    hundred thousand fields for one message.
     """
 
-    def __init__(self) -> None:
-        self._users: dict[tuple[int, int], dict[tuple[Any, int], None]] = {}
-        #: How many users went since the table of each was made, and how many elements.
-        self._gone: dict[tuple[int, int], int] = {}
-        self._removed = 0
+    __slots__ = ("_left",)
 
-    def __len__(self) -> int:
-        return len(self._users)
+    def __init__(self, fields: int = NAMED_IN_A_MESSAGE) -> None:
+        self._left = fields
 
-    def watch(self, user: Hashable, template: Template) -> None:
-        """Counts a template that is in force from now on."""
-        own = user, template.id
-        for element, _, _, _ in template.fields:
-            if not element.is_known:
-                self._watch(own, element)
+    def take(self, template: Template) -> bool:
+        """Whether the fields of a template may get names; they count, then."""
+        if self._left <= 0:
+            return False
+        self._left -= len(template.fields)
+        return True
 
-    def forget(self, user: Hashable, template: Template) -> None:
-        """No longer counts a template: withdrawn, redefined."""
-        for element, _, _, _ in template.fields:
-            if not element.is_known:
-                self._forget(user, template.id, element)
+    @property
+    def is_touched(self) -> bool:
+        return self._left != NAMED_IN_A_MESSAGE
 
-    def renamed(self, user: Hashable, before: Template, template: Template) -> None:
-        """Counts a template for the elements that still have no name (:func:`relearned`)."""
-        for old, new in zip(before.fields, template.fields):
-            element = old.element
-            if element.is_known:
-                continue
-            if new.element.is_known:
-                self._forget(user, template.id, element)
-            else:
-                self._watch((user, template.id), element)
 
-    def _watch(self, own: tuple[Any, int], element: InformationElement) -> None:
-        number = element.pen, element.id
-        users = self._users.get(number)
-        if users is None:
-            self._users[number] = {own: None}
-        else:
-            users[own] = None
-
-    def _forget(self, user: Hashable, template_id: int, element: InformationElement) -> None:
-        number = element.pen, element.id
-        users = self._users.get(number)
-        if users is None or (user, template_id) not in users:
-            return
-        del users[user, template_id]
-        if not users:
-            self._remove(number)
-        else:
-            self._gone[number] = shrink(users, self._gone.get(number, 0) + 1)
-
-    def taught(self, learned: Iterable[InformationElement]) -> Iterator[tuple[Any, int]]:
-        """The templates that one of these elements gives a name to, some of them repeatedly."""
-        for element in learned:
-            users = self._users.get((element.pen, element.id))
-            if users is not None:
-                self._remove((element.pen, element.id))
-                yield from users
-
-    def _remove(self, number: tuple[int, int]) -> None:
-        del self._users[number]
-        self._gone.pop(number, None)
-        self._removed = shrink(self._users, self._removed + 1)
+def is_named(template: Template) -> bool:
+    """Whether there is nothing to learn of the elements of a template."""
+    for element, _, _, _ in template.fields:  # noqa: SIM110  (a call less: there may be 8,000)
+        if not element.is_known:
+            return False
+    return True

@@ -66,6 +66,8 @@ class ListContext:
     learned: int | None = None
     #: What was known of the exporter when the record came, for records to answer from.
     view: Any = None
+    #: As ``template``, by whatever names its fields have: for lists without a record.
+    layout: Callable[[int], Any | None] | None = None
     # A set may hold 65,000 lists: what they have in common is found once.
     _deeper: ListContext | None = field(default=None, init=False, repr=False)
     _codecs: dict[tuple[bytes, str], tuple[RecordCodec, int]] | None = field(
@@ -84,7 +86,8 @@ class ListContext:
 
     def _like(self, depth: int, view: Any) -> ListContext:
         return ListContext(
-            self.template, self.model, self.version, depth, self.limit, self.learned, view
+            *(self.template, self.model, self.version, depth, self.limit, self.learned, view),
+            self.layout,
         )
 
     def element(self, pen: int, id: int) -> InformationElement:
@@ -246,13 +249,16 @@ def list_parts(
     """
     parts: list[Part] = []
     stop = len(octets)
+    blocks: list[tuple[int, int, int]] = []
+    rest = 0
     if kind == "basicList":
         known = context.basic_codec(octets, values)
         if known is None:
             return [], _malformed(name or kind, "cut off")
         codec, start = known
-        parts.append((codec, octets[start:]))
-        blocks = []
+        body = octets[start:]
+        parts.append((codec, body))
+        rest = codec.rest(body) if body else 0
     elif kind == "subTemplateList":
         if stop < 3:
             return [], _malformed(name or kind, "cut off")
@@ -260,17 +266,24 @@ def list_parts(
     else:
         blocks, stop = multi_list_blocks(octets)
     for template_id, start, end in blocks:
-        template = context.template(template_id)
+        template = (context.layout or context.template)(template_id)
         if template is None:
             if template_id < MINIMUM_DATA_SET:
                 flaw = f"no template can have id {template_id}"
                 return [], _malformed(name or kind, flaw)
             return [], Defect.of("missing-template", template_id=template_id, octets=end - start)
-        parts.append((template.projection(None, values), octets[start:end]))
-    for codec, body in parts:
-        if body and (rest := codec.rest(body)):
-            what = "value" if kind == "basicList" else "record"
-            return [], _malformed(name or kind, f"{rest} octets after the last {what}")
+        if not 0 < template.length <= end - start:
+            rest = rest or end - start  # no record: not worth a codec, or a look for names
+            continue
+        if context.layout is not None:
+            template = context.template(template_id)
+            assert template is not None
+        codec, body = template.projection(None, values), octets[start:end]
+        parts.append((codec, body))
+        rest = rest or codec.rest(body)
+    if rest:
+        what = "value" if kind == "basicList" else "record"
+        return [], _malformed(name or kind, f"{rest} octets after the last {what}")
     if stop != len(octets):
         return [], _malformed(name or kind, f"{len(octets) - stop} octets after the last block")
     return parts, None

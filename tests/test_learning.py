@@ -15,15 +15,22 @@ from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import MAX_ID, MAX_PEN, InformationElement
 from scapy_ipfix.learning import (
     Learning,
-    Unnamed,
     element_from_options,
+    is_named,
     is_type_information,
     relearned,
 )
 from scapy_ipfix.reader import iter_sets
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.templates import Template
-from scapy_ipfix.wire import IPFIX_HEADER, message_stop, walk_sets, walk_templates
+from scapy_ipfix.wire import (
+    IPFIX_HEADER,
+    Specifier,
+    TemplateSpan,
+    message_stop,
+    walk_sets,
+    walk_templates,
+)
 
 #: What libfixbuf 2.4.1 writes (fbSessionSetMetadataExportElements) of three elements of
 #: enterprise 99999 and two of its own, then a template and a record that use the three.
@@ -376,30 +383,43 @@ def test_unknown_field_types_of_netflow_v9_scopes_stay() -> None:
     assert relearned(template, elements) is template
 
 
-def test_which_templates_wait_for_a_name() -> None:
-    unnamed = Unnamed()
-    first = Template(256, "sourceIPv4Address", (99999, 1), (99999, 2))
-    second = Template(257, (99999, 2), (99999, 2))
-    one = InformationElement("one", 1, 99999)
-    two = InformationElement("two", 2, 99999)
-    for each in (first, second, Template(258, "octetDeltaCount")):
-        unnamed.watch("domain", each)
-    unnamed.watch("another", first)
-    assert list(unnamed.taught([InformationElement("three", 3, 99999)])) == []
-    assert len(unnamed) == 2
-    assert sorted(set(unnamed.taught([two, one]))) == [
-        *(("another", 256), ("domain", 256), ("domain", 257)),
+def test_names_of_then() -> None:
+    """As if the model had learned no more than so many elements, whatever the template has."""
+    model = elements.copy()
+    bare = Template(256, "sourceIPv4Address", (99999, 1), (99999, 2), (99999, 1), (29305, 30001))
+    for element in (
+        InformationElement("one", 1, 99999),
+        InformationElement("two", 2, 99999),
+        InformationElement("mine", 30001, 0),
+    ):
+        assert model.learn(element)
+    nameless = "_ipfix_99999_1", "_ipfix_99999_2", "_ipfix_99999_1_2", "_ipfix_29305_30001"
+    expected = [
+        nameless,
+        ("one", "_ipfix_99999_2", "one_2", "_ipfix_29305_30001"),
+        ("one", "two", "one_2", "_ipfix_29305_30001"),
+        ("one", "two", "one_2", "reverseMine"),
     ]
-    assert len(unnamed) == 0
-    assert not list(unnamed.taught([one, two]))
-    for each in (first, second):
-        unnamed.watch("domain", each)
-    unnamed.forget("domain", first)
-    unnamed.forget("domain", first)
-    assert list(unnamed.taught([one])) == []
-    assert list(unnamed.taught([two])) == [("domain", 257)]
-    unnamed.forget("domain", second)
-    assert len(unnamed) == 0
+    full = relearned(bare, model)
+    assert is_named(full)
+    assert not is_named(bare)
+    for template in (bare, full):
+        for learned, names in enumerate(expected):
+            then = relearned(template, model, learned)
+            assert then.names == ("sourceIPv4Address", *names)
+            assert then.id == 256
+            assert relearned(then, model, learned) is then
+
+
+def test_names_of_then_leave_netflow_v9_alone() -> None:
+    """Its scopes are no elements, and some of its types mean another than IANA's element."""
+    model = elements.copy()
+    v9 = TemplateSpan(
+        256, 1, (Specifier(0, 1, 4), Specifier(0, 40001, 4), Specifier(0, 8, 4)), 0, 0
+    )
+    template = Template.from_wire(v9, 9, model, True)
+    assert model.learn(InformationElement("one", 1, 99999))
+    assert relearned(template, model, 0) is template
 
 
 # What others write and read

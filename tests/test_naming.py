@@ -10,8 +10,9 @@ import pytest
 from scapy_ipfix import IPFIX, IPFIXSession, iter_records
 from scapy_ipfix.collector import Collector
 from scapy_ipfix.domain import Domain
-from scapy_ipfix.learning import IN_A_MESSAGE
+from scapy_ipfix.learning import IN_A_MESSAGE, NAMED_IN_A_MESSAGE
 from scapy_ipfix.structured import ListContext
+from scapy_ipfix.templates import Template
 from scapy_ipfix.transportkey import TransportKey
 
 from .fuzz.attacks import message, options, set_of
@@ -35,6 +36,10 @@ def lesson(id: int, name: str) -> bytes:
 
 #: A subTemplateList of template 300, with one record of an octet 7.
 _LIST = set_of(2, struct.pack("!HHHH", 301, 1, 292, 0xFFFF)) + set_of(301, b"\4\3\x01\x2c\7")
+
+
+#: A template of a subTemplateList.
+_LISTS_OF_ANY = set_of(2, struct.pack("!HHHH", 290, 1, 292, 0xFFFF))
 
 
 @pytest.fixture
@@ -87,11 +92,11 @@ def test_a_set_without_a_record_leaves_a_template_as_it_was(collector: Collector
     names(collector, template(300, 1, 2), lesson(1, "one"))
     (domain,) = domains(collector)
     assert names(collector, set_of(300, b"\0")) == []
-    assert 300 not in domain.ready
+    assert domain.states[300].template.names == ("_ipfix_99999_1", "_ipfix_99999_2")
     assert domain.stats.undecoded_sets == 0
     assert "missing-template" not in collector.diagnostics.counts
     names(collector, set_of(300, b"\0\0"))
-    assert domain.ready[300].names == ("one", "_ipfix_99999_2")
+    assert domain.states[300].template.names == ("one", "_ipfix_99999_2")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,6 @@ def test_a_template_that_waits_for_its_names_is_forgotten(collector: Collector) 
     domain.forget(300)
     assert list(domain.templates) == [256]
     assert domain.template(300) is None
-    assert not len(domain.unnamed)
     assert names(collector, set_of(300, b"\1")) == []
 
 
@@ -287,9 +291,64 @@ def test_a_domain_that_goes_takes_its_templates_along() -> None:
         session.collector.read(_UDP, message(template(300, 1), domain=domain))
     kept = domains(session.collector)
     assert len(kept) == session.collector.limits.domains
-    assert sum(len(users) for users in kept[0].unnamed._users.values()) == len(kept)
     session.collector.read(_UDP, message(lesson(1, "mine"), domain=4999))
     assert all(each.templates[300].names == ("mine",) for each in domains(session.collector))
+
+
+def test_a_message_names_only_so_many_fields(collector: Collector) -> None:
+    """A lesson between every two Sets would name a template of a thousand fields each time."""
+    fields = 1000
+    wide = template(300, *range(1, fields + 1))
+    record = set_of(300, bytes(fields))
+    turns = NAMED_IN_A_MESSAGE // fields + 10
+    lessons = [lesson(1 + each, f"n{each}") for each in range(turns)]
+    collector.read(_UDP, message(wide))
+    found = names(collector, *(each + record for each in lessons))
+    known = [sum(not name.startswith("_") for name in each) for each in found]
+    named = -(-NAMED_IN_A_MESSAGE // fields)
+    assert known == [*range(1, named + 1), *[named] * (turns - named)]
+    assert sum(not each.startswith("_") for each in names(collector, record)[0]) == turns
+
+
+def test_lists_share_what_a_message_names(collector: Collector) -> None:
+    """Whenever someone looks, and for each message anew."""
+    layouts = [template(300 + each, *range(1, 1001)) for each in range(40)]
+    for each in layouts:
+        collector.read(_UDP, message(each))
+    collector.read(_UDP, message(lesson(1, "one"), _LISTS_OF_ANY))
+    rows = b"".join(
+        b"\xff" + struct.pack("!HBH", 1003, 3, 300 + each) + bytes(1000) for each in range(40)
+    )
+    first = []
+    for _ in range(3):
+        read = collector.read(_UDP, message(set_of(290, rows)))
+        assert read is not None
+        records = read.ready[0].records()
+        first.append([next(iter(record["subTemplateList"][0])) for record in records])
+    most = -(-NAMED_IN_A_MESSAGE // 1000)
+    assert [each.count("one") for each in first] == [most, 2 * most, 40]
+    assert [each.count("_ipfix_99999_1") for each in first] == [40 - most, 40 - 2 * most, 0]
+
+
+def test_wide_templates_are_not_looked_at_for_lists_without_records(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    collector = Collector(check_values=True)
+    for each in range(20):
+        collector.read(_UDP, message(template(300 + each, *range(1, 1001))))
+    collector.read(_UDP, message(lesson(1, "one"), _LISTS_OF_ANY))
+    (domain,) = domains(collector)
+    named: list[Template] = []
+    monkeypatch.setattr(
+        "scapy_ipfix.domain.relearned", lambda each, *then: named.append(each) or each
+    )
+    rows = b"".join(b"\7\3" + struct.pack("!H", 300 + each) + bytes(4) for each in range(20))
+    read = collector.read(_UDP, message(set_of(290, rows)))
+    assert read is not None
+    lists = [record["subTemplateList"] for record in read.ready[0].records()]
+    assert lists == [rows[at + 1 : at + 8] for at in range(0, len(rows), 8)]
+    assert named == []
+    assert not any("codec" in vars(domain.states[300 + each].template) for each in range(20))
 
 
 def test_the_fast_reader() -> None:

@@ -418,7 +418,7 @@ def kept(session: IPFIXSession) -> dict[str, int]:
         "templates": sum(len(each.templates) for each in domains),
         "counted templates": len(collector._templates),
         "states": sum(len(each.states) for each in domains),
-        "unnamed": sum(map(len, {id(each.unnamed): each.unnamed for each in domains}.values())),
+        "ids": sum(len(kind) for each in domains for kind in each.ids),
         "pending sets": sum(len(waiting) for each in domains for waiting in each.pending.values()),
         "pending ids": sum(len(each.pending) for each in domains),
         "pending octets": collector._pending_octets,
