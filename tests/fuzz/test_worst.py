@@ -12,7 +12,9 @@ from scapy_ipfix.structured import DEPTH_LIMIT
 
 from .attacks import message, set_of, template
 from .harness import quiet
-from .worst import WORST, Worst, nested, nested_records, prefixed, seconds
+from .worst import WORST
+from .worst_messages import nested, nested_records
+from .worstcase import Worst, prefixed, seconds
 
 #: How often it is measured before it is too slow: others use the machine as well.
 _MEASURED = 5

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Messages that ask most because of what came before them: names, withdrawals, facts.
+
+They join :data:`~tests.fuzz.worstcase.WORST`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+
+from .attacks import message, options, set_of, template
+from .worst_messages import TYPES, type_of
+from .worstcase import BODY, ROOM, numbered, worst_case
+
+#: An enterprise whose elements nobody knows.
+_PEN = 64999
+_WITHDRAWN = b"\0\2\0\0"
+#: Templates of so many fields fill what a collector keeps of fields.
+_WIDE = 1016
+
+
+def _messages(kind: int, each: Callable[[int], bytes], ids: Iterable[int]) -> list[bytes]:
+    """As few messages as hold these templates."""
+    ids = list(ids)
+    room = BODY // len(each(0))
+    return [
+        message(set_of(kind, b"".join(map(each, ids[at : at + room]))))
+        for at in range(0, len(ids), room)
+    ]
+
+
+def _one(id: int) -> bytes:
+    return template(id, (4, 1))
+
+
+def _wide(id: int) -> bytes:
+    return template(id, *((1 + each, 1) for each in range(_WIDE)), pen=_PEN)
+
+
+def _million() -> list[bytes]:
+    return _messages(2, _wide, range(256, 256 + 1024))
+
+
+# -- withdrawals
+
+
+@worst_case("template-withdrawn", protocol="tcp")
+def withdrawals_of_everything_of_the_other_kind() -> tuple[bytes, ...]:
+    known = _messages(3, lambda id: options(id, 0, (1, 1)), range(256, 65_000))
+    return *known, message(set_of(2, _WITHDRAWN * (BODY // 4)))
+
+
+@worst_case("template-withdrawn", protocol="tcp")
+def withdrawals_while_most_templates_have_no_names() -> tuple[bytes, ...]:
+    unknown = _messages(2, lambda id: template(id, (1, 1), pen=_PEN), range(256, 49_000))
+    known = _messages(2, _one, range(49_000, 65_000))
+    withdrawals = [struct.pack("!HH", id, 0) for id in range(256, 256 + 2 * (BODY // 4))]
+    gone = [
+        message(set_of(2, b"".join(half)))
+        for half in (withdrawals[: BODY // 4], withdrawals[BODY // 4 :])
+    ]
+    return *unknown, *known, message(TYPES, type_of(1)), *gone
+
+
+@worst_case("template-withdrawn", protocol="tcp")
+def a_withdrawal_of_a_million_fields() -> tuple[bytes, ...]:
+    return *_million(), message(set_of(2, _WITHDRAWN))
+
+
+@worst_case("template-redefined")
+def redefinitions_of_wide_templates() -> tuple[bytes, ...]:
+    """They wait for names besides."""
+    wide = _messages(
+        2,
+        lambda id: template(id, *((1 + each, 1) for each in range(130)), pen=_PEN),
+        range(256, 8256),
+    )
+    narrow = numbered(8000, lambda each: _one(256 + each))
+    return *wide, message(TYPES, type_of(1)), message(set_of(2, narrow))
+
+
+# -- names (RFC 5610)
+
+
+@worst_case()
+def a_thousand_lessons_for_a_thousand_templates() -> tuple[bytes, ...]:
+    lessons = numbered(_WIDE, lambda each: type_of(1 + each))
+    return *_million(), message(TYPES), message(lessons)
+
+
+def _lists(*before: bytes) -> tuple[bytes, ...]:
+    known = message(set_of(2, template(5000, (291, 65535))))
+    return *_million(), message(TYPES), *before, known, message(set_of(5000, b"\0"))
+
+
+@worst_case()
+def the_first_list_after_a_lesson() -> tuple[bytes, ...]:
+    return _lists(message(type_of(1)))
+
+
+@worst_case()
+def a_second_lesson_where_lists_are() -> tuple[bytes, ...]:
+    return *_lists(), message(type_of(1)), message(type_of(2))
+
+
+@worst_case(check_values=True)
+def lists_of_wide_templates_that_wait_for_names() -> tuple[bytes, ...]:
+    """None of them holds a record."""
+    known = message(TYPES, set_of(2, template(5000, (292, 65535))))
+    lists = numbered(1024, lambda each: b"\x08\3" + struct.pack("!H", 256 + each) + bytes(5))
+    return *_million(), known, message(type_of(1)), message(set_of(5000, lists))
+
+
+def _by_turns(fields: int) -> tuple[bytes, ...]:
+    """A lesson, a record that it gives a name to, and so on."""
+    layout = [(1 + each, each % 2) for each in range(fields)]
+    known = message(set_of(2, template(256, *layout, pen=_PEN))), message(TYPES)
+    record = set_of(256, bytes(fields // 2))
+    turns = ROOM // (len(record) + len(type_of(1)))
+    return *known, message(numbered(turns, lambda each: type_of(1 + each % fields) + record))
+
+
+@worst_case()
+def lessons_and_records_by_turns() -> tuple[bytes, ...]:
+    return _by_turns(240)
+
+
+@worst_case()
+def lessons_and_wide_records_by_turns() -> tuple[bytes, ...]:
+    return _by_turns(1000)
+
+
+# -- lists whose templates were another
+
+
+@worst_case("template-redefined")
+def redefinitions_where_the_past_is_full() -> tuple[bytes, ...]:
+    lists = message(set_of(2, template(300, (291, 65535))), set_of(300, b"\0"))
+    changes = numbered(BODY // 8, lambda each: template(256, (4 + each % 2, 1)))
+    change = message(set_of(2, changes))
+    return lists, *[change] * 6
+
+
+# -- facts
+
+
+def _facts(*fields: tuple[int, int], scope: int = 1) -> bytes:
+    return message(set_of(3, options(256, scope, *fields)))
+
+
+@worst_case()
+def a_fact_that_changes_with_every_octet() -> tuple[bytes, ...]:
+    """As often as versions of facts are kept, and on."""
+    change = message(set_of(256, b"\1\2" * (BODY // 2)))
+    return _facts((34, 1), scope=0), change, change, change
+
+
+@worst_case()
+def sampling_of_twenty_thousand_interfaces() -> tuple[bytes, ...]:
+    rows = numbered(BODY // 3, lambda each: each.to_bytes(3, "big"))
+    return _facts((302, 1), (305, 1), (306, 1)), message(set_of(256, rows))
+
+
+@worst_case()
+def twenty_thousand_applications() -> tuple[bytes, ...]:
+    rows = numbered(BODY // 3, lambda each: each.to_bytes(2, "big") + b"\0")
+    return _facts((95, 2), (96, 65535)), message(set_of(256, rows))
+
+
+@worst_case()
+def seven_thousand_of_everything() -> tuple[bytes, ...]:
+    known = _facts(
+        *((10, 1), (82, 65535), (83, 65535), (305, 1), (306, 1), (302, 1)),
+        *((234, 1), (236, 65535), (95, 1), (96, 65535)),
+    )
+    rows = numbered(
+        BODY // 10,
+        lambda each: bytes((each % 256, 0, 0, each // 256, 1, *[each % 256] * 2, 0, each % 256, 0)),
+    )
+    return known, message(set_of(256, rows))
+
+
+@worst_case()
+def a_counter_beside_two_hundred_others() -> tuple[bytes, ...]:
+    wide = numbered(4, lambda each: options(256 + each, 0, *[((40, 41, 42, 163)[each], 1)] * 63))
+    one = options(260, 0, (164, 1))
+    counted = (set_of(256 + each, bytes(63)) for each in range(4))
+    rows = set_of(260, b"\1\2" * (BODY // 2))
+    return message(set_of(3, wide + one)), message(*counted), message(rows)
+
+
+@worst_case()
+def eight_thousand_vrfs_in_sets() -> tuple[bytes, ...]:
+    rows = (set_of(256, bytes((each % 256, 1)) + b"a") for each in range(ROOM // 7))
+    return _facts((234, 1), (236, 65535)), message(*rows)
+
+
+@worst_case(resolve=True)
+def records_that_interfaces_are_looked_up_for() -> tuple[bytes, ...]:
+    names = numbered(BODY // 6, lambda each: each.to_bytes(4, "big") + b"\1a")
+    known = set_of(3, options(256, 1, (10, 4), (82, 65535))), set_of(2, _pairs())
+    rows = numbered(BODY // 4, lambda each: struct.pack("!HH", each % 6000, 5999 - each % 6000))
+    return message(*known), message(set_of(256, names)), message(set_of(257, rows))
+
+
+def _pairs() -> bytes:
+    return template(257, (10, 2), (14, 2))
+
+
+@worst_case(resolve=True)
+def records_that_sequences_are_looked_up_for() -> tuple[bytes, ...]:
+    """Of 64 selectors each."""
+    sequences = options(256, 1, (301, 1), *[(302, 1)] * 64)
+    selectors = options(257, 1, (302, 1), (305, 1), (306, 1))
+    known = message(set_of(3, sequences + selectors), set_of(2, template(258, (301, 1), (1, 1))))
+    rates = numbered(256, lambda each: bytes((each, 1, 1 + each % 7)))
+    rows = numbered(256, lambda each: bytes((each, *((each + more) % 256 for more in range(64)))))
+    asked = numbered(BODY // 2, lambda each: each.to_bytes(2, "big"))
+    return known, message(set_of(257, rates), set_of(256, rows)), message(set_of(258, asked))
