@@ -51,6 +51,8 @@ class _KnownTemplates:
 
     def __init__(self, templates: dict[int, Template]) -> None:
         self.templates = templates
+        # A message may hold 16,000 Sets: what their lists go by is found once.
+        self._lists = ListContext({each.id: each for each in templates.values()}.get)
 
     def template(self, index: int) -> Template | None:
         return self.templates.get(index)
@@ -59,7 +61,7 @@ class _KnownTemplates:
         """Nobody learns anything any more."""
 
     def lists(self, index: int) -> ListContext:
-        return ListContext({each.id: each for each in self.templates.values()}.get)
+        return self._lists
 
 
 class _SetsField(LazyListField):

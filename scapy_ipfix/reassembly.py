@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from heapq import heappop, heappush
 
 from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
@@ -27,12 +28,15 @@ _NOT_FRAGMENT = 0xC0
 class Pieces:
     """The fragments of one datagram so far."""
 
-    __slots__ = ("octets", "pieces", "size")
+    __slots__ = ("_ahead", "_front", "octets", "pieces", "size")
 
     def __init__(self) -> None:
         self.pieces: dict[int, bytes] = {}
         self.octets = 0
         self.size: int | None = None
+        #: Octets that are there without a gap, and a heap of the offsets of pieces behind it.
+        self._front = 0
+        self._ahead: list[int] = []
 
     @property
     def cost(self) -> int:
@@ -48,20 +52,31 @@ class Pieces:
             if len(known) >= len(data):
                 return
             self.octets -= len(known)
+        elif offset > self._front:
+            heappush(self._ahead, offset)
         self.pieces[offset] = data
         self.octets += len(data)
+        if offset <= self._front:
+            self._advance(offset + len(data))
+
+    def _advance(self, stop: int) -> None:
+        """A piece at the front, or before it, reaches up to there."""
+        self._front = max(self._front, stop)
+        while self._ahead and self._ahead[0] <= self._front:
+            offset = heappop(self._ahead)
+            self._front = max(self._front, offset + len(self.pieces[offset]))
 
     def whole(self) -> bytes | None:
         """The datagram's payload when nothing of it is missing; of overlaps the first stays."""
-        if self.size is None or self.octets < self.size:
+        if self.size is None or self._front < self.size:
             return None
-        octets = b""
+        octets = bytearray()
         for offset in sorted(self.pieces):
-            data = self.pieces[offset]
             if offset > len(octets):
                 break
-            octets += data[len(octets) - offset :]
-        return octets[: self.size] if len(octets) >= self.size else None
+            octets += self.pieces[offset][len(octets) - offset :]
+        del octets[self.size :]
+        return bytes(octets)
 
 
 class Fragments:

@@ -45,7 +45,9 @@ class MessageStream:
     """
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
+        #: Octets of the message that waits, 0 as long as that is not known.
+        self._whole = 0
         self._lost = False
         self.skipped = 0
 
@@ -56,7 +58,12 @@ class MessageStream:
 
     def feed(self, octets: bytes) -> list[bytes]:
         """Takes octets; gives the messages that are whole now."""
-        buffer = self._buffer + octets if self._buffer else octets
+        waiting = self._buffer
+        if len(waiting) + len(octets) < self._whole:
+            waiting += octets  # in place: a message may come octet by octet
+            return []
+        buffer = b"".join((waiting, octets)) if waiting else octets
+        self._whole = 0
         messages = []
         start, end = 0, len(buffer)
         while end - start >= IPFIX_HEADER.size:
@@ -73,20 +80,21 @@ class MessageStream:
                 self.skipped += 1
                 start += 1
             elif end - start < length:
+                self._whole = length
                 break
             else:
                 messages.append(buffer[start : start + length])
                 start += length
-        self._buffer = buffer[start:]
+        self._buffer = bytearray(buffer[start:])
         return messages
 
     def lose(self) -> None:
         """Octets are missing from here on: goes on where a message seems to begin."""
-        self._buffer, self._lost = b"", True
+        self._buffer, self._whole, self._lost = bytearray(), 0, True
 
     def finish(self) -> bytes:
         """What is left when the stream has ended: octets of a message that was cut off."""
-        rest, self._buffer = self._buffer, b""
+        rest, self._buffer, self._whole = bytes(self._buffer), bytearray(), 0
         if self._lost:
             self.skipped += len(rest)
             return b""
@@ -122,14 +130,15 @@ class FlowStream:
     """
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
         #: Where the next FlowSet begins; 0 before the header.
         self._at = 0
         self.skipped = 0
 
     def feed(self, octets: bytes) -> list[bytes]:
         """Takes octets; gives the packets that are whole now."""
-        buffer, at = self._buffer + octets, self._at
+        buffer, at = self._buffer, self._at
+        buffer += octets  # in place: a packet may come octet by octet
         messages = []
         start, end = 0, len(buffer)
         while True:
@@ -146,19 +155,19 @@ class FlowStream:
             if _is_flowset(set_id, length) and at + length - start <= _LONGEST:
                 at += length
                 continue
-            messages.append(buffer[start:at])
+            messages.append(bytes(buffer[start:at]))
             # What follows is a header, or nothing that can be read.
             start, at = at, (at + V9_HEADER.size if set_id == V9_VERSION else 0)
             if at and end - start < V9_HEADER.size:
                 at = 0
                 break
-        self._buffer = buffer[start:]
+        del buffer[:start]
         self._at = at and at - start
         return messages
 
     def finish(self) -> bytes:
         """What is left when the stream has ended: the last packet, whole or cut off."""
-        rest, self._buffer, self._at = self._buffer, b"", 0
+        rest, self._buffer, self._at = bytes(self._buffer), bytearray(), 0
         if rest[:2] == _V9_VERSION:
             return rest
         self.skipped += len(rest)
@@ -170,7 +179,7 @@ def _is_flowset(set_id: int, length: int) -> bool:
     return known and length >= SET_HEADER.size
 
 
-def _find_v9(buffer: bytes, start: int) -> int:
+def _find_v9(buffer: bytearray, start: int) -> int:
     """As :func:`_find`, of a header of NetFlow v9 and a FlowSet, or another header, behind it."""
     while True:
         at = buffer.find(_V9_VERSION, start)

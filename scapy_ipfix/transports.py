@@ -178,7 +178,9 @@ class SCTPStreams:
     """
 
     def __init__(self) -> None:
-        self._pieces: dict[int, Chunk] = {}
+        self._pieces: OrderedDict[int, Chunk] = OrderedDict()
+        #: Runs of pieces of one message: the TSN of the last by that of the first, and back.
+        self._ends: dict[int, int] = {}
         self._seen: OrderedDict[int, None] = OrderedDict()
         self._next: dict[int, int] = {}
         self._early: dict[int, dict[int, _Early]] = {}
@@ -206,7 +208,7 @@ class SCTPStreams:
 
     def take(self, chunk: Chunk) -> list[tuple[int, bytes]]:
         """Takes a chunk; gives the user messages that are due now, each with its stream."""
-        if chunk.tsn in self._seen:
+        if chunk.tsn in self._seen or chunk.tsn in self._pieces:
             return []
         self._seen[chunk.tsn] = None
         if len(self._seen) > _REMEMBERED:
@@ -234,6 +236,7 @@ class SCTPStreams:
         self._early.clear()
         self.lost += sum(len(piece.data) for piece in self._pieces.values())
         self._pieces.clear()
+        self._ends.clear()
         self.held = 0
         return due
 
@@ -242,17 +245,11 @@ class SCTPStreams:
         pieces = self._pieces
         pieces[chunk.tsn] = chunk
         self.held += len(chunk.data) + _OVERHEAD
-        first = last = chunk.tsn
-        while not pieces[first].beginning:
-            first = (first - 1) % _MODULO
-            if first not in pieces:
-                self._bound()
-                return None
-        while not pieces[last].ending:
-            last = (last + 1) % _MODULO
-            if last not in pieces:
-                self._bound()
-                return None
+        first, last = self._join(chunk)
+        if not (pieces[first].beginning and pieces[last].ending):
+            self._bound()
+            return None
+        del self._ends[first], self._ends[last]  # never the same: one piece is no message
         parts = []
         for at in range(first, first + (last - first) % _MODULO + 1):
             part = pieces.pop(at % _MODULO)
@@ -261,10 +258,46 @@ class SCTPStreams:
         data = b"".join(part.data for part in parts)
         return parts[0]._replace(tsn=last, data=data, ending=True)
 
+    def _join(self, chunk: Chunk) -> tuple[int, int]:
+        """The first and the last TSN of the run that a piece makes with those beside it."""
+        pieces, ends = self._pieces, self._ends
+        first = last = chunk.tsn
+        before = pieces.get((first - 1) % _MODULO)
+        if before is not None and not before.ending and not chunk.beginning:
+            first = ends.pop(before.tsn)
+        after = pieces.get((last + 1) % _MODULO)
+        if after is not None and not after.beginning and not chunk.ending:
+            last = ends.pop(after.tsn)
+        ends[first], ends[last] = last, first
+        return first, last
+
+    def _part(self, tsn: int) -> None:
+        """Makes two runs of the one that a piece was in.
+
+        Its ends are not known to the pieces within, but the nearer one is soon found.
+        """
+        ends = self._ends
+        left = right = tsn
+        while left not in ends and right not in ends:
+            left, right = (left - 1) % _MODULO, (right + 1) % _MODULO
+        end = left if left in ends else right
+        first, last = end, ends.pop(end)
+        if (last - first) % _MODULO >= _HALF:
+            first, last = last, first
+        ends.pop(first, None)
+        ends.pop(last, None)
+        if first != tsn:
+            stop = (tsn - 1) % _MODULO
+            ends[first], ends[stop] = stop, first
+        if last != tsn:
+            start = (tsn + 1) % _MODULO
+            ends[start], ends[last] = last, start
+
     def _bound(self) -> None:
         """Forgets the oldest pieces beyond the bound: their message will never be whole."""
         while self.held > _GAP_OCTETS and self._pieces:
-            oldest = self._pieces.pop(next(iter(self._pieces)))
+            tsn, oldest = self._pieces.popitem(last=False)
+            self._part(tsn)
             self.held -= len(oldest.data) + _OVERHEAD
             self.lost += len(oldest.data)
 

@@ -177,11 +177,16 @@ def test_interrupted(file: Path, udp: UDPCollector) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
+        # What a shell runs in the background ignores SIGINT, and so does what that starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
-        udp.socket.settimeout(60)
-        udp.take(10)
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+        try:
+            udp.socket.settimeout(60)
+            udp.take(10)
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=60)
+        finally:
+            running.kill()
     assert running.returncode == 130
     assert err == ""
     assert " octets of 1 exporter sent to udp " in out

@@ -453,6 +453,15 @@ def test_pickling_keeps_templates_that_the_message_does_not_define():
     assert again.sets[0].template == T
 
 
+def test_what_lists_go_by_is_found_once_after_pickling():
+    sets = [TemplateSet(templates=[T]), *(DataSet(template=T, records=ROWS) for _ in range(3))]
+    again = pickle.loads(pickle.dumps(IPFIX(bytes(IPFIX(sets=sets)))))
+    contexts = [again.context.lists(index) for index in (1, 2, 3)]
+    assert contexts == contexts[:1] * 3
+    assert contexts[0].template(T.id) == T
+    assert contexts[0].template(T.id + 1) is None
+
+
 def test_copies():
     read = IPFIX(IPFIX_OCTETS)
     for each in (read.copy(), copy.copy(read), copy.deepcopy(read)):

@@ -11,6 +11,7 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Padding, Raw
 
+from scapy_ipfix import reassembly
 from scapy_ipfix.reassembly import Fragments
 
 LIMIT = 1 << 20
@@ -82,6 +83,59 @@ def test_a_gap_is_not_filled_by_octets_elsewhere():
     assert fragments.add("key", 8, b"b" * 8, True) is None
     assert fragments.add("key", 24, b"end", False) is None
     assert fragments.add("key", 16, b"c" * 8, True) == b"a" * 16 + b"c" * 8 + b"end"
+
+
+def plainly(pieces):
+    """The datagram that pieces (offset, data, more) make: what :class:`Fragments` gives, slowly."""
+    longest, size = {}, None
+    for offset, data, more in pieces:
+        longest[offset] = max(longest.get(offset, b""), data, key=len)
+        size = size if more else offset + len(data)
+    octets = b""
+    for offset, data in sorted(longest.items()):
+        if offset > len(octets):
+            break
+        octets += data[len(octets) - offset :]
+    return None if size is None or len(octets) < size else octets[:size]
+
+
+piece = st.tuples(
+    st.sampled_from(range(0, 80, 8)), st.binary(max_size=30), st.sampled_from([True] * 5 + [False])
+)
+
+
+@given(st.lists(piece, max_size=30))
+def test_any_pieces(pieces):
+    fragments = Fragments(LIMIT)
+    before = []
+    for each in pieces:
+        before.append(each)
+        expected = plainly(before)
+        assert fragments.add("key", *each) == expected
+        if expected is not None:
+            before = []
+            assert fragments.octets == 0
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_pieces_are_put_together_once(backwards, monkeypatch):
+    """A thousand fragments that overlap, all of them many times, and at last the one lacking."""
+    calls = []
+
+    def counted(pieces):
+        calls.append(len(pieces))
+        return sorted(pieces)
+
+    monkeypatch.setattr(reassembly, "sorted", counted, raising=False)
+    fragments = Fragments(LIMIT)
+    offsets = sorted(range(8, 8000, 8), reverse=backwards)
+    assert fragments.add("key", 8000, b"end", False) is None
+    for _ in range(3):
+        for offset in offsets:
+            assert fragments.add("key", offset, bytes(16), True) is None
+    assert calls == []
+    assert fragments.add("key", 0, b"a" * 8, True) == b"a" * 8 + bytes(7995)
+    assert calls == [len(offsets) + 2]
 
 
 def test_datagrams_do_not_mix():

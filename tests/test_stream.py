@@ -58,6 +58,17 @@ def test_octet_by_octet():
     assert found == MESSAGES
 
 
+def test_what_waits_is_added_to_and_not_copied():
+    stream = MessageStream()
+    stream.feed(MESSAGES[0] + WHOLE[:30])
+    waiting = stream._buffer
+    for octet in WHOLE[30 : len(MESSAGES[0]) - 1]:
+        assert stream.feed(bytes((octet,))) == []
+        assert stream._buffer is waiting
+    assert stream.feed(WHOLE[len(MESSAGES[0]) - 1 :]) == MESSAGES
+    assert {type(each) for each in stream.feed(WHOLE[:30]) + stream.feed(WHOLE[30:])} == {bytes}
+
+
 @given(st.binary(max_size=80), st.integers(0, 4), st.integers(1, 40))
 def test_rubbish_between_messages(rubbish, position, step):
     octets = b"".join(MESSAGES[:position]) + rubbish + b"".join(MESSAGES[position:])
@@ -160,6 +171,20 @@ def test_v9_octet_by_octet():
     found, stream = cut(ALL, range(len(ALL)))
     assert found == PACKETS
     assert stream.skipped == 0
+
+
+def test_what_waits_of_a_v9_packet_is_added_to_and_not_copied():
+    stream = FlowStream()
+    stream.feed(PACKETS[0][:30])
+    waiting = stream._buffer
+    assert stream.feed(PACKETS[0][30:]) == []
+    for _ in range(100):
+        assert stream.feed(b"\1\0\0\4") == []
+        assert stream._buffer is waiting
+    assert stream.feed(PACKETS[1]) == [PACKETS[0] + b"\1\0\0\4" * 100]
+    rest = stream.finish()
+    assert rest == PACKETS[1]
+    assert type(rest) is bytes
 
 
 @given(st.binary(max_size=80), st.integers(0, 5), st.integers(1, 40))

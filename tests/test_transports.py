@@ -4,11 +4,13 @@
 import itertools
 import random
 import tracemalloc
+from collections import OrderedDict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scapy_ipfix import transports
 from scapy_ipfix.exporter import Exporter
 from scapy_ipfix.templates import Template
 from scapy_ipfix.transports import Chunk, Connections, SCTPStreams, TCPStream
@@ -354,6 +356,113 @@ def test_any_chunks_at_all(fields):
     octets = sum(len(each[-1]) for each in fields)
     assert given_out + association.lost <= octets
     assert association.held == 0
+
+
+class Counted(OrderedDict):
+    """Pieces, and how often someone asked for one."""
+
+    asked = 0
+
+    def get(self, *arguments):
+        self.asked += 1
+        return super().get(*arguments)
+
+    def __getitem__(self, tsn):
+        self.asked += 1
+        return super().__getitem__(tsn)
+
+    def __contains__(self, tsn):
+        self.asked += 1
+        return super().__contains__(tsn)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_message_of_many_pieces(backwards):
+    """Of each piece only those beside it are looked at, however many there are in a row."""
+    association = SCTPStreams()
+    pieces = association._pieces = Counted()
+    message = chunks_of([bytes(2500)], MODULO - 1000, 2500)
+    order = message[1:-1][:: -1 if backwards else 1] + message[:1]
+    assert messages_of(association, order) == []
+    assert pieces.asked <= 6 * len(order)
+    assert messages_of(association, message[-1:]) == [(0, bytes(2500))]
+    assert association.held == association.lost == 0
+    assert not association._ends
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_pieces_in_a_row_that_are_forgotten(backwards):
+    association = SCTPStreams()
+    pieces = association._pieces = Counted()
+    tsns = range(20_000)[:: -1 if backwards else 1]
+    for tsn in tsns:
+        association.take(Chunk(tsn, 0, 0, False, False, False, b"x"))
+    assert pieces.asked <= 6 * len(tsns)
+    kept = len(pieces)
+    assert association.lost == len(tsns) - kept
+    first, last = sorted((tsns[-kept], tsns[-1]))
+    assert association._ends == {first: last, last: first}
+
+
+def test_a_piece_that_comes_again_much_later():
+    """Its number is no longer among those remembered, but the piece is still there."""
+    association = SCTPStreams()
+    association.take(Chunk(1, 7, 0, True, False, False, b"a"))
+    for tsn in range(10, 5010):
+        association.take(whole(tsn, b"", unordered=True))
+    association.take(Chunk(1, 7, 0, True, False, False, b"a"))
+    assert association.take(Chunk(2, 7, 0, False, True, False, b"b")) == [(7, b"ab")]
+    assert association.held == 0
+
+
+class Walked:
+    """As :class:`SCTPStreams` with unordered pieces, which looks at all of them each time."""
+
+    def __init__(self, bound):
+        self.bound, self.pieces, self.held, self.lost = bound, {}, 0, 0
+
+    def take(self, chunk):
+        pieces = self.pieces
+        if chunk.tsn in pieces:
+            return []
+        pieces[chunk.tsn] = chunk
+        self.held += len(chunk.data) + 300
+        first = last = chunk.tsn
+        while first in pieces and not pieces[first].beginning:
+            first = (first - 1) % MODULO
+        while last in pieces and not pieces[last].ending:
+            last = (last + 1) % MODULO
+        if first in pieces and last in pieces:
+            tsns = [tsn % MODULO for tsn in range(first, first + (last - first) % MODULO + 1)]
+            parts = [pieces.pop(tsn).data for tsn in tsns]
+            self.held -= sum(map(len, parts)) + 300 * len(parts)
+            return [(chunk.stream, b"".join(parts))]
+        while self.held > self.bound and pieces:
+            oldest = pieces.pop(next(iter(pieces)))
+            self.held -= len(oldest.data) + 300
+            self.lost += len(oldest.data)
+        return []
+
+
+ends = st.sampled_from([(False, False)] * 4 + [(True, False), (False, True)])
+
+
+@given(
+    st.lists(st.tuples(st.integers(-12, 12), ends, st.binary(max_size=3)), max_size=80),
+    st.sampled_from([1000, 2500, 1 << 20]),
+)
+def test_any_pieces_at_all(chunks, bound):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transports, "_GAP_OCTETS", bound)
+        patch.setattr(transports, "_REMEMBERED", 3)
+        association, walked = SCTPStreams(), Walked(bound)
+        for tsn, (beginning, ending), data in chunks:
+            chunk = Chunk(tsn % MODULO, 0, 0, beginning, ending, True, data)
+            if chunk.tsn not in association._seen:
+                assert association.take(chunk) == walked.take(chunk)
+            assert association._pieces == walked.pieces
+            assert (association.held, association.lost) == (walked.held, walked.lost)
+            assert set(association._ends) <= set(walked.pieces)
 
 
 # -- connections
