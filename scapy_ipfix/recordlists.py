@@ -11,7 +11,7 @@ from scapy.packet import Packet
 
 from scapy_ipfix.fields import LazyListField
 from scapy_ipfix.lazy import LazyPacketList
-from scapy_ipfix.records import make_record, read_records
+from scapy_ipfix.records import Record, read_records, record_class
 from scapy_ipfix.structured import ListContext
 from scapy_ipfix.templates import Template
 
@@ -48,6 +48,36 @@ class RecordsField(LazyListField):
                 if not any(map(_has_octets, items)):
                     raise
         return [make_record(template, item) for item in items]
+
+
+def make_record(template: Template, record: Any) -> Packet:
+    """A Record from what a person gives for one: a Record, a dict, a tuple, or octets.
+
+    Raises ValueError that names template, field, value and limit.
+    """
+    if isinstance(record, Packet):
+        return record
+    if isinstance(record, (bytes, bytearray)):
+        return Record(template, bytes(record))
+    if isinstance(record, Mapping):
+        made = record_class(template)
+        values = {}
+        for name, value in record.items():
+            position = (
+                template.names.index(name) if name in template.names else template._position(name)
+            )
+            values[made._attributes[position]] = value
+        return made(template, **values)
+    if isinstance(record, str) or not isinstance(record, Sequence):
+        raise ValueError(
+            f"template {template.id}: {record!r} is no record: give a dict, a tuple, or octets"
+        )
+    if len(record) != len(template.fields):
+        raise ValueError(
+            f"template {template.id}: {len(record)} values for {len(template.fields)} fields"
+        )
+    made = record_class(template)
+    return made(template, **dict(zip(made._attributes, record)))
 
 
 def _is_whole(item: Any, template: Template) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from itertools import count
@@ -51,7 +51,8 @@ class Record(DirectPacket):
     the template does not have.
     """
 
-    __slots__ = ["template"]
+    #: ``_touched`` is empty as long as a record from the wire is as :func:`read_records` made it.
+    __slots__ = ["_touched", "template"]
     name = "Data Record"
     fields_desc: list[Any] = []
     match_subclass = True
@@ -81,6 +82,7 @@ class Record(DirectPacket):
         if template is None:
             template = Template.of(256, self._layout)
         object.__setattr__(self, "template", template)
+        object.__setattr__(self, "_touched", True)
         aliased = {self._field_name(name): value for name, value in fields.items()}
         super().__init__(_pkt, *arguments, **aliased)
 
@@ -117,6 +119,21 @@ class Record(DirectPacket):
         self.raw_packet_cache_fields = None
         self.explicit = 1
         return s[stop:]
+
+    def build(self) -> bytes:
+        """As Packet's; of a record that nobody has touched, without asking its payload."""
+        cached = self.raw_packet_cache
+        if cached is not None and self._is_untouched() and not self._lists_changed():
+            return cached
+        return super().build()
+
+    def _is_untouched(self) -> bool:
+        """Whether nothing but ``fields`` can be other than :func:`read_records` made it."""
+        try:
+            _get_touched(self)
+        except AttributeError:
+            return True
+        return False
 
     def self_build(self) -> bytes:
         if self.raw_packet_cache is not None and not self._lists_changed():
@@ -269,8 +286,27 @@ class Record(DirectPacket):
         return f"{self.name} of template {self.template.id}"
 
     def copy(self) -> Any:
+        if self._is_untouched():
+            return self._untouched_copy()
         clone = super().copy()
         clone.template = self.template
+        return clone
+
+    def _untouched_copy(self) -> Record:
+        """What Packet's copy gives, with those slots empty that are empty here."""
+        kinds = self._fieldtype
+        clone = _new(self.__class__)
+        _put_fields(
+            clone,
+            {
+                name: value if type(value) in _IMMUTABLE else kinds[name].do_copy(value)
+                for name, value in self.fields.items()
+            },
+        )
+        _put_cache(clone, self.raw_packet_cache)
+        _put_explicit(clone, 1)
+        _put_parent(clone, self.parent)
+        _put_template(clone, self.template)
         return clone
 
     def clone_with(self, payload: Any = None, **fields: Any) -> Any:
@@ -290,6 +326,8 @@ class Record(DirectPacket):
         value = self._blank()[attr]
         if isinstance(value, (dict, list)):
             value = value.copy()
+            if attr in _CHANGEABLE:
+                _put_touched(self, True)
         object.__setattr__(self, attr, value)
         return value
 
@@ -308,6 +346,8 @@ class Record(DirectPacket):
         return cls._blanks
 
     def __setattr__(self, attr: str, value: Any) -> None:
+        if attr != "parent":  # which a copy has as well
+            _put_touched(self, True)
         if not (attr in self.__all_slots__ or attr in self._fieldtype or hasattr(Packet, attr)):
             attr = self._field_name(attr)
         super().__setattr__(attr, value)
@@ -317,6 +357,9 @@ class Record(DirectPacket):
 
 
 _SLOTS = frozenset(Packet.__slots__)
+#: Slots in which something can be changed that a copy has as well, or the octets.
+_CHANGEABLE = frozenset({"default_fields", "overloaded_fields", "post_transforms"})
+_IMMUTABLE = frozenset({int, str, bytes, float, bool, type(None)})
 _PACKET_ARGUMENTS = frozenset({"post_transform", "stop_dissection_after"})
 #: What no field can be called, beside what Packet has for itself.
 _RESERVED = _PACKET_ARGUMENTS | Record.__all_slots__ | {*kwlist, "_internal", "_underlayer"}
@@ -327,6 +370,27 @@ def _unpickle(template: Template, octets: bytes) -> Packet:
     return Record(template, octets)
 
 
+def _attribute_names(layout: Iterable[TemplateField]) -> tuple[str, ...]:
+    """The fields' names as Python can say them, each another.
+
+    A name that Packet itself uses, or that another field's has become, gets a _ behind it,
+    the third of the same name two; the fourth is name_4, since thousands may be the same.
+    """
+    names: dict[str, None] = {}
+    tried: dict[str, int] = {}
+    for field in layout:
+        base = _NO_IDENTIFIER.sub("_", field.name)
+        number = tried.get(base, 0)
+        while True:
+            name = base + ("_" * number if number < 3 else f"_{number + 1}")
+            number += 1
+            if not (name in names or name in _RESERVED or hasattr(Record, name)):
+                break
+        tried[base] = number
+        names[name] = None
+    return tuple(names)
+
+
 _classes_made = count(1)
 
 
@@ -334,13 +398,7 @@ _classes_made = count(1)
 def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[Record]:
     if next(_classes_made) % _COLLECTED == 0 and gc.isenabled():
         gc.collect()
-    attributes: dict[str, None] = {}
-    for field in layout:
-        # A name that Packet itself uses, or that another field's has become, gets a _ .
-        name = _NO_IDENTIFIER.sub("_", field.name)
-        while name in attributes or name in _RESERVED or hasattr(Record, name):
-            name += "_"
-        attributes[name] = None
+    attributes = _attribute_names(layout)
     fields = [element_field(name, field) for name, field in zip(attributes, layout)]
     title = "Data Record"
     if scope_count:
@@ -359,7 +417,7 @@ def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[R
             "_codec": Template.of(256, layout).codec,
             "_blanks": None,
             "_packetfields": [field for field in fields if field.holds_packets],
-            "_attributes": tuple(attributes),
+            "_attributes": attributes,
         },
     )
     made.__name__ = made.__qualname__ = "Record"
@@ -389,6 +447,8 @@ _put_cache = Packet.raw_packet_cache.__set__
 _put_explicit = Packet.explicit.__set__
 _put_parent = Packet.parent.__set__
 _put_template = Record.template.__set__  # type: ignore[attr-defined]
+_put_touched = Record._touched.__set__  # type: ignore[attr-defined]
+_get_touched = Record._touched.__get__  # type: ignore[attr-defined]
 
 
 def read_records(
@@ -429,33 +489,3 @@ def read_records(
             octets = record.fields[field.name]
             record.fields[field.name] = field.read(octets, context or ListContext(), record)
     return records
-
-
-def make_record(template: Template, record: Any) -> Packet:
-    """A Record from what a person gives for one: a Record, a dict, a tuple, or octets.
-
-    Raises ValueError that names template, field, value and limit.
-    """
-    if isinstance(record, Packet):
-        return record
-    if isinstance(record, (bytes, bytearray)):
-        return Record(template, bytes(record))
-    if isinstance(record, Mapping):
-        made = record_class(template)
-        values = {}
-        for name, value in record.items():
-            position = (
-                template.names.index(name) if name in template.names else template._position(name)
-            )
-            values[made._attributes[position]] = value
-        return made(template, **values)
-    if isinstance(record, str) or not isinstance(record, Sequence):
-        raise ValueError(
-            f"template {template.id}: {record!r} is no record: give a dict, a tuple, or octets"
-        )
-    if len(record) != len(template.fields):
-        raise ValueError(
-            f"template {template.id}: {len(record)} values for {len(template.fields)} fields"
-        )
-    made = record_class(template)
-    return made(template, **dict(zip(made._attributes, record)))

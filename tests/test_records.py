@@ -4,6 +4,7 @@
 import copy
 import gc
 import ipaddress
+import itertools
 import math
 import pickle
 from datetime import datetime, timezone
@@ -18,7 +19,8 @@ from scapy.packet import Packet, Raw, fuzz, ls
 from scapy_ipfix import DataFlowSet, DataSet, Record, Template, records
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
-from scapy_ipfix.records import CLASS_CACHE, make_record, read_records, record_class
+from scapy_ipfix.recordlists import make_record
+from scapy_ipfix.records import CLASS_CACHE, read_records, record_class
 from tests.strategies import PROMPT, filled, retyped
 
 FLOW = Template(256, "sourceIPv4Address", "octetDeltaCount[4]", "interfaceName")
@@ -227,6 +229,48 @@ def test_elements_whose_name_python_cannot_say():
     assert record.class_ == b"class"
     assert bytes(retyped(record)) == bytes(record)
     assert bytes(make_record(template, record.values())) == bytes(record)
+
+
+def attributes(*names):
+    chosen = [InformationElement(name, i, 99999) for i, name in enumerate(names, 1)]
+    return record_class(Template(256, *chosen))._attributes
+
+
+def test_names_that_become_the_same_identifier():
+    same = ("a.b.c", "a.b-c", "a-b.c", "a-b-c", "a_b_c")
+    assert attributes(*same) == ("a_b_c", "a_b_c_", "a_b_c__", "a_b_c_4", "a_b_c_5")
+    # What another is called already is passed over.
+    assert attributes("a_b_c_4", *same)[1:] == ("a_b_c", "a_b_c_", "a_b_c__", "a_b_c_5", "a_b_c_6")
+    assert attributes(*same, "a_b_c_4", "a_b_c_") == (
+        *("a_b_c", "a_b_c_", "a_b_c__", "a_b_c_4", "a_b_c_5"),
+        *("a_b_c_4_", "a_b_c___"),
+    )
+
+
+def test_thousands_of_names_that_become_the_same_identifier(monkeypatch):
+    tries = 0
+
+    class Reserved(frozenset):
+        def __contains__(self, name):
+            nonlocal tries
+            tries += 1
+            return super().__contains__(name)
+
+    monkeypatch.setattr(records, "_RESERVED", Reserved(records._RESERVED))
+    names = ["a" + "".join(each) for each in itertools.product("_.-", repeat=6)]
+    found = attributes(*names)
+    assert len(set(found)) == len(names) == 729
+    assert tries < 3 * len(names)
+    assert max(map(len, found)) < 16
+
+
+@given(st.lists(st.text("a_4.-", min_size=1, max_size=4), unique=True, min_size=1, max_size=30))
+def test_names_of_any_kind_are_attributes(names):
+    names = [f"x{name}" for name in names]
+    template = Template(256, *(InformationElement(n, i, 99999) for i, n in enumerate(names, 1)))
+    (record,) = read(template, [tuple(name.encode() for name in names)])
+    assert all(each.isidentifier() for each in record._attributes)
+    assert [getattr(record, each) for each in record._attributes] == [n.encode() for n in names]
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
@@ -442,3 +486,92 @@ def test_the_class_of_a_wide_layout_goes_with_its_template():
     del template
     gc.collect()
     assert made() is None
+
+
+# Untouched records
+
+
+def both(touch):
+    """A record that was touched, its copy, and what Scapy makes the copy of one like it."""
+    template = Template(256, "interfaceName", "basicList", "octetDeltaCount[4]")
+    one, other = read(template, [("eth0", b"\3\0\4\0\1\6\x11", 5)] * 2)
+    touch(one)
+    touch(other)
+    return one, one.copy(), Packet.copy(other)
+
+
+def append(record):
+    record.post_transforms.append(lambda octets: octets + b"!")
+
+
+TOUCHES = {
+    "not": lambda record: None,
+    "fields": lambda record: record.fields.update(octetDeltaCount=[7]),
+    "a field": lambda record: setattr(record, "octetDeltaCount", 7),
+    "a default": lambda record: record.default_fields.update(interfaceName="eth9"),
+    "a field less": lambda record: delattr(record, "interfaceName"),
+    "overloaded": lambda record: record.overloaded_fields.update(interfaceName="eth9"),
+    "a list": lambda record: record.basicList.values.append(1),
+    "time": lambda record: setattr(record, "time", 7.0),
+    "comments": lambda record: setattr(record, "comments", [b"x"]),
+    "payload": lambda record: record.add_payload(b"behind"),
+    "parent": lambda record: record.add_parent(None),
+    "octets": lambda record: setattr(record, "raw_packet_cache", b"octets"),
+    "explicit": lambda record: setattr(record, "explicit", 0),
+    "a transform": append,
+    "a transform of a copy": lambda record: append(record.copy()),
+    "built": bytes,
+    "shown": lambda record: record.show(dump=True),
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
+def test_copies_are_what_scapy_makes_them(touch):
+    one, copied, expected = both(touch)
+    expected.template = one.template
+    assert bytes(copied) == bytes(expected) == bytes(one)
+    assert type(copied) is type(one)
+    for slot in {*Packet.__slots__, "template"} - {"payload", "post_transforms"}:
+        assert getattr(copied, slot) == getattr(expected, slot), slot
+    assert bytes(copied.payload) == bytes(expected.payload)
+    assert len(copied.post_transforms) == len(expected.post_transforms)
+    # and go their own way
+    copied.octetDeltaCount = 99
+    copied.basicList.values.append(8)
+    copied.post_transforms.append(bytes)
+    copied.overloaded_fields["interfaceName"] = copied.default_fields["interfaceName"] = "lo"
+    assert bytes(one) == bytes(expected)
+    assert one.values() == expected.values()
+
+
+def test_untouched_records_are_copied_and_built_as_they_are(monkeypatch):
+    data = DataSet(bytes(DataSet(template=FLOW, records=[OCTETS] * 50))).bind(FLOW)
+    octets = bytes(data)
+    assert len(list(data.records)) == 50
+    # nor does it touch a record to look at it
+    assert not data.haslayer(Raw)
+    assert data.show(dump=True).count("eth0") == repr(data).count("eth0") == 50
+    calls = []
+
+    def counted(name):
+        function = getattr(Packet, name)
+
+        def call(self, *arguments, **keywords):
+            if isinstance(self, Record):
+                calls.append(name)
+            return function(self, *arguments, **keywords)
+
+        monkeypatch.setattr(Packet, name, call)
+
+    for name in ("__init__", "copy", "do_build"):
+        counted(name)
+    for packet in (data, data.copy(), data.copy().copy()):
+        assert bytes(packet) == octets
+        assert len(packet.records) == 50
+    assert calls == []
+    data.records[7].octetDeltaCount = 9
+    calls.clear()
+    copied = data.copy()
+    assert calls == ["copy", "__init__"]
+    assert bytes(copied) == bytes(data) != octets
+    assert calls[2:] == ["do_build"] * 2
