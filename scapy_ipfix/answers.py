@@ -7,10 +7,13 @@ A :class:`View` sees the facts of an observation domain as they were when a reco
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
+from scapy_ipfix.abstracttype import Cache
 from scapy_ipfix.metadata import DomainKey, Metadata
 from scapy_ipfix.statements import (
     APPLICATION,
@@ -24,9 +27,11 @@ from scapy_ipfix.statements import (
     VRF,
     Application,
     Interface,
+    RateRule,
     Sampling,
     application_octets,
-    sampling_rate,
+    rate_by,
+    rate_rules,
     text,
     unsampled,
 )
@@ -34,6 +39,10 @@ from scapy_ipfix.templates import Template, kept_by_template
 from scapy_ipfix.wire import IPFIX_VERSION
 
 DIRECTIONS = ("ingress", "egress")
+#: Answers remembered for the records of a template, and facts of each kind.
+_REMEMBERED = 4096
+#: A rate beyond that is none: there cannot be so many packets as that would be of.
+_MOST = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,8 @@ class View:
     domain: DomainKey
     number: int
 
-    def _find(self, what: str, which: Any) -> Any:
+    def find(self, what: str, which: Any) -> Any:
+        """A fact as it was when the record came, None where it was not stated."""
         found = self.metadata.find(self.domain, what, which, self.number)
         transport, version, id = self.domain
         if found is None and id and version == IPFIX_VERSION:
@@ -63,20 +73,20 @@ class View:
 
         Without a scope, what holds for all that has no other.
         """
-        return self._find(SAMPLING, (scope, number))  # type: ignore[no-any-return]
+        return self.find(SAMPLING, (scope, number))  # type: ignore[no-any-return]
 
     def interface(self, index: int) -> Interface | None:
         """What the interface of an ifIndex is called."""
-        return self._find(INTERFACE, index)  # type: ignore[no-any-return]
+        return self.find(INTERFACE, index)  # type: ignore[no-any-return]
 
     def vrf(self, id: int) -> str | None:
         """The name of a VRF."""
-        return self._find(VRF, id)  # type: ignore[no-any-return]
+        return self.find(VRF, id)  # type: ignore[no-any-return]
 
     def application(self, id: bytes | int | str) -> Application | None:
         """What an application is called (RFC 6759); ``id`` as in ``application_octets``."""
         octets = application_octets(id)
-        return None if octets is None else self._find(APPLICATION, octets)
+        return None if octets is None else self.find(APPLICATION, octets)
 
     @property
     def domain_name(self) -> str | None:
@@ -87,7 +97,7 @@ class View:
     def counters(self) -> dict[tuple[tuple[str, int], ...], dict[str, int]]:
         """The latest counters of each process, keyed by its scope: ``(name, number)`` pairs."""
         return {
-            which: dict(version.value)
+            which: version.value
             for what, which, version in self.metadata.facts(self.domain)
             if what == COUNTERS
         }
@@ -100,45 +110,8 @@ class View:
         As the record says itself, else by its sampler or selectors, its interface (the one it
         was metered at first), observation point or line card, its template, its domain.
         """
-        fields = _record_fields(template)
-        own = {element: values.get(name) for element, name in fields.rates}
-        rate = sampling_rate(own)
-        if rate is not None:
-            return rate
-        for kind, name in fields.samplers:
-            number = values.get(name)
-            if isinstance(number, int):
-                rate = self._sequence_rate(number) if kind == SEQUENCE else self._rate(kind, number)
-                if rate is not None:
-                    return rate
-        indices = [values.get(each) for each in (*fields.indices[0], *fields.indices[1])]
-        if values.get(fields.direction or "") in (1, "egress"):
-            indices.reverse()
-        for index in indices:
-            if isinstance(index, int):
-                rate = self._rate("interface", index)
-                if rate is not None:
-                    return rate
-        for kind, name in fields.points:
-            number = values.get(name)
-            if isinstance(number, int):
-                rate = self._rate(kind, number)
-                if rate is not None:
-                    return rate
-        rate = self._rate("templateId", template.id)
-        if rate is None:
-            rate = self._rate(*SYSTEM)
-        return 1 if rate is None and own and unsampled(own) else rate
-
-    def _rate(self, scope: str, number: int) -> float | None:
-        found = self.sampling(scope, number)
-        return None if found is None else found.rate
-
-    def _sequence_rate(self, number: int) -> float | None:
-        """The rate of selectors in a row (RFC 5476 6.5.1): they multiply."""
-        steps = [self._rate("selectorId", each) for each in self._find(SEQUENCE, number) or ()]
-        known = [each for each in steps if each is not None]
-        return math.prod(known) if steps and len(known) == len(steps) else None
+        answers = self._answers(template)
+        return answers.rate(answers.asked(values))
 
     def interface_name(
         self, template: Template, values: Mapping[str, Any], direction: str = "ingress"
@@ -148,35 +121,16 @@ class View:
         Its description where the exporter gives no name, as IOS XR does. Raises ValueError
         for another direction.
         """
-        return self._interface(template, values, direction, 0) or self._interface(
-            template, values, direction, 1
-        )
+        side, answers = _side(direction), self._answers(template)
+        name, description = answers.interface(answers.asked(values), side)
+        return name or description
 
     def interface_description(
         self, template: Template, values: Mapping[str, Any], direction: str = "ingress"
     ) -> str | None:
         """The description of an interface, as :meth:`interface_name`."""
-        return self._interface(template, values, direction, 1)
-
-    def _interface(
-        self, template: Template, values: Mapping[str, Any], direction: str, part: int
-    ) -> str | None:
-        side = _side(direction)
-        fields = _record_fields(template)
-        own = fields.interfaces[part][side]
-        if own is not None and (said := text(values.get(own))):
-            return said
-        indices = [values.get(each) for each in fields.indices[side]]
-        for index in indices:
-            found = self.interface(index) if isinstance(index, int) else None
-            if found is not None and found[part]:
-                return found[part]
-        others = [values.get(each) for each in fields.indices[1 - side]]
-        if indices and indices[0] is not None and indices[:1] == others[:1]:
-            # A probe on one interface, which its options may name without a number.
-            found = self._find(INTERFACE, None)
-            return (found[part] or None) if found is not None else None
-        return None
+        side, answers = _side(direction), self._answers(template)
+        return answers.interface(answers.asked(values), side)[1]
 
     def vrf_name(
         self, template: Template, values: Mapping[str, Any], direction: str = "ingress"
@@ -185,24 +139,13 @@ class View:
 
         Raises ValueError for another direction.
         """
-        side = _side(direction)
-        fields = _record_fields(template)
-        own = fields.vrf_names[side]
-        if own is not None and (said := text(values.get(own))):
-            return said
-        for each in fields.vrfs[side]:
-            if isinstance(id := values.get(each), int):
-                return self.vrf(id) or None
-        return None
+        side, answers = _side(direction), self._answers(template)
+        return answers.vrf(answers.asked(values), side)
 
     def application_name(self, template: Template, values: Mapping[str, Any]) -> str | None:
         """The name of the record's application; None: not known."""
-        fields = _record_fields(template)
-        if fields.application_name and (said := text(values.get(fields.application_name))):
-            return said
-        id = values.get(fields.application) if fields.application else None
-        found = self.application(id) if id else None
-        return found.name or None if found is not None else None
+        answers = self._answers(template)
+        return answers.application(answers.asked(values))
 
     def resolver(self, template: Template) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """What answers for many records of a template: from their values, a dict to add.
@@ -214,32 +157,164 @@ class View:
         """
         if template.is_options:
             return lambda values: {}
-        fields = _record_fields(template)
-        known: dict[tuple[Any, ...], dict[str, Any]] = {}
+        return self._answers(template).of
 
-        def resolve(values: Mapping[str, Any]) -> dict[str, Any]:
-            # Most records of a Set came through the same few interfaces.
-            asked = tuple(map(values.get, fields.asked))
-            answers = known.get(asked)
-            if answers is None:
-                answers = known[asked] = self._answers(template, fields, values)
-            return answers
+    def _answers(self, template: Template) -> _Answers:
+        """What answers for the records of a template, as it was left if it answered last."""
+        kept: _Answers | None = self.metadata.answered
+        if kept is None or kept.template is not template or kept.view != self:
+            kept = self.metadata.answered = _Answers(self, template)
+        return kept
 
-        return resolve
 
-    def _answers(
-        self, template: Template, fields: _RecordFields, values: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        answers: dict[str, Any] = {"sampling_rate": self.sampling_rate(template, values)}
-        for side, direction in enumerate(DIRECTIONS):
-            if fields.indices[side] or fields.interfaces[0][side]:
-                name = self.interface_name(template, values, direction)
-                answers[f"{direction}_interface_name"] = name
-            if fields.vrfs[side] or fields.vrf_names[side]:
-                answers[f"{direction}_vrf_name"] = self.vrf_name(template, values, direction)
-        if fields.application or fields.application_name:
-            answers["application_name"] = self.application_name(template, values)
+class _Answers:
+    """What a view says of the records of one template.
+
+    What facts say, and so what a record is told that asks as one before it did, is found once:
+    a message may hold 13,000 Sets, or 60,000 records that all ask for something else.
+    """
+
+    def __init__(self, view: View, template: Template) -> None:
+        self.view = view
+        self.template = template
+        self._fields = fields = _record_fields(template)
+        self._asked = fields.names
+        self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
+        # Of functions that do not hold this object, which else would wait for Python to
+        # collect garbage: there may be one for every Set.
+        find = self._find = Cache(lambda fact: view.find(*fact))
+        steps = Cache(partial(_rate, find, "selectorId"))
+        rates = {
+            position: Cache(
+                partial(_product, find, steps) if kind == SEQUENCE else partial(_rate, find, kind)
+            )
+            for kind, position in fields.sampled[0]
+        }
+        self._rates = [
+            [(position, rates[position]) for _, position in sampled] for sampled in fields.sampled
+        ]
+        self._names = [
+            (Cache(partial(_names, find), _REMEMBERED), pick) for pick in fields.interfaces
+        ]
+        self._both = fields.both
+        self._others = Cache(partial(_other_rate, find))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Answers, (self.view, self.template)
+
+    def asked(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What a record asks for: its values that say which facts it is about."""
+        return tuple(map(values.get, self._asked))
+
+    def of(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All answers for a record, as :meth:`View.resolver` has them."""
+        # Most records of a Set came through the same few interfaces.
+        asked = tuple(map(values.get, self._asked))
+        answers = self._known.get(asked)
+        if answers is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            answers = self._known[asked] = {"sampling_rate": self.rate(asked)}
+            for key, what, side in self._fields.wanted:
+                if what == INTERFACE:
+                    names, pick = self._names[side]
+                    name, description = names[pick(asked)]
+                    if not name:
+                        name, description = self._watched(asked, name, description)
+                    answers[key] = name or description
+                elif what == VRF:
+                    answers[key] = self.vrf(asked, side)
+                else:
+                    answers[key] = self.application(asked)
         return answers
+
+    def rate(self, asked: tuple[Any, ...]) -> float | None:
+        """As :meth:`View.sampling_rate`."""
+        fields = self._fields
+        own: dict[str, Any] = {}
+        rate: float | None
+        if fields.rates:
+            own = {element: asked[position] for element, position in fields.rates}
+            rate = rate_by(fields.rules, own)
+            if rate is not None:
+                return rate
+        for position, rates in self._rates[asked[fields.direction] in (1, "egress")]:
+            rate = rates[asked[position]]
+            if rate is not None:
+                return rate
+        rate = self._others[self.template.id]
+        return 1 if rate is None and unsampled(own) else rate
+
+    def interface(self, asked: tuple[Any, ...], side: int) -> tuple[str | None, str | None]:
+        """The name and the description of the interface on a side."""
+        names, pick = self._names[side]
+        return self._watched(asked, *names[pick(asked)])
+
+    def _watched(
+        self, asked: tuple[Any, ...], name: str | None, description: str | None
+    ) -> tuple[str | None, str | None]:
+        """What is not known of an interface, of a probe that is on this one only.
+
+        Its options may name it without a number.
+        """
+        one, other = self._both(asked)
+        if one is None or one != other:
+            return name, description
+        watched = self._find[INTERFACE, None] or Interface()
+        return name or watched.name or None, description or watched.description or None
+
+    def vrf(self, asked: tuple[Any, ...], side: int) -> str | None:
+        """As :meth:`View.vrf_name`."""
+        own, id = self._fields.vrfs[side](asked)
+        return text(own) or (self._find[VRF, id] or None if isinstance(id, int) else None)
+
+    def application(self, asked: tuple[Any, ...]) -> str | None:
+        """As :meth:`View.application_name`."""
+        own, id = self._fields.application(asked)
+        if said := text(own):
+            return said
+        octets = application_octets(id) if id else None
+        found: Application | None = self._find[APPLICATION, octets] if octets else None
+        return found.name or None if found is not None else None
+
+
+def _rate(find: Cache, scope: str, number: object) -> float | None:
+    """The rate of a scope and a number."""
+    found: Sampling | None = None
+    if isinstance(number, int):
+        found = find[SAMPLING, (scope, number)]
+    return None if found is None else found.rate
+
+
+def _other_rate(find: Cache, template_id: int) -> float | None:
+    """The rate of what has no other: that of its template, or of all."""
+    rate = _rate(find, "templateId", template_id)
+    return _rate(find, *SYSTEM) if rate is None else rate
+
+
+def _product(find: Cache, steps: Cache, sequence: object) -> float | None:
+    """The rate of selectors in a row (RFC 5476 6.5.1): they multiply."""
+    selectors = find[SEQUENCE, sequence] if isinstance(sequence, int) else None
+    rates = [*map(steps.__getitem__, selectors or ())]
+    if not rates or not all(rates):
+        return None
+    try:
+        product = math.prod(rates)
+    except OverflowError:  # integers beyond what a float can be, and a float
+        return None
+    return product if product <= _MOST else None
+
+
+def _names(find: Cache, asked: tuple[Any, ...]) -> tuple[str | None, str | None]:
+    """An interface's name and description: those in the record, or of the numbers in it."""
+    name, description = text(asked[0]), text(asked[1])
+    for index in asked[2:]:
+        if name and description:
+            break
+        found = find[INTERFACE, index] if isinstance(index, int) else None
+        if found is not None:
+            name, description = name or found.name, description or found.description
+    return name or None, description or None
 
 
 def _side(direction: str) -> int:
@@ -248,27 +323,36 @@ def _side(direction: str) -> int:
     return DIRECTIONS.index(direction)
 
 
-#: For (ingress, egress).
-_Sides = tuple[Any, Any]
+#: Picks of what a record asks for: the values at some positions.
+_Pick = Callable[[Any], tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _RecordFields:
-    """The fields of a record layout that say which facts it is about, by what they say."""
+    """The fields of a record layout that say which facts it is about.
 
-    rates: tuple[tuple[str, str], ...]
-    samplers: tuple[tuple[str, str], ...]
-    points: tuple[tuple[str, str], ...]
-    direction: str | None
-    indices: _Sides
-    #: Names and descriptions, each by side.
-    interfaces: tuple[_Sides, _Sides]
-    vrfs: _Sides
-    vrf_names: _Sides
-    application: str | None
-    application_name: str | None
-    #: All of the above.
-    asked: tuple[str, ...]
+    ``names`` has them all, the others where in it they are: at its end those that the layout
+    does not have.
+    """
+
+    names: tuple[str, ...]
+    #: IANA's names of those that say the rate.
+    rates: tuple[tuple[str, int], ...]
+    #: How these do so.
+    rules: tuple[RateRule, ...]
+    #: What sampling may be limited to, of records metered at ingress, and at egress.
+    sampled: tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
+    direction: int
+    #: By side: what the interface is called, how it is described, its numbers.
+    interfaces: tuple[_Pick, _Pick]
+    #: The first number of an interface of either side.
+    both: _Pick
+    #: By side: what the VRF is called, its number.
+    vrfs: tuple[_Pick, _Pick]
+    #: What the application is called, its number.
+    application: _Pick
+    #: What a resolver answers beside the rate: what it is called, what it is, on which side.
+    wanted: tuple[tuple[str, str, int], ...]
 
 
 _INDICES = (
@@ -290,42 +374,59 @@ def _record_fields(template: Template) -> _RecordFields:
     for each in template.fields:
         if not each.element.pen:
             named.setdefault(each.element.name, each.name)
-    parts: dict[str, Any] = {
-        "rates": tuple((name, named[name]) for name in named if name in RATE_ELEMENTS),
-        "samplers": tuple((kind, named[name]) for name, kind in _SAMPLERS.items() if name in named),
-        "points": tuple((name, named[name]) for name in _POINTS if name in named),
-        "direction": named.get("flowDirection"),
-        "indices": _present(named, _INDICES),
-        "interfaces": (
-            _by_side(template, "interfaceName", _INDICES),
-            _by_side(template, "interfaceDescription", _INDICES),
-        ),
-        "vrfs": _present(named, _VRF_IDS),
-        "vrf_names": _by_side(template, "VRFname", _VRF_IDS),
-        "application": named.get("applicationId"),
-        "application_name": named.get("applicationName"),
-    }
-    leaves = dict.fromkeys(_leaves(parts))
-    own = set(template.names)
-    return _RecordFields(**parts, asked=tuple(each for each in leaves if each in own))
+    indices = [[name for name in names if name in named] for names in _INDICES]
+    names, descriptions, vrf_names = (
+        _by_side(template, name, numbers)
+        for name, numbers in (
+            *(("interfaceName", _INDICES), ("interfaceDescription", _INDICES)),
+            ("VRFname", _VRF_IDS),
+        )
+    )
+    asked: dict[str, int] = {}
 
+    def at(name: str | None) -> int:
+        """Where the value of a field will be, -1 for one that there is not."""
+        return -1 if name is None else asked.setdefault(name, len(asked))
 
-def _leaves(parts: Any) -> Iterator[str]:
-    if isinstance(parts, str):
-        yield parts
-    elif isinstance(parts, (dict, tuple)):
-        for each in parts.values() if isinstance(parts, dict) else parts:
-            yield from _leaves(each)
-
-
-def _present(named: Mapping[str, str], sides: tuple[tuple[str, ...], tuple[str, ...]]) -> _Sides:
-    ingress, egress = (tuple(named[name] for name in names if name in named) for names in sides)
-    return ingress, egress
+    before = [(kind, at(named[name])) for name, kind in _SAMPLERS.items() if name in named]
+    metered = [("interface", at(named[name])) for side in indices for name in side]
+    points = [(name, at(named[name])) for name in _POINTS if name in named]
+    wanted = []
+    for side, direction in enumerate(DIRECTIONS):
+        if indices[side] or names[side]:
+            wanted.append((f"{direction}_interface_name", INTERFACE, side))
+        if vrf_names[side] or _VRF_IDS[side][0] in named:
+            wanted.append((f"{direction}_vrf_name", VRF, side))
+    if "applicationId" in named or "applicationName" in named:
+        wanted.append(("application_name", APPLICATION, 0))
+    interfaces, vrfs = (
+        (itemgetter(*positions[0]), itemgetter(*positions[1]))
+        for positions in (
+            [
+                [at(names[side]), at(descriptions[side]), *(at(named[n]) for n in indices[side])]
+                for side in (0, 1)
+            ],
+            [[at(vrf_names[side]), at(named.get(_VRF_IDS[side][0]))] for side in (0, 1)],
+        )
+    )
+    firsts = [at(named[side[0]]) for side in indices if side]
+    return _RecordFields(
+        rates=tuple((name, at(named[name])) for name in named if name in RATE_ELEMENTS),
+        rules=rate_rules(named),
+        sampled=((*before, *metered, *points), (*before, *reversed(metered), *points)),
+        direction=at(named.get("flowDirection")),
+        interfaces=interfaces,
+        both=itemgetter(*(firsts if len(firsts) == 2 else (-1, -1))),
+        vrfs=vrfs,
+        application=itemgetter(at(named.get("applicationName")), at(named.get("applicationId"))),
+        wanted=tuple(wanted),
+        names=(*asked, ""),
+    )
 
 
 def _by_side(
     template: Template, name: str, sides: tuple[tuple[str, ...], tuple[str, ...]]
-) -> _Sides:
+) -> tuple[str | None, str | None]:
     """The fields of an element that names the interface (or VRF) of either side.
 
     Two such fields are in the order of the numbers they go with; a single one goes with the

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -71,7 +71,10 @@ _GONE = Version(0, None, 0.0)
 class _Fact:
     """What a fact is, and what it was before, oldest first."""
 
-    versions: list[Version] = field(default_factory=list)
+    domain: _Domain
+    #: What it is of, and of which one.
+    key: tuple[str, Any]
+    versions: list[Version]
     #: How many are no longer kept.
     gone: int = 0
 
@@ -114,9 +117,11 @@ class Metadata:
         #: The number of the latest change: by it, records that come now are answered.
         self.now = 0
         self._domains: dict[DomainKey, _Domain] = {}
-        self._stated: OrderedDict[tuple[_Domain, str, Any], None] = OrderedDict()
+        self._stated: OrderedDict[_Fact, None] = OrderedDict()
         self._superseded: deque[_Fact] = deque()
         self._count = 0
+        #: What :mod:`~scapy_ipfix.answers` remembers of the records of the latest Set.
+        self.answered: Any = None
 
     def __len__(self) -> int:
         """How many are kept, what facts were before included."""
@@ -126,64 +131,93 @@ class Metadata:
         self,
         domain: DomainKey,
         template: Template,
-        records: Iterable[Mapping[str, Any]],
+        records: Sequence[Mapping[str, Any]],
         time: float = 0.0,
     ) -> list[Defect]:
         """Learns what Options Data Records state; gives what is to be noted.
 
-        ``records`` are in the Scapy domain, keyed by field name; ``time`` is when they came,
-        in seconds since 1970. Templates that state nothing (:func:`is_metadata`) cost nothing.
+        ``records`` are those of a Set in the Scapy domain, keyed by field name, lists left
+        octets; ``time`` is when they came, in seconds since 1970. Templates that state nothing
+        (:func:`is_metadata`) cost nothing. What records of the Set said that others behind them
+        say otherwise is not kept: nothing came between them.
         """
         statements = statements_of(template)
         if statements is None:
             return []
+        # Records that say the same are read once, in the place of the last of them.
+        backwards = records[::-1]
+        told = dict(zip(map(statements.heed, backwards), backwards))
         dropped = False
-        for values in records:
-            for what, key, value, about in statements.read(values):
-                target = domain if about is None else (*domain[:2], about)
-                dropped |= self._state(target, what, key, value, time)
+        seen = self.now
+        own: _Domain | None = None
+        for values in reversed(told.values()):
+            for what, which, value, about in statements.read(values):
+                if about is not None:
+                    target = self._domain((*domain[:2], about))
+                elif own is not None and own.facts:
+                    target = own
+                else:
+                    target = own = self._domain(domain)
+                dropped |= self._state(target, (what, which), value, time, seen)
         return [Defect.of("limit", what="facts of metadata", limit=self.limit)] if dropped else []
 
     def restore(self, domain: DomainKey, what: str, which: Any, value: Any, since: float) -> None:
         """Keeps a fact that was saved, as :meth:`facts` gave it."""
-        self._state(domain, what, which, value, since)
+        if what == COUNTERS:
+            value = dict(value)
+        self._state(self._domain(domain), (what, which), value, since, self.now)
 
-    def _state(self, key: DomainKey, what: str, which: Any, value: Any, time: float) -> bool:
-        """Keeps a fact, and says whether another had to go."""
+    def _domain(self, key: DomainKey) -> _Domain:
+        """The facts of a domain, to which another is to be added."""
         domain = self._domains.get(key)
         if domain is None:
             domain = self._domains[key] = _Domain(key)
-        fact = domain.facts.get((what, which))
-        stated = domain, what, which
-        is_new = fact is None
-        if fact is None:
-            fact = domain.facts[what, which] = _Fact()
-            self._stated[stated] = None
-        else:
-            self._stated.move_to_end(stated)
-            before = fact.versions[-1].value
-            if value == before or (value := _merged(before, value)) == before:
+        return domain
+
+    def _state(
+        self, domain: _Domain, key: tuple[str, Any], value: Any, time: float, seen: int
+    ) -> bool:
+        """Keeps a fact, and says whether another had to go.
+
+        What it was since a later change than ``seen`` is kept no longer, as nobody can ask.
+        """
+        fact = domain.facts.get(key)
+        if fact is not None:
+            self._stated.move_to_end(fact)
+            last = fact.versions[-1]
+            before = last.value
+            if key[0] == COUNTERS:
+                if not _count(before, value):
+                    return False
+                value = before
+            elif value == before or (value := _merged(before, value)) == before:
                 return False
-        self.now += 1
-        version = _new(Version, (self.now, value, time))
-        if what == COUNTERS and not is_new:
-            fact.versions[-1] = version  # they change all the time, nobody asks what they were
-            return False
-        if not is_new:
+            self.now += 1
+            version = _new(Version, (self.now, value, time))
+            # Counters change all the time, nobody asks what they were.
+            if last.number > seen or key[0] == COUNTERS:
+                fact.versions[-1] = version
+                return False
+            fact.versions.append(version)
             self._superseded.append(fact)
-        fact.versions.append(version)
+        else:
+            self.now += 1
+            version = _new(Version, (self.now, value, time))
+            fact = domain.facts[key] = _Fact(domain, key, [version])
+            self._stated[fact] = None
         self._count += 1
-        return self._bound()
+        return self._count > self.limit and self._bound()
 
     def _bound(self) -> bool:
-        if self._count <= self.limit:
-            return False
+        """Lets go of one fact, or of what one was before."""
         if self._superseded:
             self._superseded.popleft().drop_oldest()
             self._count -= 1
             return True
-        (domain, what, which), _ = self._stated.popitem(last=False)
-        self._count -= len(domain.facts.pop((what, which)))
+        fact, _ = self._stated.popitem(last=False)
+        self._count -= len(fact)
+        domain = fact.domain
+        del domain.facts[fact.key]
         domain.removed = shrink(domain.facts, domain.removed + 1)
         if not domain.facts:
             del self._domains[domain.key]
@@ -194,7 +228,9 @@ class Metadata:
         known = self._domains.get(domain)
         fact = known.facts.get((what, which)) if known is not None else None
         version = fact.at(number) if fact is not None else None
-        return version.value if version is not None else None
+        if version is None:
+            return None
+        return version.value.copy() if what == COUNTERS else version.value
 
     @property
     def domains(self) -> Iterator[DomainKey]:
@@ -206,7 +242,10 @@ class Metadata:
         known = self._domains.get(domain)
         if known is not None:
             for (what, which), fact in known.facts.items():
-                yield what, which, fact.versions[-1]
+                version = fact.versions[-1]
+                if what == COUNTERS:
+                    version = version._replace(value=version.value.copy())
+                yield what, which, version
 
 
 def is_metadata(template: Template) -> bool:
@@ -216,12 +255,24 @@ def is_metadata(template: Template) -> bool:
 
 def _merged(old: Any, new: Any) -> Any:
     """What is stated now, and from before what is not: names and rates come apart."""
-    if type(new) in _PARTED:
-        return type(new)(*(before if now is None else now for before, now in zip(old, new)))
-    if isinstance(new, dict):
-        both = old | new
-        return both if len(both) <= _COUNTERS else new
+    if type(new) in _PARTED and None in new:
+        parts = [before if now is None else now for before, now in zip(old, new)]
+        return _new(type(new), parts)
     return new
+
+
+def _count(counters: dict[str, int], counted: Mapping[str, int]) -> bool:
+    """Puts what was counted with the counters of a process, and says whether that is a change.
+
+    Those of before go where there would be too many. There is one such dict for a process, and
+    it never leaves this module: a message may state one of its counters 65,000 times.
+    """
+    if counted.items() <= counters.items():
+        return False
+    if len(counters) + sum([name not in counters for name in counted]) > _COUNTERS:
+        counters.clear()
+    counters.update(counted)
+    return True
 
 
 # -- what a person looks at

@@ -11,9 +11,10 @@ what is in a record.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeGuard
 
 from scapy_ipfix.elements import elements
@@ -31,7 +32,7 @@ MAX_TEXT = 255
 #: The longest applicationId, and the most counters of a record or selectors of a sequence.
 MAX_OCTETS, MAX_ITEMS = 255, 64
 
-#: The elements that :func:`sampling_rate` reads.
+#: The elements that a rate is read of, and what says that there is none.
 RATE_ELEMENTS = frozenset(
     {
         *("samplingInterval", "samplingAlgorithm", "samplerRandomInterval"),
@@ -87,6 +88,13 @@ _COUNTED_BY = (
     *("scopeInterface", "ingressInterface", "egressInterface", "scopeCache"),
     *("scopeTemplate", "templateId"),
 )
+#: All elements that a record is read by, beside counters and scopes that set it apart.
+_HEEDED = RATE_ELEMENTS.union(
+    *(_SAMPLER_NAMES, _ALGORITHMS, _SAMPLED, _INTERFACES, _INTERFACE_TEXTS, _VRFS, _COUNTED_BY),
+    *(_APPLICATION_TEXTS, ("VRFname", "applicationId", "selectionSequenceId")),
+    ("observationDomainId", "observationDomainName"),
+)
+_new = tuple.__new__
 
 
 class Sampling(NamedTuple):
@@ -133,25 +141,43 @@ def statements_of(template: Template) -> Statements | None:
     if not template.is_options:
         return None
     fields: dict[str, str] = {}
-    for element, _, name, _ in template.fields:
-        if not element.pen:
+    for element, length, name, _ in template.fields:
+        # A name in no octets is none that a record could say.
+        if not element.pen and (length or element.type.name != "string"):
             fields.setdefault(element.name, name)
     readers = tuple([reader for needs, reader in _READERS if _has_all(fields, needs)])
     if not readers:
         return None
     scope = template.fields[: template.scope_count]
+    foreign = next((each.name for each in scope if _is_foreign(each.element)), None)
+    selectors = _all(template, "selectorId")
+    counters = tuple(
+        each.name
+        for each in template.fields
+        if each.element.semantics in _COUNTER_SEMANTICS and each.data_type.is_integer
+    )[:MAX_ITEMS]
+    heeded = {name: own for name, own in fields.items() if name in _HEEDED}
+    names = dict.fromkeys((*heeded.values(), *selectors, *counters))
+    if foreign is not None:
+        names[foreign] = None
+    if not names:  # a counter by its name that an exporter defined as something else
+        return None
+    alike = {name: name for _, _, name, _ in template.fields if name in _HEEDED}
     return Statements(
-        tuple(fields.items()),
-        len(fields) == len(template.fields) and all(name == own for name, own in fields.items()),
+        itemgetter(*names),
+        tuple(heeded.items()),
+        heeded == alike,
         readers,
-        foreign=next((each.name for each in scope if _is_foreign(each.element)), None),
+        sampled=next((name for name in _SAMPLED if name in heeded), None),
+        samplers=tuple(name for name in _SAMPLER_NAMES if name in heeded),
+        algorithms=tuple(name for name in _ALGORITHMS if name in heeded),
+        rates=rate_rules(heeded),
+        foreign=foreign,
         watched=any(each.name == "meteringProcessId" for each in scope),
-        selectors=_all(template, "selectorId"),
-        counters=tuple(
-            each.name
-            for each in template.fields
-            if each.element.semantics in _COUNTER_SEMANTICS and each.data_type.is_integer
-        )[:MAX_ITEMS],
+        selectors=selectors,
+        counters=counters,
+        owners=tuple(name for name in _COUNTED_BY if name in heeded),
+        described=tuple(name if name in heeded else None for name in _APPLICATION_TEXTS),
     )
 
 
@@ -159,19 +185,27 @@ def statements_of(template: Template) -> Statements | None:
 class Statements:
     """How the records of one layout are read.
 
-    ``fields`` are names of IANA's elements and what records call them, ``alike`` says whether
-    records call all fields as IANA does, ``foreign`` is a scope
-    field that sets the record apart from all others, ``watched`` says whether a metering
-    process is in scope.
+    ``heed`` picks the values that say anything: records that have the same ones say the same.
+    ``fields`` are names of IANA's elements and what records call them, ``alike`` says
+    whether records call all of these as IANA does, ``foreign`` is a scope field that sets the
+    record apart from all others, ``watched`` says whether a metering process is in scope. The
+    others are those of IANA's names that there are, by what they are read for.
     """
 
+    heed: Callable[[Mapping[str, Any]], Any]
     fields: tuple[tuple[str, str], ...]
     alike: bool
     readers: tuple[_Reader, ...]
+    sampled: str | None
+    samplers: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    rates: tuple[RateRule, ...]
     foreign: str | None
     watched: bool
     selectors: tuple[str, ...]
     counters: tuple[str, ...]
+    owners: tuple[str, ...]
+    described: tuple[str | None, ...]
 
     def read(self, values: Mapping[str, Any]) -> list[Statement]:
         """What a record says. ``values`` are in the Scapy domain, keyed by field name."""
@@ -183,7 +217,7 @@ class Statements:
                 found.append(statement)
         domain = said.get("observationDomainId")
         if isinstance(domain, int) and domain:
-            found = [each._replace(domain=domain) for each in found]
+            found = [_new(Statement, (*each[:3], domain)) for each in found]
         return found
 
 
@@ -218,30 +252,31 @@ def _read_sampling(
     layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Statement | None:
     key = _sampled(layout, said, values)
-    rate = sampling_rate(said)
+    rate = rate_by(layout.rates, said)
     if rate is None and unsampled(said):
         rate = 1
-    name = _first_text(said, _SAMPLER_NAMES)
+    name = text(said.get(layout.samplers[0])) if layout.samplers else None
     if key is None or (rate is None and name is None):
         return None
-    return Statement(SAMPLING, key, Sampling(rate, _algorithm(said), name))
+    sampling = _new(Sampling, (rate, _algorithm(layout, said), name))
+    return _new(Statement, (SAMPLING, key, sampling, None))
 
 
 def _sampled(
     layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
 ) -> tuple[str, Any] | None:
     """What a record limits its sampling to, None where that cannot be read."""
-    for name, kind in _SAMPLED.items():
-        if name in said:
-            return (kind, said[name]) if isinstance(said[name], int) else None
+    if layout.sampled is not None:
+        number = said.get(layout.sampled)
+        return (_SAMPLED[layout.sampled], number) if isinstance(number, int) else None
     if layout.foreign is None:
         return SYSTEM
     number = values.get(layout.foreign)
     return (layout.foreign, number) if isinstance(number, int) else None
 
 
-def _algorithm(said: Mapping[str, Any]) -> str | None:
-    for name in _ALGORITHMS:
+def _algorithm(layout: Statements, said: Mapping[str, Any]) -> str | None:
+    for name in layout.algorithms:
         number = said.get(name)
         if isinstance(number, int):
             names = _value_names(name)
@@ -274,7 +309,8 @@ def _read_interface(
     if not isinstance(index, int) and (index is not None or not layout.watched):
         return None
     name, description = _INTERFACE_TEXTS
-    return Statement(INTERFACE, index, Interface(text(said.get(name)), text(said.get(description))))
+    called = _new(Interface, (text(said.get(name)), text(said.get(description))))
+    return _new(Statement, (INTERFACE, index, called, None))
 
 
 def _read_vrf(
@@ -284,7 +320,7 @@ def _read_vrf(
     name = text(said["VRFname"])
     if not isinstance(number, int) or name is None:
         return None
-    return Statement(VRF, number, name)
+    return _new(Statement, (VRF, number, name, None))
 
 
 def _read_application(
@@ -293,24 +329,27 @@ def _read_application(
     octets = application_octets(said["applicationId"])
     if octets is None:
         return None
-    texts = [text(said.get(each)) for each in _APPLICATION_TEXTS]
-    return Statement(APPLICATION, octets, Application._make(texts))
+    called = _new(Application, [each and text(said.get(each)) for each in layout.described])
+    return _new(Statement, (APPLICATION, octets, called, None))
 
 
 def _read_domain(
     layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Statement | None:
     name = text(said["observationDomainName"])
-    return None if name is None else Statement(DOMAIN, None, name)
+    return None if name is None else _new(Statement, (DOMAIN, None, name, None))
 
 
 def _read_counters(
     layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Statement | None:
-    counted = {name: values.get(name) for name in layout.counters}
-    counters = {name: count for name, count in counted.items() if isinstance(count, int)}
-    owner = tuple((name, said[name]) for name in _COUNTED_BY if isinstance(said.get(name), int))
-    return Statement(COUNTERS, owner, counters) if counters else None
+    counters = {
+        name: count for name in layout.counters if isinstance(count := values.get(name), int)
+    }
+    owner = tuple(
+        [(name, number) for name in layout.owners if isinstance(number := said.get(name), int)]
+    )
+    return _new(Statement, (COUNTERS, owner, counters, None)) if counters else None
 
 
 #: What has to be there, one of each group, and who reads it then.
@@ -331,6 +370,10 @@ _READERS: list[tuple[list[frozenset[str]], _Reader]] = [
 # -- values
 
 
+#: Finds a rate in values by IANA's names; None: they do not say.
+RateRule = Callable[[Mapping[str, Any]], "float | None"]
+
+
 def sampling_rate(said: Mapping[str, Any]) -> float | None:
     """How many packets there were for each that was sampled; None: this does not say.
 
@@ -339,23 +382,52 @@ def sampling_rate(said: Mapping[str, Any]) -> float | None:
     samplingPacketInterval without a samplingPacketSpace is 1 in N, as in the elements that
     IANA has it replace. An int where it is whole.
     """
-    interval = said.get("samplingPacketInterval")
-    if _positive(interval) and "samplingPacketSpace" not in said:
-        return int(interval)
-    for taken, skipped in (
-        ("samplingPacketInterval", "samplingPacketSpace"),
-        ("samplingTimeInterval", "samplingTimeSpace"),
-    ):
+    return rate_by(rate_rules(said), said)
+
+
+def rate_by(rules: Iterable[RateRule], said: Mapping[str, Any]) -> float | None:
+    """As :func:`sampling_rate`, by the rules that there are for the names in ``said``."""
+    for rule in rules:
+        rate = rule(said)
+        if rate is not None:
+            return rate
+    return None
+
+
+def rate_rules(names: Collection[str]) -> tuple[RateRule, ...]:
+    """What finds the rate where there are these of IANA's elements; the first that does counts."""
+    found = [rule for needs, rule in _RATE_RULES if needs.issubset(names)]
+    if "samplingPacketInterval" in names and "samplingPacketSpace" not in names:
+        found.insert(0, _interval("samplingPacketInterval"))
+    return tuple(found)
+
+
+def _interval(name: str) -> RateRule:
+    def one_in(said: Mapping[str, Any]) -> float | None:
+        interval = said.get(name)
+        return int(interval) if _positive(interval) else None
+
+    return one_in
+
+
+def _spaced(taken: str, skipped: str) -> RateRule:
+    def some_of(said: Mapping[str, Any]) -> float | None:
         interval, space = said.get(taken), said.get(skipped)
         if _positive(interval) and isinstance(space, int) and space >= 0:
             return _whole(interval + space, interval)
+        return None
+
+    return some_of
+
+
+def _population(said: Mapping[str, Any]) -> float | None:
     size, population = said.get("samplingSize"), said.get("samplingPopulation")
     if _positive(size) and _positive(population) and population >= size:
         return _whole(population, size)
-    for name in ("samplerRandomInterval", "samplingInterval"):
-        interval = said.get(name)
-        if _positive(interval):
-            return int(interval)
+    return None
+
+
+def _probability(said: Mapping[str, Any]) -> float | None:
     probability = said.get("samplingProbability")
     if isinstance(probability, float) and 0 < probability <= 1:
         rate = 1 / probability
@@ -363,6 +435,18 @@ def sampling_rate(said: Mapping[str, Any]) -> float | None:
         if math.isfinite(rate):
             return round(rate) if math.isclose(rate, round(rate), rel_tol=1e-6) else rate
     return None
+
+
+_SPACED = (
+    ("samplingPacketInterval", "samplingPacketSpace"),
+    ("samplingTimeInterval", "samplingTimeSpace"),
+)
+_RATE_RULES: list[tuple[frozenset[str], RateRule]] = [
+    *((frozenset(names), _spaced(*names)) for names in _SPACED),
+    (frozenset({"samplingSize", "samplingPopulation"}), _population),
+    *((frozenset({n}), _interval(n)) for n in ("samplerRandomInterval", "samplingInterval")),
+    (frozenset({"samplingProbability"}), _probability),
+]
 
 
 def unsampled(said: Mapping[str, Any]) -> bool:
@@ -389,10 +473,6 @@ def text(value: object) -> str | None:
     return value.partition("\0")[0][:MAX_TEXT] if "\0" in value else value[:MAX_TEXT]
 
 
-def _first_text(said: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    return text(_first(said, names))
-
-
 def _first(said: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     """The value of the first of these that the record has."""
     for name in names:
@@ -407,6 +487,8 @@ def application_octets(value: object) -> bytes | None:
     A number is of four octets unless it needs more (RFC 6759 section 4: one octet of
     engine, three of selector).
     """
+    if isinstance(value, bytes):
+        return value if 0 < len(value) <= MAX_OCTETS else None
     if isinstance(value, str):
         try:
             value = bytes.fromhex(value)

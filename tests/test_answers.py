@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the facts say of a record: how it was sampled, what its numbers are called."""
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -280,6 +282,103 @@ def test_resolver() -> None:
         "sampling_rate": 20
     }
     assert view.resolver(SYSTEM)({"scopeSystem": 0, "samplingInterval": 20}) == {}
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The facts that are looked up."""
+    asked: list[Any] = []
+    find = Metadata.find
+
+    def counted(metadata: Metadata, domain: Any, what: str, which: Any, number: int) -> Any:
+        asked.append((domain, what, which, number))
+        return find(metadata, domain, what, which, number)
+
+    monkeypatch.setattr(Metadata, "find", counted)
+    return asked
+
+
+def test_a_fact_is_looked_up_once_for_many_records(found: list[Any]) -> None:
+    sequence = options(1, "selectionSequenceId", *["selectorId"] * 64)
+    view = stated(
+        *((sequence, (number, *range(64))) for number in range(20)),
+        *((SELECTOR, (number, 1, 0 if number else 9)) for number in range(64)),
+    )
+    fields = "selectionSequenceId", "ingressInterface", "egressInterface", "ingressVRFID"
+    template, record = asked(*fields, "applicationId", "octetDeltaCount")
+    resolve = view.resolver(template)
+    for number in range(20):
+        for index in range(20):
+            answers = resolve(record(number, index, 19 - index, index, b"\3", number))
+            assert answers["sampling_rate"] == 10
+    assert len(set(found)) == len(found)
+    assert len(found) < 2 * (20 + 64 + 20 + 20 + 10)
+
+
+def test_a_fact_is_looked_up_once_for_many_sets(found: list[Any]) -> None:
+    view = stated((BY_INTERFACE, (5, 20)), (INTERFACE, (5, "Gi5", "")))
+    template, record = asked("ingressInterface", "egressInterface")
+    expected = view.resolver(template)(record(5, 6))
+    assert expected["ingress_interface_name"] == "Gi5"
+    before = len(found)
+    for _ in range(10):
+        again = View(view.metadata, ("exporter", 10, 7), view.number)
+        assert again.resolver(template)(record(5, 6)) == expected
+        assert again.sampling_rate(template, record(5, 6)) == 20
+    assert len(found) == before
+
+
+def test_other_facts_other_templates_other_domains() -> None:
+    view = stated((INTERFACE, (1, "Gi1", "")))
+    template, record = asked("ingressInterface")
+    twin = template.with_id(301)
+    first = View(view.metadata, HERE, view.number)
+    view.metadata.learn(HERE, INTERFACE, [dict(zip(INTERFACE.names, (1, "Gi1/1", "")))])
+    view.metadata.learn(HERE, BY_TEMPLATE, [dict(zip(BY_TEMPLATE.names, (301, 9)))])
+    later = View(view.metadata, HERE, view.metadata.now)
+    for _ in range(2):
+        for each, layout, expected in (
+            (first, template, ("Gi1", None)),
+            (later, template, ("Gi1/1", None)),
+            (later, twin, ("Gi1/1", 9)),
+            (View(view.metadata, ("exporter", 10, 8), later.number), twin, (None, None)),
+        ):
+            answers = each.resolver(layout)(record(1))
+            assert (answers["ingress_interface_name"], answers["sampling_rate"]) == expected
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scapy_ipfix.answers._REMEMBERED", 10)
+    view = stated((INTERFACE, (99, "Gi99", "")))
+    template, record = asked("ingressInterface")
+    resolve = view.resolver(template)
+    for index in range(100):
+        assert resolve(record(index))["ingress_interface_name"] == ("Gi99" if index == 99 else None)
+    assert len(view.metadata.answered._known) <= 10
+    assert all(len(names) <= 10 for names, _ in view.metadata.answered._names)
+
+
+def test_a_view_that_answered_can_be_copied() -> None:
+    view = stated((INTERFACE, (1, "Gi1", "")))
+    template, record = asked("ingressInterface")
+    expected = view.resolver(template)(record(1))
+    for twin in (pickle.loads(pickle.dumps(view)), copy.deepcopy(view)):
+        assert twin.metadata is not view.metadata
+        assert twin.resolver(template)(record(1)) == expected
+        twin.metadata.learn(HERE, INTERFACE, [dict(zip(INTERFACE.names, (1, "x", "")))])
+        assert view.resolver(template)(record(1)) == expected
+
+
+def test_selectors_that_leave_nothing_to_count() -> None:
+    """The rates of 64 selectors make a number that no float can be; one of them is a float."""
+    sequence = options(1, "selectionSequenceId", *["selectorId"] * 64)
+    rates = [(SELECTOR, (number, 1, (1 << 32) - 1)) for number in range(63)]
+    template, record = asked("selectionSequenceId")
+    view = stated((sequence, (1, *range(64))), *rates, (SELECTOR, (63, 2, 3)))
+    assert view.sampling_rate(template, record(1)) is None
+    assert view.resolver(template)(record(1)) == {"sampling_rate": None}
+    view = stated((sequence, (1, *range(64))), *rates, (SELECTOR, (63, 1, 3)))
+    assert view.sampling_rate(template, record(1)) is None
 
 
 def test_a_resolver_says_what_the_methods_say() -> None:

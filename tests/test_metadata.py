@@ -9,16 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scapy_ipfix.answers import View
+from scapy_ipfix.datatypes import data_type
+from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.metadata import Metadata, is_metadata, metadata_table
 from scapy_ipfix.reader import iter_sets
 from scapy_ipfix.session import IPFIXSession
-from scapy_ipfix.statements import COUNTERS, INTERFACE, SAMPLING, Interface
+from scapy_ipfix.statements import COUNTERS, INTERFACE, SAMPLING, Interface, Statements
 from scapy_ipfix.templates import Template
 
 HERE = ("exporter", 10, 7)
 SAMPLERS = Template(256, "samplerId", "samplingInterval", scope=1)
 INTERFACES = Template(257, "ingressInterface", "interfaceName", "interfaceDescription", scope=1)
 NAMES = Template(258, "ingressInterface", "interfaceName", scope=1)
+COUNTS = data_type("unsigned32")
 EXPORTED = Template(259, "exportingProcessId", "exportedOctetTotalCount", scope=1)
 
 
@@ -121,6 +124,78 @@ def test_counters_are_the_latest() -> None:
         (("exportingProcessId", 1),): {"exportedOctetTotalCount": 99, "notSentFlowTotalCount": 5},
         (("exportingProcessId", 2),): {"exportedOctetTotalCount": 99},
     }
+
+
+def test_counters_change_in_place_where_nobody_sees_it() -> None:
+    """A message may state one of 256 counters 65,000 times: no copy for each."""
+    metadata = Metadata()
+    which = (("exportingProcessId", 1),)
+    state(metadata, EXPORTED, (1, 1))
+    (fact,) = metadata._stated
+    kept = fact.versions[-1].value
+    found = metadata.find(HERE, COUNTERS, which, metadata.now)
+    ((_, _, version),) = metadata.facts(HERE)
+    viewed = View(metadata, HERE, metadata.now).counters
+    now = metadata.now
+    state(metadata, EXPORTED, (1, 2))
+    assert fact.versions[-1].value is kept
+    assert metadata.now == now + 1
+    assert found == version.value == viewed[which] == {"exportedOctetTotalCount": 1}
+    found["exportedOctetTotalCount"] = 99
+    assert metadata.find(HERE, COUNTERS, which, metadata.now) == {"exportedOctetTotalCount": 2}
+    state(metadata, EXPORTED, (1, 2))
+    assert metadata.now == now + 1
+
+
+def test_counters_of_before_go_where_there_are_too_many() -> None:
+    metadata = Metadata()
+    for base in range(5):
+        names = [f"_{base}_{number}" for number in range(60)]
+        elements = [
+            InformationElement(name, number + 60 * base, 99999, COUNTS, "totalCounter")
+            for number, name in enumerate(names)
+        ]
+        template = Template(256, "exportingProcessId", "notSentFlowTotalCount", *elements, scope=1)
+        state(metadata, template, (1, base, *range(60)))
+        ((_, _, version),) = metadata.facts(HERE)
+        assert version.value["notSentFlowTotalCount"] == base
+        assert version.value.keys() >= set(names)
+        assert len(version.value) == (61 + 60 * base if base < 4 else 61)
+
+
+def test_saved_counters_that_are_none() -> None:
+    metadata = Metadata()
+    with pytest.raises(TypeError):
+        metadata.restore(HERE, COUNTERS, (("exportingProcessId", 1),), 7, 0.0)
+    state(metadata, EXPORTED, (1, 2))
+    assert len(metadata) == 1
+
+
+def test_records_that_say_the_same_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, times = Statements.read, []
+
+    def counted(layout: Statements, values: Any) -> Any:
+        times.append(values)
+        return read(layout, values)
+
+    monkeypatch.setattr(Statements, "read", counted)
+    metadata = Metadata()
+    state(metadata, SAMPLERS, *[(1, 10), (2, 20), (1, 30)] * 100)
+    assert len(times) == 3
+    assert (rate(metadata, 1), rate(metadata, 2)) == (30, 20)
+    state(metadata, SAMPLERS, *[(1, 10), (2, 20), (1, 30)] * 100, (1, 10))
+    assert (rate(metadata, 1), rate(metadata, 2)) == (10, 20)
+
+
+def test_of_a_set_the_latest_is_kept() -> None:
+    """Nothing came between its records that could ask for the others."""
+    metadata = Metadata()
+    state(metadata, SAMPLERS, *((1, interval) for interval in range(1, 100)))
+    first = metadata.now
+    assert len(metadata) == 1
+    state(metadata, SAMPLERS, *((1, interval) for interval in range(100, 200)))
+    assert len(metadata) == 2
+    assert (rate(metadata, 1, first), rate(metadata, 1)) == (99, 199)
 
 
 # Bounds

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scapy_ipfix.datatypes import data_type
+from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.statements import (
     MAX_ITEMS,
     MAX_TEXT,
@@ -312,6 +314,55 @@ def test_garbage_raises_nothing(fields: list[str], data: st.DataObject) -> None:
     for statement in layout.read(values):
         hash(statement.key)
         assert statement.value is not None
+
+
+class Watched(dict[str, Any]):
+    """A dict that knows what it was asked for."""
+
+    def __init__(self, *items: Any) -> None:
+        super().__init__(*items)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+@given(FIELDS, st.data())
+def test_records_say_the_same_that_have_what_is_heeded(
+    fields: list[str], data: st.DataObject
+) -> None:
+    fields = [name for name in fields if not name.startswith("scope")] + ["exportingProcessId"]
+    template = Template(256, *fields, scope=data.draw(st.integers(1, len(fields))))
+    layout = statements_of(template)
+    if layout is None:
+        return
+    values = Watched({name: data.draw(GARBAGE) for name in template.names})
+    layout.heed(values)
+    others = {name: value if name in values.asked else 7 for name, value in values.items()}
+    assert repr(layout.read(others)) == repr(layout.read(dict(values)))
+
+
+def test_a_name_in_no_octets_is_none() -> None:
+    template = Template(256, "ingressInterface", "interfaceName[0]", "VRFname[0]", scope=1)
+    assert statements_of(template) is None
+    fields = ["ingressInterface", "interfaceName[0]", "interfaceDescription[4]"]
+    assert said(fields, (3, "", "lake")) == [Statement("interface", 3, Interface(None, "lake"))]
+    # what is limited to a number that there is not is still not all
+    assert said(["samplerId[0]", "samplingInterval"], (None, 10)) == []
+
+
+def test_what_an_enterprise_calls_the_same() -> None:
+    fake = InformationElement("samplingInterval", 1, 99999, data_type("unsigned32"))
+    layout = statements_of(Template(256, "scopeSystem", "samplerName", fake, scope=1))
+    assert layout is not None
+    values = {"scopeSystem": 1, "samplerName": "x", "samplingInterval": 10}
+    assert layout.read(values) == [Statement("sampling", SYSTEM, Sampling(None, None, "x"))]
+
+
+def test_a_counter_that_an_exporter_defines_as_something_else() -> None:
+    odd = InformationElement("exportedOctetTotalCount", 40, 0, data_type("string"))
+    assert statements_of(Template(256, odd, scope=1)) is None
 
 
 # Applications
