@@ -44,12 +44,13 @@ class Codec(NamedTuple):
 class Cache(dict[Any, Any]):
     """A bounded memo of a function of one argument; ``cache.__getitem__`` calls it."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], size: int = CACHE_SIZE) -> None:
         self._function = function
+        self._size = size
 
     def __missing__(self, key: Any) -> Any:
         value = self._function(key)
-        if len(self) >= CACHE_SIZE:
+        if len(self) >= self._size:
             self.clear()
         self[key] = value
         return value

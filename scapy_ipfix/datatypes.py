@@ -24,6 +24,7 @@ from typing import Any
 from scapy_ipfix.abstracttype import (
     VALUE_DOMAINS,
     VARIABLE,
+    Cache,
     Codec,
     DataType,
     octets_codec,
@@ -48,7 +49,9 @@ class _String(DataType):
             except UnicodeDecodeError:
                 return stripped
 
-        return Codec(f"{length}s", decode, octets_codec(self, length).encode)
+        # Of an octet there are 256, half of which are not UTF-8: that takes an exception.
+        known = Cache(decode).__getitem__ if length == 1 else decode
+        return Codec(f"{length}s", known, octets_codec(self, length).encode)
 
     def decode(self, octets: bytes) -> str | bytes:
         """A string of variable length: what is in it stays, NULs as well."""

@@ -223,17 +223,22 @@ class InformationElement:
 
         Raises ValueError for numbers out of range.
         """
-        name = placeholder_name(pen, id)
-        if not (type(pen) is type(id) is int and 0 <= pen <= MAX_PEN and 0 <= id <= MAX_ID):
-            return cls(name, id, pen)
-        # There is nothing more to check, and a message may name 8,000 such elements.
-        self = cls.__new__(cls)
-        for put, value in _NAMELESS:
-            put(self, value)
-        _put_name(self, name)
-        _put_id(self, id)
-        _put_pen(self, pen)
-        return self
+        name = f"{PLACEHOLDER_PREFIX}{pen}_{id}"
+        limit = MAX_ID if pen else MAX_V9_TYPE
+        if type(pen) is type(id) is int and 0 <= pen <= MAX_PEN and 0 <= id <= limit:
+            return _octets(name, pen, id, False)
+        return cls(name, id, pen)
+
+    @classmethod
+    def v9_scope(cls, kind: int) -> InformationElement:
+        """The stand-in of a NetFlow v9 scope field type that RFC 3954 6.1 does not have.
+
+        It has a name: nobody can give it another. Raises ValueError for a number out of range.
+        """
+        name = f"_scope_{kind}"
+        if type(kind) is int and 0 <= kind <= MAX_V9_TYPE:
+            return _octets(name, 0, kind, True)
+        return cls(name, kind)
 
     @property
     def length(self) -> int:
@@ -268,11 +273,26 @@ class InformationElement:
 
 
 #: What ``object.__setattr__`` comes down to, for a class that forbids to set anything.
-_put_name, _put_id, _put_pen, *_put_rest = (
+_put_name, _put_id, _put_pen, _put_type, *_put_more = (
     getattr(InformationElement, each.name).__set__ for each in fields(InformationElement)
 )
-#: What elements without a name have in common.
-_NAMELESS = tuple(zip(_put_rest, (octetArray, "", "", None, "current", None, False), strict=True))
+_put_semantics, _put_units, _put_range, _put_status, _put_values, _put_is_known = _put_more
+
+
+def _octets(name: str, pen: int, id: int, is_known: bool) -> InformationElement:
+    """An octetArray of which nothing else is known, unchecked: a message may name 16,000."""
+    self = InformationElement.__new__(InformationElement)
+    _put_name(self, name)
+    _put_id(self, id)
+    _put_pen(self, pen)
+    _put_type(self, octetArray)
+    _put_semantics(self, "")
+    _put_units(self, "")
+    _put_range(self, None)
+    _put_status(self, "current")
+    _put_values(self, None)
+    _put_is_known(self, is_known)
+    return self
 
 
 def _check_number(name: str, what: str, value: int, limit: int) -> None:

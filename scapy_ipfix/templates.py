@@ -45,7 +45,7 @@ _ROW_TYPES = {tuple, list}
 
 def v9_scope(kind: int) -> InformationElement:
     """The pseudo-element of a NetFlow v9 scope field type; unknown types are octets."""
-    return V9_SCOPES.get(kind) or InformationElement(f"_scope_{kind}", kind)
+    return V9_SCOPES.get(kind) or InformationElement.v9_scope(kind)
 
 
 class Template:
@@ -61,12 +61,14 @@ class Template:
     Equality and hash are by id, fields and scope.
     """
 
-    __slots__ = ("__dict__", "fields", "id", "is_options", "scope_count")
+    __slots__ = ("__dict__", "fields", "id", "is_options", "length", "scope_count")
     id: int
     fields: tuple[TemplateField, ...]
     scope_count: int
     #: Whether it is an Options Template; on the wire there are some without a scope.
     is_options: bool
+    #: Octets of a record; of the shortest one where lengths vary; 0: records are not read.
+    length: int
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class Template:
         _put_fields(self, fields)
         _put_scope_count(self, scope)
         _put_is_options(self, options or scope > 0)
+        _put_length(self, shortest(fields))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Template does not change; make another")
@@ -146,6 +149,7 @@ class Template:
         _put_fields(self, fields)
         _put_scope_count(self, scope)
         _put_is_options(self, options or scope > 0)
+        _put_length(self, shortest(fields))
         return self
 
     @property
@@ -178,11 +182,6 @@ class Template:
             known[key] = None if lacking else record_codec(self.fields, wanted, values)
         return known[key]  # type: ignore[no-any-return]
 
-    @property
-    def length(self) -> int:
-        """Octets of a record; of the shortest one where lengths vary."""
-        return self.codec.minimum
-
     @cached_property
     def plain_length(self) -> int:
         """Octets of a record where that is all there is to say of it.
@@ -208,7 +207,7 @@ class Template:
             found.append(Defect.of("template-id", template_id=self.id))
         if not self.fields:
             found.append(Defect.of("template-empty", template_id=self.id))
-        elif shortest(self.fields) == 0:
+        elif self.length == 0:
             found.append(Defect.of("template-zero-length", template_id=self.id))
         template_id = "template_id", self.id
         for element, length, name, _ in self.fields:
@@ -224,7 +223,7 @@ class Template:
         octets = len(rest)
         if not octets:
             return [] if records else [Defect.of("set-empty", set_id=self.id)]
-        if 0 < self.codec.minimum <= octets:
+        if 0 < self.length <= octets:
             return [
                 Defect.of("record-truncated", set_id=self.id, record=records + 1, octets=octets)
             ]
@@ -364,6 +363,7 @@ _put_id = Template.id.__set__  # type: ignore[attr-defined]
 _put_fields = Template.fields.__set__  # type: ignore[attr-defined]
 _put_scope_count = Template.scope_count.__set__  # type: ignore[attr-defined]
 _put_is_options = Template.is_options.__set__  # type: ignore[attr-defined]
+_put_length = Template.length.__set__  # type: ignore[attr-defined]
 
 _Made = TypeVar("_Made")
 

@@ -235,13 +235,57 @@ def test_one_struct_for_fixed_layouts():
     assert record_codec(FIXED.fields, None) is FIXED.codec is FIXED.with_id(300).codec
 
 
-@pytest.mark.parametrize(("empty", "octets", "records"), [(8, 0, 0), (9, 1, 3), (10, 1, 0)])
+@pytest.mark.parametrize(
+    ("empty", "octets", "records"), [(1, 0, 0), (2, 1, 3), (3, 1, 0), (4, 3, 1), (5, 3, 0)]
+)
 def test_too_many_fields_of_no_octets(empty, octets, records):
-    """A few go along with the others; with thousands, an octet would be thousands of values."""
+    """One for each octet, and one: with ten, a message would be 600,000 values."""
     fields = ["octetDeltaCount[0]"] * empty + ["protocolIdentifier"] * octets
     codec = Template(256, *fields).codec
     assert codec.count(b"\6\7\x08")[0] == records
     assert len(codec.rows(b"\6\7\x08")) == len(codec.dicts(b"\6\7\x08")) == records
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["interfaceName"],
+        ["protocolIdentifier", "vlanId", "interfaceName"],
+        ["interfaceName", "vlanId"],
+        ["vlanId", "interfaceName", "interfaceDescription"],
+    ],
+)
+def test_records_of_variable_length_cut_off_anywhere(fields):
+    template = Template(256, *fields)
+    rows = [
+        tuple(text if field.is_variable else 7 for field in template.fields)
+        for text in ("", "eth0", "x" * 254, "x" * 255, "x" * 700, "")
+    ]
+    octets = [template.encode(row) for row in rows]
+    octets[2] = octets[2].replace(b"\xfe", b"\xff\0\xfe")  # the longer form of the length
+    body = b"".join(octets)
+    ends = [sum(map(len, octets[: each + 1])) for each in range(len(octets))]
+    assert list(template.codec.ends(body)) == ends
+    for stop in range(len(body) + 1):
+        whole = sum(end <= stop for end in ends)
+        assert template.codec.count(body[:stop])[0] == whole
+        assert template.codec.rows(body[:stop]) == rows[:whole]
+        assert len(template.codec.dicts(body[:stop])) == whole
+
+
+@pytest.mark.parametrize(
+    ("field", "octets", "value"),
+    [
+        ("interfaceName[1]", b"\xff", "\\xff"),
+        ("flowStartNanoseconds[1]", b"\x80", "2036-02-07T06:28:16.000000029Z"),
+        ("flowStartNanoseconds[v]", b"\0", "''"),
+    ],
+)
+def test_values_of_an_octet_are_made_once(field, octets, value):
+    """A message may hold 65,000 of them."""
+    rows = Template(256, field).projection(None, "json").rows(octets * 3)
+    assert rows[0][0] == value
+    assert rows[0][0] is rows[1][0] is rows[2][0]
 
 
 def test_no_octets_beside_a_variable_length():

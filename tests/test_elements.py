@@ -22,6 +22,7 @@ from scapy_ipfix.elements import (
 )
 from scapy_ipfix.registries import SHIPPED, Registry
 from scapy_ipfix.registryfiles import COLUMNS
+from scapy_ipfix.templates import v9_scope
 
 HEADER = ",".join(COLUMNS)
 FILES = {
@@ -112,6 +113,30 @@ class TestByNumber:
                 model.element(pen, id)
         with pytest.raises(ValueError, match="not 0 to"):
             model.v9_element(65536)
+
+    def test_field_types_that_nobody_knows(
+        self, model: InformationModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They are not checked as what a person gives, nor looked for twice: 16,000 a message."""
+        made = InformationElement("_ipfix_0_50000", 50000)
+        assert (made.is_known, made.length) == (False, 65535)
+        looked: list[int] = []
+        known, check = InformationModel.known, InformationElement.__post_init__
+        monkeypatch.setattr(
+            InformationModel, "known", lambda *key: looked.append(key[2]) or known(*key)
+        )
+        monkeypatch.setattr(
+            InformationElement, "__post_init__", lambda self: looked.append(-1) or check(self)
+        )
+        assert model.v9_element(50000) == made
+        assert model.v9_element(50000) is model.element(0, 50000)
+        assert looked == []
+        assert v9_scope(1000) == v9_scope(1000)
+        assert looked == []
+        assert v9_scope(1000) == InformationElement("_scope_1000", 1000)
+        assert v9_scope(1000).is_known
+        with pytest.raises(ValueError, match="id 65536 of element _scope_65536: not 0 to 65535"):
+            v9_scope(65536)
 
     def test_placeholders_are_bounded(self, model: InformationModel) -> None:
         known = model.element(0, 1)

@@ -175,11 +175,16 @@ class InformationModel:
     def _find(self, pen: int, id: int) -> InformationElement:
         element = self.known(pen, id)
         if element is None:
-            element = InformationElement.nameless(pen, id)
-            self._placeholders.append((pen, id))
-            if len(self._placeholders) > PLACEHOLDERS:
-                del self._found[self._placeholders.popleft()]
+            return self._placeholder(pen, id)
         self._found[pen, id] = element
+        return element
+
+    def _placeholder(self, pen: int, id: int) -> InformationElement:
+        """A new stand-in of an element that nobody knows, kept among the latest ones."""
+        element = self._found[pen, id] = InformationElement.nameless(pen, id)
+        self._placeholders.append((pen, id))
+        if len(self._placeholders) > PLACEHOLDERS:
+            self._found.pop(self._placeholders.popleft(), None)
         return element
 
     def _find_v9(self, field_type: int) -> InformationElement:
@@ -187,11 +192,12 @@ class InformationModel:
         element = self._own.get((0, field_type)) or registry.v9_elements.get(field_type)
         if element is None:
             for base, pen in registry.v9_bases:
-                if base <= field_type:
-                    element = element or self.known(pen, field_type - base)
-        element = element or self.known(0, field_type)
+                if element is None and base <= field_type:
+                    element = self.known(pen, field_type - base)
+        # What else is known of IANA's number, our own and NetFlow v9's elements being none.
+        element = element or registry.elements(0).get(field_type)
         if element is None:
-            return self.element(0, field_type)
+            return self._found.get((0, field_type)) or self._placeholder(0, field_type)
         self._v9_found[field_type] = element
         return element
 
@@ -460,7 +466,12 @@ class InformationModel:
         self._own[number] = element
         if named:
             self._own_names[element.name] = element
-        self._forget()
+        # What was looked up and may be another now; not all: an exporter may teach a thousand.
+        self._found.pop(number, None)
+        reverse = reverse_number(*number, self._registry.reverse_bit(element.pen))
+        if reverse:
+            self._found.pop(reverse, None)
+        self._v9_found.clear()
         return number
 
     def _forget(self) -> None:
