@@ -128,6 +128,8 @@ class Collector:
         self._parsed_octets = 0
         self._shared: dict[TransportKey, SharedSequence] = {}
         self._recent: Domain | None = None
+        #: Sets of the last message that were read already.
+        self._learned_from: list[DataRead] = []
         #: Records of type information in the message that is being read.
         self._described = 0
 
@@ -150,6 +152,9 @@ class Collector:
         diagnostics say it. ``stream`` is SCTP's, each of which has its own sequence.
         """
         self.time, self.packet, self._described = time, packet, 0
+        for each in self._learned_from:
+            each.forget_options()
+        self._learned_from.clear()
         if self.allowance.is_touched:
             self.allowance = Allowance()  # what lists of earlier messages share is theirs
         version = int.from_bytes(octets[:2], "big")
@@ -292,7 +297,8 @@ class Collector:
         states = is_metadata(template)
         if not (describes or states):
             return
-        records = read.records(lists=False)
+        records = read.options()
+        self._learned_from.append(read)
         if states:
             domain.note_defects(self.metadata.learn(domain.key, template, records, self.time))
         if describes:

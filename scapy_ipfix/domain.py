@@ -158,6 +158,12 @@ class Domain:
                     message.waiting.add(id(read))
                     self._wait(read)
                     continue
+                size = until - at - 4
+                if not 0 < template.length <= size:
+                    # No record: not worth a codec, which takes as long as there are fields.
+                    defects = template.rest_defects(octets[at + 4 : until], 0)
+                    self.note_defects(defects, index)
+                    continue
                 if template.codec.structured:
                     read.keep_lists()
                 records = self._count(read, template)

@@ -55,8 +55,8 @@ class DataRead:
     """A Data Set of a message: where it is, and its template as soon as that is known."""
 
     __slots__ = (
-        *("_asking", "domain", "kept_lists", "index", "known", "octets", "set_id", "start", "stop"),
-        "template",
+        *("_asking", "_learned_from", "domain", "kept_lists", "index", "known", "octets"),
+        *("set_id", "start", "stop", "template"),
     )
 
     def __init__(
@@ -82,6 +82,7 @@ class DataRead:
         self._asking: list[ReferenceType[Waiting]] | None = None
         #: What lists in the records are read with, if there are any.
         self.kept_lists: ListContext | None = None
+        self._learned_from: list[dict[str, Any]] | None = None
 
     @property
     def body(self) -> bytes:
@@ -116,6 +117,18 @@ class DataRead:
         """Lists are to be read with the templates of now, whenever someone looks."""
         self.kept_lists = self.domain.list_context()
 
+    def options(self) -> list[dict[str, Any]]:
+        """The records as dicts, without lists, for the collector to learn from.
+
+        Whoever asks for :meth:`records` next gets the same: who reads options does so twice.
+        """
+        self._learned_from = self.records(lists=False)
+        return self._learned_from
+
+    def forget_options(self) -> None:
+        """Nobody asked while the message was at hand."""
+        self._learned_from = None
+
     def records(
         self,
         names: tuple[str, ...] | None = None,
@@ -134,7 +147,10 @@ class DataRead:
         if codec is None:
             return []
         body = self.octets[self.start + 4 : self.stop]
-        records: list[Any] = codec.dicts(body) if names is None else codec.rows(body)
+        learned = None
+        if self._learned_from is not None and names is None and values == "scapy":
+            learned, self._learned_from = self._learned_from, None
+        records: list[Any] = learned or (codec.dicts(body) if names is None else codec.rows(body))
         if codec.structured and (lists or values == "json"):
             context = self.kept_lists if lists and self.kept_lists else _NO_LISTS
             records = lists_read(records, codec, context, values)

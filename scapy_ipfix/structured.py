@@ -187,9 +187,11 @@ def with_lists(
     records: list[dict[str, Any]], codec: RecordCodec, context: ListContext, values: str
 ) -> list[dict[str, Any]]:
     """Records whose list fields are octets, with what the lists hold instead."""
+    nothing = "" if values == "json" else b""
     for _, name, kind in codec.structured:
         for record in records:
-            record[name] = read_list(kind, record[name], context, values)
+            octets = record[name]
+            record[name] = read_list(kind, octets, context, values) if octets else nothing
     return records
 
 

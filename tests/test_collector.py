@@ -21,6 +21,7 @@ from scapy_ipfix import (
     TemplateFlowSet,
     TemplateSet,
 )
+from scapy_ipfix.codec import RecordCodec
 from scapy_ipfix.collector import Collector
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
@@ -592,3 +593,30 @@ def test_lists_are_read_with_the_templates_of_their_time(changes):
         new = collector.read(UDP_A, bytes(IPFIX(sets=[data(lists, [(row,)])])))
         assert new.ready[0].records() == [{"subTemplateList": [{name: 7}]}]
     assert old.ready[0].records() == [{"subTemplateList": [{"protocolIdentifier": 7}]}]
+
+
+def test_options_are_read_once_for_the_collector_and_whoever_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each who asks has dicts of their own, and nothing waits for who never does."""
+    asked = []
+    dicts = RecordCodec.dicts
+    monkeypatch.setattr(
+        RecordCodec, "dicts", lambda codec, body: asked.append(body) or dicts(codec, body)
+    )
+    names = Template(300, "ingressInterface", "interfaceName", scope=1)
+    row = {"ingressInterface": 1, "interfaceName": "eth1"}
+    collector = Collector()
+    message = ipfix(announce(names, cls=OptionsTemplateSet), data(names, [row]))
+    first = collector.read(UDP_A, message)
+    assert first.ready[0].records() == [row]
+    assert len(asked) == 1
+    first.ready[0].records()[0].clear()
+    assert first.ready[0].records() == [row]
+    assert len(asked) == 3
+    second = collector.read(UDP_A, message)
+    collector.read(UDP_A, ipfix())
+    assert second.ready[0]._learned_from is None
+    assert second.ready[0].records() == [row]
+    tuples = collector.read(UDP_A, message).ready[0].records(("interfaceName",))
+    assert tuples == [("eth1",)]

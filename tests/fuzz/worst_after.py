@@ -16,8 +16,9 @@ from .worstcase import BODY, ROOM, numbered, worst_case
 #: An enterprise whose elements nobody knows.
 _PEN = 64999
 _WITHDRAWN = b"\0\2\0\0"
-#: Templates of so many fields fill what a collector keeps of fields.
-_WIDE = 1016
+#: So many templates of so many fields: a quarter of the fields that a collector keeps.
+_COUNT, _WIDE = 256, 1016
+_WIDE_FIELDS = template(0, *((1 + each, 1) for each in range(_WIDE)), pen=_PEN)[2:]
 
 
 def _messages(kind: int, each: Callable[[int], bytes], ids: Iterable[int]) -> list[bytes]:
@@ -35,11 +36,11 @@ def _one(id: int) -> bytes:
 
 
 def _wide(id: int) -> bytes:
-    return template(id, *((1 + each, 1) for each in range(_WIDE)), pen=_PEN)
+    return id.to_bytes(2, "big") + _WIDE_FIELDS
 
 
-def _million() -> list[bytes]:
-    return _messages(2, _wide, range(256, 256 + 1024))
+def _wide_templates() -> list[bytes]:
+    return _messages(2, _wide, range(256, 256 + _COUNT))
 
 
 # -- withdrawals
@@ -64,18 +65,15 @@ def withdrawals_while_most_templates_have_no_names() -> tuple[bytes, ...]:
 
 
 @worst_case("template-withdrawn", protocol="tcp")
-def a_withdrawal_of_a_million_fields() -> tuple[bytes, ...]:
-    return *_million(), message(set_of(2, _WITHDRAWN))
+def a_withdrawal_of_wide_templates() -> tuple[bytes, ...]:
+    return *_wide_templates(), message(set_of(2, _WITHDRAWN))
 
 
 @worst_case("template-redefined")
 def redefinitions_of_wide_templates() -> tuple[bytes, ...]:
     """They wait for names besides."""
-    wide = _messages(
-        2,
-        lambda id: template(id, *((1 + each, 1) for each in range(130)), pen=_PEN),
-        range(256, 8256),
-    )
+    fields = template(0, *((1 + each, 1) for each in range(32)), pen=_PEN)[2:]
+    wide = _messages(2, lambda id: id.to_bytes(2, "big") + fields, range(256, 8256))
     narrow = numbered(8000, lambda each: _one(256 + each))
     return *wide, message(TYPES, type_of(1)), message(set_of(2, narrow))
 
@@ -84,14 +82,14 @@ def redefinitions_of_wide_templates() -> tuple[bytes, ...]:
 
 
 @worst_case()
-def a_thousand_lessons_for_a_thousand_templates() -> tuple[bytes, ...]:
+def a_thousand_lessons_for_wide_templates() -> tuple[bytes, ...]:
     lessons = numbered(_WIDE, lambda each: type_of(1 + each))
-    return *_million(), message(TYPES), message(lessons)
+    return *_wide_templates(), message(TYPES), message(lessons)
 
 
 def _lists(*before: bytes) -> tuple[bytes, ...]:
     known = message(set_of(2, template(5000, (291, 65535))))
-    return *_million(), message(TYPES), *before, known, message(set_of(5000, b"\0"))
+    return *_wide_templates(), message(TYPES), *before, known, message(set_of(5000, b"\0"))
 
 
 @worst_case()
@@ -104,12 +102,17 @@ def a_second_lesson_where_lists_are() -> tuple[bytes, ...]:
     return *_lists(), message(type_of(1)), message(type_of(2))
 
 
+@worst_case("set-empty")
+def empty_sets_of_wide_templates() -> tuple[bytes, ...]:
+    return *_wide_templates(), message(*(set_of(256 + each, b"") for each in range(_COUNT)))
+
+
 @worst_case(check_values=True)
 def lists_of_wide_templates_that_wait_for_names() -> tuple[bytes, ...]:
     """None of them holds a record."""
     known = message(TYPES, set_of(2, template(5000, (292, 65535))))
-    lists = numbered(1024, lambda each: b"\x08\3" + struct.pack("!H", 256 + each) + bytes(5))
-    return *_million(), known, message(type_of(1)), message(set_of(5000, lists))
+    lists = numbered(_COUNT, lambda each: b"\x08\3" + struct.pack("!H", 256 + each) + bytes(5))
+    return *_wide_templates(), known, message(type_of(1)), message(set_of(5000, lists))
 
 
 def _by_turns(fields: int) -> tuple[bytes, ...]:

@@ -32,22 +32,21 @@ class Worst:
     resolve: bool = False
     values: str = "scapy"
 
-    def reader(self) -> Callable[[], Collector]:
-        """What reads the worst message, and its records; the others are read by now."""
+    def reader(self) -> tuple[Collector, Callable[[], None]]:
+        """A collector that read the other messages, and what has it read the worst, and records."""
         *others, last = self.make()
         key = TransportKey(self.protocol, "192.0.2.1", 1, "192.0.2.2", 2)
         collector = Collector(check_values=self.check_values)
         for octets in others:
             collector.read(key, octets)
 
-        def read() -> Collector:
+        def read() -> None:
             found = collector.read(key, last)
             assert found is not None
             for each in found.ready:
                 each.records(values=self.values, resolve=self.resolve)
-            return collector
 
-        return read
+        return collector, read
 
 
 def seconds(run: Callable[[], object]) -> float:
