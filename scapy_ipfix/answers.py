@@ -15,25 +15,21 @@ from typing import Any
 
 from scapy_ipfix.abstracttype import Cache
 from scapy_ipfix.metadata import DomainKey, Metadata
+from scapy_ipfix.samplingrates import RATE_ELEMENTS, RateRule, rate_by, rate_rules, unsampled
 from scapy_ipfix.statements import (
     APPLICATION,
     COUNTERS,
     DOMAIN,
     INTERFACE,
-    RATE_ELEMENTS,
     SAMPLING,
     SEQUENCE,
     SYSTEM,
     VRF,
     Application,
     Interface,
-    RateRule,
     Sampling,
     application_octets,
-    rate_by,
-    rate_rules,
     text,
-    unsampled,
 )
 from scapy_ipfix.templates import Template, kept_by_template
 from scapy_ipfix.wire import IPFIX_VERSION

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
-from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.extras import extra
+from scapy_ipfix.templatefield import TemplateField
 
 #: Types that are addresses, by the kind and size of the array items that hold one.
 _ADDRESSES = {("u", 4): "ipv4Address", ("V", 16): "ipv6Address", ("V", 6): "macAddress"}

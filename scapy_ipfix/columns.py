@@ -21,13 +21,14 @@ from scapy_ipfix.arrays import (
     objects,
     variable_array,
 )
-from scapy_ipfix.codec import RecordCodec, TemplateField
+from scapy_ipfix.codec import RecordCodec
 from scapy_ipfix.datatypes import VARIABLE
 from scapy_ipfix.extras import extra
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.reader import field_names, iter_sets, options_wanted
 from scapy_ipfix.reads import DataRead, Origin
 from scapy_ipfix.session import IPFIXSession
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.templates import Template
 
 if TYPE_CHECKING:

@@ -27,11 +27,12 @@ from scapy.volatile import (
     VolatileValue,
 )
 
-from scapy_ipfix.codec import STRUCTURED, TemplateField, prefixed
+from scapy_ipfix.codec import STRUCTURED
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.formats import value_text
 from scapy_ipfix.lazy import LazyPacketList, build_packets, raw
 from scapy_ipfix.structured import ListContext, encode_list, templates_of
+from scapy_ipfix.templatefield import TemplateField, prefixed
 from scapy_ipfix.templates import Template
 
 #: Longest string or octets that show() prints whole; records from the wire hold 64 KiB.

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.elements import elements
 from scapy_ipfix.statements import application_text
+from scapy_ipfix.templatefield import TemplateField
 
 
 def value_text(field: TemplateField, value: Any) -> str | None:

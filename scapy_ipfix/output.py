@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.columns import CONTEXT
 from scapy_ipfix.reads import DataRead, Origin
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.templates import Template
 from scapy_ipfix.text import cut, field_texts, printable
 

@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import Any
 
 from scapy_ipfix.arrays import address_text, fixed_arrays, is_address
-from scapy_ipfix.codec import STRUCTURED, TemplateField
+from scapy_ipfix.codec import STRUCTURED
 from scapy_ipfix.columns import CONTEXT, Gathered, Layout
 from scapy_ipfix.extras import extra
 from scapy_ipfix.reads import DataRead
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.templates import Template
 
 #: A row group is written when that many records, or octets of them, are held.

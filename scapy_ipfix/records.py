@@ -24,11 +24,12 @@ from scapy.packet import Packet
 from scapy.volatile import VolatileValue
 
 from scapy_ipfix.answers import View
-from scapy_ipfix.codec import WIDE, RecordCodec, TemplateField
+from scapy_ipfix.codec import WIDE, RecordCodec
 from scapy_ipfix.fields import ElementField, element_field
 from scapy_ipfix.lazy import DirectPacket
 from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.structured import ListContext, read_list
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.templates import Template, kept_by_template
 
 #: Without a session, a record can still say what it says itself.

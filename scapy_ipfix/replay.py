@@ -18,12 +18,13 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from scapy_ipfix.capture import CaptureFile
-from scapy_ipfix.codec import STRUCTURED, RecordCodec, TemplateField, record_codec
+from scapy_ipfix.codec import STRUCTURED, RecordCodec, record_codec
 from scapy_ipfix.reader import read_capture
 from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.sending import Address, Pace, Sender
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.structured import ListContext, list_parts
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, walk_sets
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from scapy_ipfix.codec import CODEC_CACHE, STRUCTURED, RecordCodec, TemplateField, record_codec
+from scapy_ipfix.codec import CODEC_CACHE, STRUCTURED, RecordCodec, record_codec
 from scapy_ipfix.datatypes import DataType, octetArray
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import MAX_ID, InformationElement
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.wire import IPFIX_VERSION, MINIMUM_DATA_SET
 
 #: How lists relate their elements (RFC 6313 4.4); 255 is undefined.

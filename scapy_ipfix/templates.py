@@ -13,12 +13,13 @@ from functools import cached_property, wraps
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from scapy_ipfix.codec import RecordCodec, TemplateField, is_forbidden, record_codec, shortest
+from scapy_ipfix.codec import RecordCodec, record_codec
 from scapy_ipfix.datatypes import VARIABLE, data_type
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.structured import encode_list
+from scapy_ipfix.templatefield import TemplateField, is_forbidden, shortest
 from scapy_ipfix.wire import MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
 
 #: RFC 3954 6.1: what an Options Template's scope field types stand for. They are no

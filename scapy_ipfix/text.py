@@ -11,8 +11,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.formats import value_text
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.templates import Template, kept_by_template
 
 #: Longest cell of a table.

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scapy.packet import Packet
 
 import scapy_ipfix
-from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.datatypes import DATA_TYPES, VARIABLE, DataType
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.templates import V9_SCOPES, Template
 
 #: Types whose values are octets of a form of their own (RFC 6313).

@@ -8,9 +8,9 @@ import pytest
 
 from scapy_ipfix import arrays
 from scapy_ipfix.arrays import address_text, fixed_arrays, is_address, variable_array
-from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.datatypes import DATA_TYPES, VARIABLE, data_type
 from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.templatefield import TemplateField
 
 np = pytest.importorskip("numpy")
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from scapy_ipfix import IPFIX, DataSet, IPFIXSession, Template, dissect
 from scapy_ipfix.checks import value_defects
-from scapy_ipfix.codec import prefixed
 from scapy_ipfix.structured import ListContext, encode_list
+from scapy_ipfix.templatefield import prefixed
 
 from .strategies import Filled, broken, filled
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.codec import WIDE, RecordCodec, prefixed, record_codec
+from scapy_ipfix.codec import WIDE, RecordCodec, record_codec
+from scapy_ipfix.templatefield import prefixed
 from scapy_ipfix.templates import Template
 from tests.strategies import filled, templates
 

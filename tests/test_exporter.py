@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 from scapy.packet import Padding
 
-from scapy_ipfix.codec import prefixed
 from scapy_ipfix.exporter import OVERHEAD, Exporter
 from scapy_ipfix.messages import IPFIX, Message, NetFlowV9
 from scapy_ipfix.reader import iter_messages, iter_records
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.sets import DataSet, TemplateSet
+from scapy_ipfix.templatefield import prefixed
 from scapy_ipfix.templates import Template
 
 from .strategies import Filled, filled, templates

@@ -23,8 +23,8 @@ from scapy_ipfix import (
     dissect,
     iter_records,
 )
-from scapy_ipfix.codec import prefixed
 from scapy_ipfix.structured import SEMANTICS, ListContext, encode_list
+from scapy_ipfix.templatefield import prefixed
 from scapy_ipfix.torturecase import basic_list, sub_template_list, sub_template_multi_list
 
 from .strategies import broken

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.samplingrates import sampling_rate, unsampled
 from scapy_ipfix.statements import (
     MAX_ITEMS,
     MAX_TEXT,
@@ -20,10 +21,8 @@ from scapy_ipfix.statements import (
     Statement,
     application_octets,
     application_text,
-    sampling_rate,
     statements_of,
     text,
-    unsampled,
 )
 from scapy_ipfix.templates import Template
 

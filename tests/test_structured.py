@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scapy_ipfix.checks import value_defects
-from scapy_ipfix.codec import STRUCTURED, TemplateField, prefixed
+from scapy_ipfix.codec import STRUCTURED
 from scapy_ipfix.datatypes import VARIABLE
 from scapy_ipfix.diagnostics import ERROR, WARNING
 from scapy_ipfix.elements import InformationModel, elements
@@ -27,6 +27,7 @@ from scapy_ipfix.structured import (
     semantic_number,
     templates_of,
 )
+from scapy_ipfix.templatefield import TemplateField, prefixed
 from scapy_ipfix.templates import Template
 from scapy_ipfix.torturecase import basic_list, sub_template_list, sub_template_multi_list
 

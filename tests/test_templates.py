@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.datatypes import VARIABLE, data_type
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.templates import V9_SCOPES, Template, kept_by_template, v9_scope
 from scapy_ipfix.wire import Specifier, TemplateSpan
 from tests.strategies import templates

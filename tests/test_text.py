@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.datatypes import DATA_TYPES, VARIABLE
 from scapy_ipfix.elements import elements
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.templates import Template
 from scapy_ipfix.text import CELL, cut, field_texts, printable
 

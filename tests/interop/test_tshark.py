@@ -32,10 +32,10 @@ from scapy_ipfix import (
     elements,
     iter_records,
 )
-from scapy_ipfix.codec import TemplateField
 from scapy_ipfix.elements import REVERSE_PEN, InformationElement
 from scapy_ipfix.reader import iter_messages
 from scapy_ipfix.reads import DataRead, MessageRead
+from scapy_ipfix.templatefield import TemplateField
 from tests.interop import tshark
 
 ROOT = Path(__file__).resolve().parents[2]
