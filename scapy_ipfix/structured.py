@@ -241,14 +241,16 @@ def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy
 #: Records within a list: what reads them, and their octets.
 Part = tuple[RecordCodec, bytes]
 _NOTHING: tuple[list[Part], Defect | None] = [], None
+_OF_NOTHING = RecordCodec(())
 
 
 def list_parts(
     kind: str, octets: bytes, context: ListContext, values: str = "scapy", name: str = ""
 ) -> tuple[list[Part], Defect | None]:
-    """What a list holds, and what keeps it from being read: ``list-malformed``, or
-    ``missing-template``. The values of a basicList are records of one field; ``name`` is
-    that of the field which the list is in.
+    """What a list holds, a part for each block, and what keeps it from being read.
+
+    That is ``list-malformed``, or ``missing-template``. The values of a basicList are records
+    of one field; ``name`` is that of the field which the list is in.
     """
     parts: list[Part] = []
     stop = len(octets)
@@ -276,7 +278,9 @@ def list_parts(
                 return [], _malformed(name or kind, flaw)
             return [], Defect.of("missing-template", template_id=template_id, octets=end - start)
         if not 0 < template.length <= end - start:
-            rest = rest or end - start  # no record: not worth a codec, or a look for names
+            # No record: not worth a codec of its own, or a look for names.
+            parts.append((_OF_NOTHING, octets[start:end]))
+            rest = rest or end - start
             continue
         if context.layout is not None:
             template = context.template(template_id)
