@@ -25,11 +25,11 @@ _PADDING = 4
 _FLAWED = frozenset({"boolean", "string", "float32", "float64"})
 
 
-#: A field that can hold what it should not: where it is in a record, what it is called, what
+#: A field that can hold what it should not: where it is in a record, its name for a defect, what
 #: makes a value of it, what finds a flaw in that, the limits of a number.
 _Checked = tuple[
     int,
-    str,
+    tuple[str, str],
     Callable[[Any], Any] | None,
     Callable[[Any], str | None] | None,
     tuple[int, int],
@@ -41,13 +41,13 @@ def _checked(template: Template) -> tuple[_Checked, ...]:
     """The fields that can hold what they should not."""
     found: list[_Checked] = []
     for position, (element, length, name, _) in enumerate(template.fields):
-        kind, limits = element.type, element.range
+        kind, limits, named = element.type, element.range, ("name", name)
         if kind.name in _FLAWED:
-            found.append((position, name, template.codec.decoder(position), kind.flaw, (0, 0)))
+            found.append((position, named, template.codec.decoder(position), kind.flaw, (0, 0)))
         elif limits is not None and kind.is_integer and not kind.is_time:
             natural = (0, (1 << 8 * length) - 1) if length != VARIABLE else None
             if limits != natural:
-                found.append((position, name, template.codec.decoder(position), None, limits))
+                found.append((position, named, template.codec.decoder(position), None, limits))
     return tuple(found)
 
 
@@ -74,7 +74,7 @@ def value_defects(
     if checked or codec.structured:
         rows = codec.items(body)
         set_id = "set_id", template.id
-        for position, name, decode, flaw_of, (low, high) in checked:
+        for position, named, decode, flaw_of, (low, high) in checked:
             for row in rows:
                 value = row[position] if decode is None else decode(row[position])
                 if flaw_of is not None:
@@ -86,7 +86,7 @@ def value_defects(
                 else:
                     flaw = f"{value} is not in {low}..{high}"
                 # As Defect(...) does it, in a call less: there may be 60,000 in a message.
-                found.append(_new(Defect, ("value", (set_id, ("name", name), ("flaw", flaw)))))
+                found.append(_new(Defect, ("value", (set_id, named, ("flaw", flaw)))))
                 break  # a broken field is broken in every record
             if len(found) >= _PER_SET:
                 break

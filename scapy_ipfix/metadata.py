@@ -12,15 +12,14 @@ record is the number that was the latest when it came.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect
+from scapy_ipfix.history import History
 from scapy_ipfix.shrinking import shrink
 from scapy_ipfix.statements import (
     APPLICATION,
@@ -59,40 +58,19 @@ class Version(NamedTuple):
 
 
 _TIME = data_type("dateTimeSeconds")
-_number = attrgetter("number")
 _new = tuple.__new__
 
 
-#: Stands where a version was that is no longer kept.
-_GONE = Version(0, None, 0.0)
+class _Fact(History[Version]):
+    """What a fact of a domain is, and what it was before; ``key``: of what, of which one."""
 
+    __slots__ = ("domain", "key")
 
-@dataclass(slots=True, eq=False)
-class _Fact:
-    """What a fact is, and what it was before, oldest first."""
-
-    domain: _Domain
-    #: What it is of, and of which one.
-    key: tuple[str, Any]
-    versions: list[Version]
-    #: How many are no longer kept.
-    gone: int = 0
-
-    def at(self, number: int) -> Version | None:
-        """The version that held at that number of a change."""
-        position = bisect_right(self.versions, number, lo=self.gone, key=_number)
-        return self.versions[position - 1] if position > self.gone else None
-
-    def drop_oldest(self) -> None:
-        # The list moves up now and then: it may have a hundred thousand versions.
-        self.versions[self.gone] = _GONE
-        self.gone += 1
-        if 2 * self.gone > len(self.versions):
-            del self.versions[: self.gone]
-            self.gone = 0
-
-    def __len__(self) -> int:
-        return len(self.versions) - self.gone
+    def __init__(self, domain: _Domain, key: tuple[str, Any], version: Version) -> None:
+        super().__init__()
+        self.domain = domain
+        self.key = key
+        self.append(version)
 
 
 @dataclass(slots=True, eq=False)
@@ -184,7 +162,7 @@ class Metadata:
         fact = domain.facts.get(key)
         if fact is not None:
             self._stated.move_to_end(fact)
-            last = fact.versions[-1]
+            last = fact.last
             before = last.value
             if key[0] == COUNTERS:
                 if not _count(before, value):
@@ -196,14 +174,14 @@ class Metadata:
             version = _new(Version, (self.now, value, time))
             # Counters change all the time, nobody asks what they were.
             if last.number > seen or key[0] == COUNTERS:
-                fact.versions[-1] = version
+                fact.last = version
                 return False
-            fact.versions.append(version)
+            fact.append(version)
             self._superseded.append(fact)
         else:
             self.now += 1
             version = _new(Version, (self.now, value, time))
-            fact = domain.facts[key] = _Fact(domain, key, [version])
+            fact = domain.facts[key] = _Fact(domain, key, version)
             self._stated[fact] = None
         self._count += 1
         return self._count > self.limit and self._bound()
@@ -227,7 +205,7 @@ class Metadata:
         """What a fact was at that number, None where it was not stated."""
         known = self._domains.get(domain)
         fact = known.facts.get((what, which)) if known is not None else None
-        version = fact.at(number) if fact is not None else None
+        version = fact.until(number) if fact is not None else None
         if version is None:
             return None
         return version.value.copy() if what == COUNTERS else version.value
@@ -242,7 +220,7 @@ class Metadata:
         known = self._domains.get(domain)
         if known is not None:
             for (what, which), fact in known.facts.items():
-                version = fact.versions[-1]
+                version = fact.last
                 if what == COUNTERS:
                     version = version._replace(value=version.value.copy())
                 yield what, which, version

@@ -123,6 +123,10 @@ class Float(DataType):
 #: What an octet says; one that says neither is itself.
 _BOOLEANS = [{1: True, 2: False}.get(octet, octet) for octet in range(256)]
 
+_WRONG_BOOLEANS = {
+    octet: f"boolean is {octet}, neither 1 nor 2" for octet in range(256) if octet not in (1, 2)
+}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Boolean(DataType):
@@ -152,4 +156,4 @@ class Boolean(DataType):
         return str(value).lower() if isinstance(value, bool) else super().to_text(value)
 
     def flaw(self, value: Any) -> str | None:
-        return f"boolean is {value}, neither 1 nor 2" if type(value) is int else None
+        return _WRONG_BOOLEANS.get(value) if type(value) is int else None

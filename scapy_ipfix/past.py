@@ -28,7 +28,7 @@ class Past:
         self.limit = limit
         self._fields = 0
         self._order: deque[tuple[Hashable, int]] = deque()
-        self._until: dict[tuple[Hashable, int], History[Template]] = {}
+        self._until: dict[tuple[Hashable, int], History[tuple[int, Template]]] = {}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -39,17 +39,18 @@ class Past:
         known = self._until.get(key)
         if known is None:
             known = self._until[key] = History()
-        known.append(number, template)
+        known.append((number, template))
         self._order.append(key)
         self._fields += 1 + len(template.fields)
         while self._fields > self.limit:
             oldest = self._order.popleft()
             known = self._until[oldest]
-            self._fields -= 1 + len(known.drop_oldest().fields)
+            self._fields -= 1 + len(known.drop_oldest()[1].fields)
             if not known:
                 del self._until[oldest]
 
     def find(self, domain: Hashable, template_id: int, number: int) -> Template | None:
         """What was in force, or came next, before the change of that number; None if it is yet."""
         known = self._until.get((domain, template_id))
-        return None if known is None else known.since(number)
+        found = None if known is None else known.since(number)
+        return None if found is None else found[1]

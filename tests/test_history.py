@@ -6,12 +6,16 @@ from scapy_ipfix.history import History
 
 
 def test_by_number() -> None:
-    history: History[str] = History()
+    history: History[tuple[int, str]] = History()
     assert history.until(1) is history.since(1) is None
     for number, thing in ((2, "a"), (2, "b"), (5, "c")):
-        history.append(number, thing)
-    assert [history.until(number) for number in range(1, 7)] == [None, "b", "b", "b", "c", "c"]
-    assert [history.since(number) for number in range(1, 7)] == ["a", "a", "c", "c", "c", None]
+        history.append((number, thing))
+    until = [history.until(number) for number in range(1, 7)]
+    assert [each and each[1] for each in until] == [None, "b", "b", "b", "c", "c"]
+    since = [history.since(number) for number in range(1, 7)]
+    assert [each and each[1] for each in since] == ["a", "a", "c", "c", "c", None]
+    history.last = 6, "d"
+    assert history.last == history.until(6) == (6, "d")
 
 
 @given(
@@ -22,27 +26,27 @@ def test_by_number() -> None:
 def test_as_a_list_from_which_the_first_is_taken(
     numbers: list[int], drops: list[bool], asked: int
 ) -> None:
-    history: History[int] = History()
+    history: History[tuple[int, int]] = History()
     plain: list[tuple[int, int]] = []
     waiting = list(enumerate(numbers))
     for drop in drops:
         if drop and plain:
-            assert history.drop_oldest() == plain.pop(0)[1]
+            assert history.drop_oldest() == plain.pop(0)
         elif waiting:
             thing, number = waiting.pop(0)
-            history.append(number, thing)
+            history.append((number, thing))
             plain.append((number, thing))
         assert len(history) == len(plain)
-        until = [thing for number, thing in plain if number <= asked]
-        since = [thing for number, thing in plain if number >= asked]
+        until = [entry for entry in plain if entry[0] <= asked]
+        since = [entry for entry in plain if entry[0] >= asked]
         assert history.until(asked) == (until[-1] if until else None)
         assert history.since(asked) == (since[0] if since else None)
 
 
 def test_what_is_gone_is_not_kept() -> None:
-    history: History[object] = History()
+    history: History[tuple[int, object]] = History()
     for number in range(1000):
-        history.append(number, object())
+        history.append((number, object()))
     for _ in range(900):
         history.drop_oldest()
     assert len(history._entries) < 2 * len(history) + 2

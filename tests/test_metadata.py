@@ -132,13 +132,13 @@ def test_counters_change_in_place_where_nobody_sees_it() -> None:
     which = (("exportingProcessId", 1),)
     state(metadata, EXPORTED, (1, 1))
     (fact,) = metadata._stated
-    kept = fact.versions[-1].value
+    kept = fact.last.value
     found = metadata.find(HERE, COUNTERS, which, metadata.now)
     ((_, _, version),) = metadata.facts(HERE)
     viewed = View(metadata, HERE, metadata.now).counters
     now = metadata.now
     state(metadata, EXPORTED, (1, 2))
-    assert fact.versions[-1].value is kept
+    assert fact.last.value is kept
     assert metadata.now == now + 1
     assert found == version.value == viewed[which] == {"exportedOctetTotalCount": 1}
     found["exportedOctetTotalCount"] = 99
