@@ -303,7 +303,9 @@ def _product(find: Cache, steps: Cache, sequence: object) -> float | None:
 
 def _names(find: Cache, asked: tuple[Any, ...]) -> tuple[str | None, str | None]:
     """An interface's name and description: those in the record, or of the numbers in it."""
-    name, description = text(asked[0]), text(asked[1])
+    name, description, *_ = asked
+    if name is not None or description is not None:
+        name, description = text(name), text(description)
     for index in asked[2:]:
         if name and description:
             break

@@ -67,10 +67,10 @@ class _Fact(History[Version]):
     __slots__ = ("domain", "key")
 
     def __init__(self, domain: _Domain, key: tuple[str, Any], version: Version) -> None:
-        super().__init__()
+        self._entries = [version]
+        self._gone = 0
         self.domain = domain
         self.key = key
-        self.append(version)
 
 
 @dataclass(slots=True, eq=False)

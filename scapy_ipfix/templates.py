@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, wraps
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from scapy_ipfix.codec import RecordCodec, record_codec
 from scapy_ipfix.datatypes import VARIABLE, data_type
@@ -40,6 +40,7 @@ _V9_SCOPES_BY_NAME.update(
 )
 
 _new = tuple.__new__
+_T = TypeVar("_T")
 #: What is a row already.
 _ROW_TYPES = {tuple, list}
 
@@ -47,6 +48,26 @@ _ROW_TYPES = {tuple, list}
 def v9_scope(kind: int) -> InformationElement:
     """The pseudo-element of a NetFlow v9 scope field type; unknown types are octets."""
     return V9_SCOPES.get(kind) or InformationElement.v9_scope(kind)
+
+
+class _Kept(Generic[_T]):
+    """A property that is made once, as functools.cached_property has it.
+
+    Without that one's lock (Python 3.11 and before), which takes half as long as to make a
+    codec: a message may define 5,000 layouts.
+    """
+
+    def __init__(self, make: Callable[[Any], _T]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, template: Any, owner: Any = None) -> _T:
+        if template is None:
+            return self  # type: ignore[return-value]  # as a property is, on the class
+        made: _T = self._make(template)
+        template.__dict__[self._name] = made
+        return made
 
 
 class Template:
@@ -158,7 +179,7 @@ class Template:
         """The names of the fields, as records have them."""
         return self.codec.names
 
-    @cached_property
+    @_Kept
     def codec(self) -> RecordCodec:
         """The codec of whole records; templates of equal layout share one."""
         return record_codec(self.fields, None)
@@ -183,7 +204,7 @@ class Template:
             known[key] = None if lacking else record_codec(self.fields, wanted, values)
         return known[key]  # type: ignore[no-any-return]
 
-    @cached_property
+    @_Kept
     def plain_length(self) -> int:
         """Octets of a record where that is all there is to say of it.
 
