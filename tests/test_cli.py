@@ -441,7 +441,9 @@ def test_nothing_to_print_has_a_reason(case, form, tmp_path, capsys) -> None:
     arguments, why = NOTHING[case]
     if case.startswith("no message"):
         path = str(tmp_path / "none.pcap")
-        wrpcap(path, [Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / UDP() / b"no message"])
+        frame = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        ip = IP(src="192.0.2.1", dst="192.0.2.2")
+        wrpcap(path, [frame / ip / UDP() / b"no message"])
     else:
         path = a_file(tmp_path, "eth0")
     assert main([form, path, *arguments]) == 0
