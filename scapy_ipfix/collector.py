@@ -234,8 +234,7 @@ class Collector:
         if domain is None:
             domain = Domain(self, transport, version, domain_id)
             self._domains[key] = domain
-            siblings = self._of.setdefault(transport, {})
-            siblings[version, domain_id] = domain
+            self._of.setdefault(transport, {})[version, domain_id] = domain
             domain.shared = self._shared_sequence(transport)
             if len(self._domains) > self.limits.domains:
                 self._drop_domain()

@@ -143,13 +143,11 @@ class Domain:
         if end < stop and not defects and octets.count(0, end, stop) != stop - end:
             self.note("padding-nonzero", set_id=0, octets=octets[end:stop].hex(" "))
         template_ids = TEMPLATE_SETS[self.version]
-        known, sets, ready = self.ready, message.sets, message.ready
+        known, sets = self.ready, message.sets
         timeout = self.keeper.template_timeout
         for index, (set_id, at, until) in enumerate(spans):
             if set_id >= MINIMUM_DATA_SET:
-                template = known.get(set_id)
-                if template is None and set_id in self.states:
-                    template = self.template_for(set_id, until - at - 4)
+                template = known.get(set_id) or self.template_for(set_id, until - at - 4)
                 if timeout is not None and template is not None:
                     template = self._unexpired(template, timeout, index)
                 read = DataRead(self, index, set_id, octets, at, until, template)
@@ -158,22 +156,10 @@ class Domain:
                     message.waiting.add(id(read))
                     self._wait(read)
                     continue
-                size = until - at - 4
-                if not 0 < template.length <= size:
-                    # No record: not worth a codec, which takes as long as there are fields.
-                    defects = template.rest_defects(octets[at + 4 : until], 0)
-                    self.note_defects(defects, index)
-                    continue
-                if template.codec.structured:
-                    read.keep_lists()
-                records = self._count(read, template)
-                if records:
-                    ready.append(read)
-                    message.records += records
-                    if template.is_options:
-                        self.keeper.learn(self, template, read)
-                    else:
-                        message.data_records += records
+                records = self._read_data(read, template, message)
+                message.records += records
+                if not template.is_options:
+                    message.data_records += records
             elif set_id in template_ids:
                 options = set_id == template_ids[1]
                 self._read_templates(octets[at + 4 : until], options, index, message)
@@ -206,17 +192,31 @@ class Domain:
         self.forget(template.id)
         return None
 
+    def _read_data(self, read: DataRead, template: Template, message: MessageRead) -> int:
+        """A Data Set has its template: gives how many records it holds, which are ready then."""
+        if not 0 < template.length <= read.stop - read.start - 4:
+            # No record: not worth a codec, which takes as long as there are fields.
+            self.note_defects(template.rest_defects(read.body, 0), read.index)
+            return 0
+        if template.codec.structured:
+            read.keep_lists()
+        records = self._count(read, template)
+        if records:
+            message.ready.append(read)
+            if template.is_options:
+                self.keeper.learn(self, template, read)
+        return records
+
     def _count(self, read: DataRead, template: Template) -> int:
         """How many records a Data Set holds; what is wrong with it is noted."""
         codec = template.codec
-        size = codec.minimum
         checks = self.keeper.check_values
-        if codec.is_fixed and size:
-            records, rest = divmod(read.stop - read.start - 4, size)
+        if codec.is_fixed:
+            records, rest = divmod(read.stop - read.start - 4, template.length)
             checks = checks and (records > 1 or has_checks(template))
-            if records and not rest and not checks:
+            if not rest and not checks:
                 return records
-        body = read.octets[read.start + 4 : read.stop]
+        body = read.body
         ends = codec.ends(body)
         if checks:
             self.note_defects(value_defects(template, body, read.kept_lists, ends), read.index)
@@ -236,13 +236,6 @@ class Domain:
             self.has_lists = True
         return lists
 
-    def _changed(self, before: Template | None) -> None:
-        """Templates changed, and lists that are read from now on go by the new ones."""
-        if before is not None and self.has_lists:
-            self.keeper.past.remember(self, self._changes, before)
-            self._changes += 1
-        self._lists = None
-
     def layout_then(self, changes: int, template_id: int) -> Template | None:
         """The template of when there had been so many changes, by whatever names it has.
 
@@ -260,8 +253,7 @@ class Domain:
     @property
     def templates(self) -> dict[int, Template]:
         """The templates in force by id, with the names that their elements have by now."""
-        named = {template_id: self.template(template_id) for template_id in self.states}
-        return {template_id: each for template_id, each in named.items() if each is not None}
+        return {id: each for id in self.states if (each := self.template(id)) is not None}
 
     def template(self, template_id: int, allowance: Allowance | None = None) -> Template | None:
         """The template of that id, with the names that its elements have by now.
@@ -335,10 +327,7 @@ class Domain:
                 old=len(old.template.fields),
                 new=len(template.fields),
             )
-            self.ids[old.template.is_options].pop(id)
-            self.ready.pop(id, None)
-            self._changed(old.template)
-        self._lists = None
+            self._put_away(old.template)
         self._put(TemplateState(template, 0, self.keeper.time))
         if id in self.pending:
             for read in self.pending.pop(id):
@@ -347,15 +336,10 @@ class Domain:
     def _no_longer_waits(self, read: DataRead, template: Template, message: MessageRead) -> None:
         """A Data Set has its template now: of this message, or of an earlier one."""
         self.keeper.no_longer_pending(read)
-        if template.codec.structured:
-            read.keep_lists()
-        read.resolve(template)
         self.stats.undecoded_sets -= 1
-        records = self._count(read, template)
-        if records:
-            message.ready.append(read)
-            if template.is_options:
-                self.keeper.learn(self, template, read)
+        read.template = template
+        records = self._read_data(read, template, message)
+        read.answer()
         if id(read) not in message.waiting:
             self.stats.records += records
             return
@@ -368,7 +352,6 @@ class Domain:
         """Puts a template in force that was saved; one that came since stays."""
         template = state.template
         if template.id not in self.states:
-            self._lists = None
             self._put(state)
 
     def _put(self, state: TemplateState) -> None:
@@ -378,7 +361,17 @@ class Domain:
         if is_named(template):
             self.ready[template.id] = template
         self.ids[template.is_options][template.id] = None
+        self._lists = None
         self.keeper.template_defined(self, template)
+
+    def _put_away(self, template: Template) -> None:
+        """A template is no longer in force; lists that were read before go by it still."""
+        self.ready.pop(template.id, None)
+        del self.ids[template.is_options][template.id]
+        if self.has_lists:
+            self.keeper.past.remember(self, self._changes, template)
+            self._changes += 1
+        self._lists = None
 
     def _withdraw(self, template_id: int, options: bool, index: int) -> None:
         if self.transport.protocol == "udp":
@@ -399,9 +392,7 @@ class Domain:
         """Drops a template: withdrawn, expired, or one too many."""
         state = self.states.pop(template_id, None)
         if state is not None:
-            self.ready.pop(template_id, None)
-            del self.ids[state.template.is_options][template_id]
-            self._changed(state.template)
+            self._put_away(state.template)
         self._forgotten = shrink(self.states, self._forgotten + 1)
         if not self._forgotten:
             for table in (self.ready, *self.ids):

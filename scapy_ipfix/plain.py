@@ -82,9 +82,8 @@ class PlainReader:
         if transport is None:
             return None
         domain = self._collector.domain(transport, version, domain_id)
-        template, stats = domain.ready.get(set_id), domain.stats
-        if template is None:
-            template = domain.template_for(set_id, set_length - _BEFORE_RECORDS)
+        stats = domain.stats
+        template = domain.template_for(set_id, set_length - _BEFORE_RECORDS)
         if template is None or not template.plain_length or stats.first_export is None:
             return None
         records, rest = divmod(set_length - _BEFORE_RECORDS, template.plain_length)

@@ -89,13 +89,12 @@ class DataRead:
         """The octets of the records, and of what follows them."""
         return self.octets[self.start + 4 : self.stop]
 
-    def resolve(self, template: Template) -> None:
-        """The template came: for who asks from now on, and for the packet that asked before."""
-        self.template = template
+    def answer(self) -> None:
+        """Gives the template, which came, to the packets that asked for it before."""
         for reference in self._asking or ():
             packet = reference()
-            if packet is not None:
-                packet.bind(template, self.lists)
+            if packet is not None and self.template is not None:
+                packet.bind(self.template, self.lists)
         self._asking = None
 
     def ask(self, packet: Waiting) -> None:
@@ -146,7 +145,7 @@ class DataRead:
         codec = template.projection(names, values) if template is not None else None
         if codec is None:
             return []
-        body = self.octets[self.start + 4 : self.stop]
+        body = self.body
         learned = None
         if self._learned_from is not None and names is None and values == "scapy":
             learned, self._learned_from = self._learned_from, None

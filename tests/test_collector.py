@@ -620,3 +620,19 @@ def test_options_are_read_once_for_the_collector_and_whoever_asks(
     assert second.ready[0].records() == [row]
     tuples = collector.read(UDP_A, message).ready[0].records(("interfaceName",))
     assert tuples == [("eth1",)]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_set_without_a_record_makes_no_codec(waits: bool) -> None:
+    """That takes as long as the template has fields, for four octets."""
+    collector = Collector()
+    definition, empty = ipfix(announce(T)), ipfix(DataSet(setId=T.id, undecoded=b"\0"))
+    for each in (empty, definition) if waits else (definition, empty):
+        message = collector.read(UDP_A, each)
+        assert message.ready == []
+    (domain,) = collector.domains
+    assert "codec" not in vars(domain.states[T.id].template)
+    assert domain.pending == {}
+    assert domain.stats.undecoded_sets == 0
+    assert collector.read(UDP_A, ipfix(data())).ready != []
+    assert "codec" in vars(domain.states[T.id].template)

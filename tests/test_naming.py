@@ -92,6 +92,7 @@ def test_a_set_without_a_record_leaves_a_template_as_it_was(collector: Collector
     names(collector, template(300, 1, 2), lesson(1, "one"))
     (domain,) = domains(collector)
     assert names(collector, set_of(300, b"\0")) == []
+    assert 300 not in domain.ready
     assert domain.states[300].template.names == ("_ipfix_99999_1", "_ipfix_99999_2")
     assert domain.stats.undecoded_sets == 0
     assert "missing-template" not in collector.diagnostics.counts
@@ -131,6 +132,8 @@ def test_a_template_that_waits_for_its_names_is_forgotten(collector: Collector) 
     domain.forget(300)
     assert list(domain.templates) == [256]
     assert domain.template(300) is None
+    assert [list(kind) for kind in domain.ids] == [[], [256]]
+    assert 300 not in domain.ready
     assert names(collector, set_of(300, b"\1")) == []
 
 
@@ -291,6 +294,7 @@ def test_a_domain_that_goes_takes_its_templates_along() -> None:
         session.collector.read(_UDP, message(template(300, 1), domain=domain))
     kept = domains(session.collector)
     assert len(kept) == session.collector.limits.domains
+    assert sum(len(each.states) + len(each.ids[False]) for each in kept) == 2 * len(kept)
     session.collector.read(_UDP, message(lesson(1, "mine"), domain=4999))
     assert all(each.templates[300].names == ("mine",) for each in domains(session.collector))
 
