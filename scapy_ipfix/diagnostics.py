@@ -248,6 +248,8 @@ class Diagnostic(NamedTuple):
 
 #: The numbers of a case by name, as a layer or a session has them at hand.
 _Numbers = dict[str, Any] | tuple[tuple[str, Any], ...]
+#: What a diagnostic is made of: code, numbers, packet, exporter, domain, set.
+_Parts = tuple[str, _Numbers, int, str, "int | None", "int | None"]
 
 
 class Diagnostics:
@@ -260,7 +262,7 @@ class Diagnostics:
         self.observers: list[Callable[[Diagnostic], None]] = []
         #: What :meth:`add` was given: a message may be wrong 16,000 times, and most of that
         #: nobody looks at.
-        self._kept: list[tuple[str, _Numbers, int, str, int | None, int | None]] = []
+        self._kept: list[_Parts] = []
 
     def note(self, diagnostic: Diagnostic) -> None:
         """Keeps one (while there is room), counts it, and logs the first few of its code."""
@@ -277,30 +279,36 @@ class Diagnostics:
         set_index: int | None = None,
     ) -> None:
         """As :meth:`note`, of the parts of a diagnostic. A dict of ``numbers`` is not copied."""
-        count = self.counts[code] = self.counts[code] + 1
-        parts = code, numbers, packet, exporter, domain, set_index
-        if self.observers:
-            diagnostic = _diagnostic(*parts)
-            for observer in self.observers:
-                observer(diagnostic)
-        if len(self._kept) < self.limit:
-            self._kept.append(parts)
-        if count <= LOGGED_PER_CODE:
-            # The log says the severity itself.
-            text = str(_diagnostic(*parts)).partition(": ")[2]
-            log.log(_LEVELS[CATALOGUE[code].severity], "%s", text)
+        self.add_all(((code, numbers),), packet, exporter, domain, set_index)
 
-    def add_all(self, defects: Iterable[Defect], *where: Any) -> None:
-        """As :meth:`add`, of defects that were in one place: packet, exporter, domain, set."""
-        counts, kept, limit = self.counts, self._kept, self.limit
+    def add_all(
+        self,
+        defects: Iterable[tuple[str, _Numbers]],
+        packet: int = 0,
+        exporter: str = "",
+        domain: int | None = None,
+        set_index: int | None = None,
+    ) -> None:
+        """As :meth:`add`, of defects that were in one place; a Set may have 16,000."""
+        counts, kept = self.counts, self._kept
         for code, numbers in defects:
-            if self.observers or counts[code] < LOGGED_PER_CODE:
-                self.add(code, numbers, *where)
-                continue
-            # What is left to do for most, where a message is wrong 60,000 times.
             counts[code] += 1
-            if len(kept) < limit:
-                kept.append((code, numbers, *where))
+            parts = code, numbers, packet, exporter, domain, set_index
+            if len(kept) < self.limit:
+                kept.append(parts)
+            if self.observers or counts[code] <= LOGGED_PER_CODE:
+                self._tell(parts)
+
+    def _tell(self, parts: _Parts) -> None:
+        """Tells the observers of a diagnostic, and the log of the first few of its code."""
+        diagnostic = _diagnostic(*parts)
+        for observer in self.observers:
+            observer(diagnostic)
+        code = diagnostic.code
+        if self.counts[code] <= LOGGED_PER_CODE:
+            # The log says the severity itself.
+            text = str(diagnostic).partition(": ")[2]
+            log.log(_LEVELS[CATALOGUE[code].severity], "%s", text)
 
     @property
     def dropped(self) -> int:
