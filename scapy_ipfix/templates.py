@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, wraps
 from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from scapy_ipfix.codec import RecordCodec, record_codec
 from scapy_ipfix.datatypes import VARIABLE, data_type
@@ -40,7 +40,6 @@ _V9_SCOPES_BY_NAME.update(
 )
 
 _new = tuple.__new__
-_T = TypeVar("_T")
 #: What is a row already.
 _ROW_TYPES = {tuple, list}
 
@@ -48,26 +47,6 @@ _ROW_TYPES = {tuple, list}
 def v9_scope(kind: int) -> InformationElement:
     """The pseudo-element of a NetFlow v9 scope field type; unknown types are octets."""
     return V9_SCOPES.get(kind) or InformationElement.v9_scope(kind)
-
-
-class _Kept(Generic[_T]):
-    """A property that is made once, as functools.cached_property has it.
-
-    Without that one's lock (Python 3.11 and before), which takes half as long as to make a
-    codec: a message may define 5,000 layouts.
-    """
-
-    def __init__(self, make: Callable[[Any], _T]) -> None:
-        self._make = make
-        self._name = make.__name__
-        self.__doc__ = make.__doc__
-
-    def __get__(self, template: Any, owner: Any = None) -> _T:
-        if template is None:
-            return self  # type: ignore[return-value]  # as a property is, on the class
-        made: _T = self._make(template)
-        template.__dict__[self._name] = made
-        return made
 
 
 class Template:
@@ -146,40 +125,23 @@ class Template:
         kind (RFC 3954 6.1).
         """
         id, scope, specifiers, _, _, _ = span
-        if scope:
-            scope = min(scope, len(specifiers))
+        scope = min(scope, len(specifiers))
         if version == V9_VERSION:
             named = [
                 (v9_scope(kind) if i < scope else model.v9_element(kind), length)
                 for i, (_, kind, length) in enumerate(specifiers)
             ]
-            fields = name_fields(named, scope)
-        elif scope:
-            named = [(model.element(pen, id), length) for pen, id, length in specifiers]
-            fields = name_fields(named, scope)
         else:
-            # As name_fields does it, with nothing between: there may be 16,000 in a message.
             find = model.element
-            fields = _with_names_of_their_own(
-                [
-                    _new(TemplateField, (element := find(pen, number), length, element.name, False))
-                    for pen, number, length in specifiers
-                ]
-            )
-        self = cls.__new__(cls)
-        _put_id(self, id)
-        _put_fields(self, fields)
-        _put_scope_count(self, scope)
-        _put_is_options(self, options or scope > 0)
-        _put_length(self, shortest(fields))
-        return self
+            named = [(find(pen, number), length) for pen, number, length in specifiers]
+        return cls.of(id, name_fields(named, scope), scope, options)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the fields, as records have them."""
         return self.codec.names
 
-    @_Kept
+    @cached_property
     def codec(self) -> RecordCodec:
         """The codec of whole records; templates of equal layout share one."""
         return record_codec(self.fields, None)
@@ -204,7 +166,7 @@ class Template:
             known[key] = None if lacking else record_codec(self.fields, wanted, values)
         return known[key]  # type: ignore[no-any-return]
 
-    @_Kept
+    @cached_property
     def plain_length(self) -> int:
         """Octets of a record where that is all there is to say of it.
 
@@ -459,15 +421,11 @@ def name_fields(
     pairs: Iterable[tuple[InformationElement, int]], scope: int = 0
 ) -> tuple[TemplateField, ...]:
     """Fields with a name of their own each: RFC 7011 8 allows an element twice."""
-    return _with_names_of_their_own(
-        [
-            TemplateField(element, length, element.name, position < scope)
-            for position, (element, length) in enumerate(pairs)
-        ]
-    )
-
-
-def _with_names_of_their_own(fields: list[TemplateField]) -> tuple[TemplateField, ...]:
+    fields = [
+        # As TemplateField(...) does it, in a call less: there may be 16,000 in a message.
+        _new(TemplateField, (element, length, element.name, position < scope))
+        for position, (element, length) in enumerate(pairs)
+    ]
     if len(fields) > 1 and len({field[2] for field in fields}) < len(fields):
         fields = _numbered(fields)
     return tuple(fields)
