@@ -35,8 +35,8 @@ from scapy_ipfix.templates import Template, kept_by_template
 from scapy_ipfix.wire import IPFIX_VERSION
 
 DIRECTIONS = ("ingress", "egress")
-#: Answers remembered for the records of a template, and facts of each kind.
-_REMEMBERED = 4096
+#: Answers remembered for the records of a template, and of each kind what facts say.
+_REMEMBERED, _FACTS = 4096, 16_384
 #: A rate beyond that is none: there cannot be so many packets as that would be of.
 _MOST = 1 << 64
 
@@ -178,10 +178,10 @@ class _Answers:
         self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
         # Of functions that do not hold this object, which else would wait for Python to
         # collect garbage: there may be one for every Set.
-        find = self._find = Cache(lambda fact: view.find(*fact))
-        steps = Cache(partial(_rate, find, "selectorId"))
+        find = self._find = _memo(lambda fact: view.find(*fact))
+        steps = _memo(partial(_rate, find, "selectorId"))
         rates = {
-            position: Cache(
+            position: _memo(
                 partial(_product, find, steps) if kind == SEQUENCE else partial(_rate, find, kind)
             )
             for kind, position in fields.sampled[0]
@@ -189,11 +189,9 @@ class _Answers:
         self._rates = [
             [(position, rates[position]) for _, position in sampled] for sampled in fields.sampled
         ]
-        self._names = [
-            (Cache(partial(_names, find), _REMEMBERED), pick) for pick in fields.interfaces
-        ]
+        self._names = [(_memo(partial(_names, find)), pick) for pick in fields.interfaces]
         self._both = fields.both
-        self._others = Cache(partial(_other_rate, find))
+        self._others = _memo(partial(_other_rate, find))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Answers, (self.view, self.template)
@@ -272,6 +270,10 @@ class _Answers:
         octets = application_octets(id) if id else None
         found: Application | None = self._find[APPLICATION, octets] if octets else None
         return found.name or None if found is not None else None
+
+
+def _memo(function: Callable[[Any], Any]) -> Cache:
+    return Cache(function, _FACTS)
 
 
 def _rate(find: Cache, scope: str, number: object) -> float | None:
