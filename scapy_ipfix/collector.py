@@ -155,8 +155,7 @@ class Collector:
         for each in self._learned_from:
             each.forget_options()
         self._learned_from.clear()
-        if self.allowance.is_touched:
-            self.allowance = Allowance()  # what lists of earlier messages share is theirs
+        self.allowance = Allowance()  # that of an earlier message is for its lists, whenever read
         version = int.from_bytes(octets[:2], "big")
         uptime = None
         if version == IPFIX_VERSION and len(octets) >= IPFIX_HEADER.size:

@@ -261,25 +261,31 @@ class Domain:
         To find them takes as long as it has fields, and an ``allowance`` may be used up: then it
         comes by whatever names it has.
         """
-        template = self.ready.get(template_id)
+        template = self.named_template(template_id)
         if template is not None or template_id not in self.states:
             return template
         state = self.states[template_id]
-        version = self.keeper.learning.version(self.transport)
-        if state.version != version and (allowance is None or allowance.take(state.template)):
-            state.template, state.version = relearned(state.template, self.model), version
+        if allowance is None or allowance.take(state.template):
+            state.template = relearned(state.template, self.model)
+            state.version = self.keeper.learning.version(self.transport)
             if is_named(state.template):
                 self.ready[template_id] = state.template
         return state.template
 
+    def named_template(self, template_id: int) -> Template | None:
+        """The template of that id if it has the names of by now already."""
+        template = self.ready.get(template_id)
+        if template is None and template_id in self.states:
+            state = self.states[template_id]
+            if state.version == self.keeper.learning.version(self.transport):
+                template = state.template
+        return template
+
     def template_for(self, template_id: int, octets: int) -> Template | None:
         """As :meth:`template`, for a Set of so many octets: for no record, no names are found."""
-        template = self.ready.get(template_id)
-        if template is not None or template_id not in self.states:
-            return template
-        template = self.states[template_id].template
-        if not 0 < template.length <= octets:
-            return template
+        state = self.states.get(template_id)
+        if state is None or not 0 < state.template.length <= octets:
+            return None if state is None else state.template
         return self.template(template_id, self.keeper.allowance)
 
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:

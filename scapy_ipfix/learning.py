@@ -349,8 +349,8 @@ class Allowance:
 
     __slots__ = ("_left",)
 
-    def __init__(self, fields: int = NAMED_IN_A_MESSAGE) -> None:
-        self._left = fields
+    def __init__(self) -> None:
+        self._left = NAMED_IN_A_MESSAGE
 
     def take(self, template: Template) -> bool:
         """Whether the fields of a template may get names; they count, then."""
@@ -358,10 +358,6 @@ class Allowance:
             return False
         self._left -= len(template.fields)
         return True
-
-    @property
-    def is_touched(self) -> bool:
-        return self._left != NAMED_IN_A_MESSAGE
 
 
 def is_named(template: Template) -> bool:

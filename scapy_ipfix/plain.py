@@ -83,7 +83,7 @@ class PlainReader:
             return None
         domain = self._collector.domain(transport, version, domain_id)
         stats = domain.stats
-        template = domain.template_for(set_id, set_length - _BEFORE_RECORDS)
+        template = domain.named_template(set_id)
         if template is None or not template.plain_length or stats.first_export is None:
             return None
         records, rest = divmod(set_length - _BEFORE_RECORDS, template.plain_length)

@@ -334,6 +334,24 @@ def test_lists_share_what_a_message_names(collector: Collector) -> None:
     assert [each.count("_ipfix_99999_1") for each in first] == [40 - most, 40 - 2 * most, 0]
 
 
+def test_each_message_may_name_its_own() -> None:
+    """However many are looked at after a later lesson, and whoever reads them."""
+    wide = [template(300 + each, *range(1, 301)) for each in range(2)]
+    rows = b"".join(
+        b"\xff" + struct.pack("!HBH", 303, 3, 300 + each) + bytes(300) for each in range(2)
+    )
+    collector = Collector()
+    collector.read(_UDP, message(*wide, lesson(1, "one"), _LISTS_OF_ANY))
+    reads = [collector.read(_UDP, message(set_of(290, rows))) for _ in range(60)]
+    collector.read(_UDP, message(lesson(2, "two")))
+    assert len(reads) * 600 > 2 * NAMED_IN_A_MESSAGE
+    for read in reads:
+        assert read is not None
+        for record in read.ready[0].records():
+            (inner,) = record["subTemplateList"]
+            assert list(inner)[:3] == ["one", "_ipfix_99999_2", "_ipfix_99999_3"]
+
+
 def test_wide_templates_are_not_looked_at_for_lists_without_records(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

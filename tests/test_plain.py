@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scapy_ipfix.capture import CaptureFile
+from scapy_ipfix.learning import NAMED_IN_A_MESSAGE
 from scapy_ipfix.plain import PlainReader
 from scapy_ipfix.reader import read_capture, read_sets
 from scapy_ipfix.session import IPFIXSession
@@ -247,3 +248,24 @@ def captured(draw):
 def test_either_way_is_the_same(frames):
     both_of(frames)
     both_of(frames, scope="exporter")
+
+
+def test_names_that_were_learned_come_with_the_first_message(tmp_path):
+    """However many templates wait for theirs: it is for a message to name its own."""
+    count, wide = 60, 300
+    specifiers = b"".join(struct.pack("!HHI", 0x8001 + each, 1, 99999) for each in range(wide))
+    layouts = [struct.pack("!HH", 300 + each, wide) + specifiers for each in range(count)]
+    kinds = struct.pack("!HHH8H", 256, 4, 2, 346, 4, 303, 2, 339, 1, 341, 0xFFFF)
+    row = struct.pack("!IHBB", 99999, 1, 1, 3) + b"one"
+    messages = [message(struct.pack("!HH", 2, 4 + len(each)) + each) for each in layouts]
+    messages.append(message(struct.pack("!HH", 3, 4 + len(kinds)) + kinds))
+    messages.append(message(struct.pack("!HH", 256, 4 + len(row)) + row))
+    body = bytes(wide)
+    rows = [struct.pack("!HH", 300 + each, 4 + wide) + body for each in range(count)]
+    messages += [message(each) for each in rows + rows]
+    assert count * wide > NAMED_IN_A_MESSAGE
+    path = tmp_path / "learned.pcap"
+    path.write_bytes(pcap([frame(each) for each in messages]))
+    sets = [each for each in read_sets(CaptureFile(path), IPFIXSession()) if each.set_id >= 300]
+    assert len(sets) == 2 * count
+    assert [each.template.names[0] for each in sets] == ["one"] * 2 * count
