@@ -349,6 +349,7 @@ def test_other_facts_other_templates_other_domains() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scapy_ipfix.answers._REMEMBERED", 10)
+    monkeypatch.setattr("scapy_ipfix.answers._FACTS", 10)
     view = stated((INTERFACE, (99, "Gi99", "")))
     template, record = asked("ingressInterface")
     resolve = view.resolver(template)
