@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from scapy_ipfix.iespec import MAX_V9_TYPE, InformationElement
+from scapy_ipfix.iespec import MAX_ID, MAX_V9_TYPE, InformationElement
 from scapy_ipfix.registryfiles import (
     COLUMNS,
     DATA,
@@ -20,7 +21,11 @@ from scapy_ipfix.registryfiles import (
     make_element,
     read_text,
 )
-from scapy_ipfix.reverse import REVERSE_PEN
+from scapy_ipfix.reverse import REVERSE_PEN, forward_number, reversed_element
+
+#: How many elements that nobody knows keep their stand-in: as many as a message can name. More
+#: are made again when asked for.
+PLACEHOLDERS = 16_384
 
 
 class Enterprise(NamedTuple):
@@ -96,6 +101,71 @@ class Registry:
     def __init__(self, directory: Path | None) -> None:
         self.directory = directory
         self._elements: dict[int, ElementFile] = {}
+        # What was looked up already, for all models of this registry: every exporter that
+        # describes elements has one. Also which of it are placeholders, and NetFlow v9 types.
+        self._found: dict[tuple[int, int], InformationElement] = {}
+        self._placeholders: deque[tuple[int, int]] = deque()
+        self._v9_found: dict[int, InformationElement] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what is pickled, looks up anew."""
+        return self.__dict__ | {"_found": {}, "_placeholders": deque(), "_v9_found": {}}
+
+    def element(self, pen: int, id: int) -> InformationElement:
+        """The element of that number, or the stand-in of one that nobody knows.
+
+        Raises ValueError for numbers out of range.
+        """
+        # Not by an exception: a message may name 16,000 elements that nobody looked up before.
+        return self._found.get((pen, id)) or self._find(pen, id)
+
+    def _find(self, pen: int, id: int) -> InformationElement:
+        element = self.known(pen, id)
+        if element is None:
+            return self._placeholder(pen, id)
+        self._found[pen, id] = element
+        return element
+
+    def _placeholder(self, pen: int, id: int) -> InformationElement:
+        """A new stand-in, kept among the latest ones."""
+        element = self._found[pen, id] = InformationElement.nameless(pen, id)
+        self._placeholders.append((pen, id))
+        if len(self._placeholders) > PLACEHOLDERS:
+            self._found.pop(self._placeholders.popleft(), None)
+        return element
+
+    def known(self, pen: int, id: int) -> InformationElement | None:
+        """The element of that number, one that it reverses included; None if nobody knows it."""
+        element = self.elements(pen).get(id)
+        if element is not None:
+            return element
+        if not pen:
+            return self.v9_elements.get(id) if id > MAX_ID else None
+        number = forward_number(pen, id, self.reverse_bit(pen))
+        forward = self.known(*number) if number else None
+        if forward is None:
+            return None
+        made = self._found.get((pen, id))
+        if made is None:
+            made = self._found[pen, id] = reversed_element(forward, pen, id)
+        return made
+
+    def v9_element(self, field_type: int) -> InformationElement:
+        """What a NetFlow v9 field type stands for, or the stand-in of what nobody knows."""
+        found = self._v9_found.get(field_type)
+        if found is not None:
+            return found
+        element = self.v9_elements.get(field_type)
+        if element is None:
+            for base, pen in self.v9_bases:
+                if element is None and base <= field_type:
+                    element = self.known(pen, field_type - base)
+        # What else is known of IANA's number, and NetFlow v9 has nothing else for.
+        element = element or self.elements(0).get(field_type)
+        if element is None:
+            return self._found.get((0, field_type)) or self._placeholder(0, field_type)
+        self._v9_found[field_type] = element
+        return element
 
     @cached_property
     def files(self) -> dict[int, Path]:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scapy_ipfix.datatypes import DATA_TYPES, VARIABLE, data_type
 from scapy_ipfix.elements import (
     LEARNED,
-    PLACEHOLDERS,
     REVERSE_PEN,
     FieldSpec,
     InformationElement,
@@ -20,7 +19,7 @@ from scapy_ipfix.elements import (
     UnknownElement,
     elements,
 )
-from scapy_ipfix.registries import SHIPPED, Registry
+from scapy_ipfix.registries import PLACEHOLDERS, SHIPPED, Registry
 from scapy_ipfix.registryfiles import COLUMNS
 from scapy_ipfix.templates import v9_scope
 
@@ -140,12 +139,26 @@ class TestByNumber:
 
     def test_placeholders_are_bounded(self, model: InformationModel) -> None:
         known = model.element(0, 1)
-        for pen in range(10_000, 10_000 + 3 * PLACEHOLDERS):
+        for pen in range(100_000, 100_000 + 3 * PLACEHOLDERS):
             model.element(pen, 1)
-        assert len(model._placeholders) == PLACEHOLDERS
-        assert len(model._found) <= PLACEHOLDERS + 1
+        registry = model._registry
+        assert len(registry._placeholders) == PLACEHOLDERS
+        assert registry._found.keys() - set(registry._placeholders) == {(0, 1)}
         assert model.element(0, 1) is known
-        assert len(model._registry._elements) <= 1
+        assert len(registry._elements) <= 1
+
+    def test_models_of_a_registry_share_what_they_looked_up(self, model: InformationModel) -> None:
+        """An exporter may describe one element and name 16,000; a collector has many exporters."""
+        twins = [model.copy() for _ in range(10)]
+        for number, twin in enumerate(twins):
+            twin.learn(named(f"own{number}", 1 + number, 77))
+        for twin in twins:
+            for id in range(1000, 1100):
+                assert twin.element(5, id) is model.element(5, id)
+                assert twin.v9_element(id) is model.v9_element(id)
+        assert pickle.loads(pickle.dumps(model._registry))._found == {}
+        held = [len(each) for each in vars(twins[0]).values() if isinstance(each, dict)]
+        assert max(held) == 1
 
     def test_an_enterprise_without_a_file(self, model: InformationModel) -> None:
         assert not model.element(424242, 7).is_known

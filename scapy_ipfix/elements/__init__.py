@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -58,8 +58,6 @@ __all__ = [
     "elements",
 ]
 
-#: How many elements that nobody knows keep their stand-in. More are made again when asked for.
-PLACEHOLDERS = 4096
 #: How many elements :meth:`InformationModel.learn` takes from what comes off the wire.
 LEARNED = 4096
 
@@ -77,10 +75,8 @@ class InformationModel:
         self._own_names: dict[str, InformationElement] = {}
         #: The elements that were learned, by number: the how manieth each of them was.
         self._learned: dict[tuple[int, int], int] = {}
-        # What was looked up already: all of it, of that the placeholders, NetFlow v9 types.
-        self._found: dict[tuple[int, int], InformationElement] = {}
-        self._placeholders: deque[tuple[int, int]] = deque()
-        self._v9_found: dict[int, InformationElement] = {}
+        #: The reverses of our own, by number.
+        self._reverses: dict[tuple[int, int], InformationElement] = {}
 
     @classmethod
     def default(cls) -> InformationModel:
@@ -93,6 +89,7 @@ class InformationModel:
         twin._own = self._own.copy()
         twin._own_names = self._own_names.copy()
         twin._learned = self._learned.copy()
+        twin._reverses = self._reverses.copy()
         return twin
 
     # By number
@@ -103,8 +100,8 @@ class InformationModel:
         One that nobody knows is an octetArray named ``_ipfix_<pen>_<id>``: nothing that a
         Template can hold raises. Numbers out of range raise ValueError.
         """
-        # Not by an exception: a message may name 16,000 elements that nobody looked up before.
-        return self._found.get((pen, id)) or self._find(pen, id)
+        own = self._of_our_own(pen, id) if self._own else None
+        return own or self._registry.element(pen, id)
 
     def element_then(self, pen: int, id: int, learned: int) -> InformationElement:
         """As :meth:`element` was when :attr:`learned` was that."""
@@ -128,22 +125,16 @@ class InformationModel:
 
     def known(self, pen: int, id: int) -> InformationElement | None:
         """The element of that enterprise (0: IANA) and number; None if nobody knows it."""
-        registry = self._registry
-        if self._own and (pen, id) in self._own:
-            return self._own[pen, id]
-        element = registry.elements(pen).get(id)
-        if element is not None:
-            return element
-        if not pen:
-            return registry.v9_elements.get(id) if id > MAX_ID else None
-        number = forward_number(pen, id, registry.reverse_bit(pen))
-        forward = self.known(*number) if number else None
-        if forward is None:
-            return None
-        made = self._found.get((pen, id))
-        if made is None:
-            made = self._found[pen, id] = reversed_element(forward, pen, id)
-        return made
+        own = self._of_our_own(pen, id) if self._own else None
+        return own or self._registry.known(pen, id)
+
+    def _of_our_own(self, pen: int, id: int) -> InformationElement | None:
+        """What was added to this model, or is the reverse of it and in no registry."""
+        number = pen, id
+        own = self._own.get(number)
+        if own is None and number in self._reverses and id not in self._registry.elements(pen):
+            own = self._reverses[number]
+        return own
 
     def v9_element(self, field_type: int) -> InformationElement:
         """The element that a NetFlow v9 field type stands for, else one as :meth:`element`'s.
@@ -151,10 +142,17 @@ class InformationModel:
         RFC 3954 has no enterprise numbers: enterprises took field types of their own, and
         some below 32768 mean something else than IANA's element of that number.
         """
-        try:
-            return self._v9_found[field_type]
-        except KeyError:
-            return self._find_v9(field_type)
+        own = self._v9_of_our_own(field_type) if self._own else None
+        return own or self._registry.v9_element(field_type)
+
+    def _v9_of_our_own(self, field_type: int) -> InformationElement | None:
+        registry = self._registry
+        own = self._own.get((0, field_type))
+        if own is None and field_type not in registry.v9_elements:
+            for base, pen in registry.v9_bases:
+                if own is None and base <= field_type:
+                    own = self.known(pen, field_type - base)
+        return own
 
     def v9_type(self, element: InformationElement) -> int:
         """The NetFlow v9 field type of an element.
@@ -171,35 +169,6 @@ class InformationModel:
         bit = self._registry.reverse_bit(element.pen)
         number = reverse_number(element.pen, element.id, bit) if element.is_known else None
         return self.element(*number) if number else None
-
-    def _find(self, pen: int, id: int) -> InformationElement:
-        element = self.known(pen, id)
-        if element is None:
-            return self._placeholder(pen, id)
-        self._found[pen, id] = element
-        return element
-
-    def _placeholder(self, pen: int, id: int) -> InformationElement:
-        """A new stand-in of an element that nobody knows, kept among the latest ones."""
-        element = self._found[pen, id] = InformationElement.nameless(pen, id)
-        self._placeholders.append((pen, id))
-        if len(self._placeholders) > PLACEHOLDERS:
-            self._found.pop(self._placeholders.popleft(), None)
-        return element
-
-    def _find_v9(self, field_type: int) -> InformationElement:
-        registry = self._registry
-        element = self._own.get((0, field_type)) or registry.v9_elements.get(field_type)
-        if element is None:
-            for base, pen in registry.v9_bases:
-                if element is None and base <= field_type:
-                    element = self.known(pen, field_type - base)
-        # What else is known of IANA's number, our own and NetFlow v9's elements being none.
-        element = element or registry.elements(0).get(field_type)
-        if element is None:
-            return self._found.get((0, field_type)) or self._placeholder(0, field_type)
-        self._v9_found[field_type] = element
-        return element
 
     # By name, or by anything
 
@@ -454,7 +423,7 @@ class InformationModel:
                 raise at(Path(path), line, error) from None
             count += 1
         self._own, self._own_names = staged._own, staged._own_names
-        self._forget()
+        self._reverses = staged._reverses
         return count
 
     def _put(self, element: InformationElement, named: bool = True) -> tuple[int, int]:
@@ -466,18 +435,10 @@ class InformationModel:
         self._own[number] = element
         if named:
             self._own_names[element.name] = element
-        # What was looked up and may be another now; not all: an exporter may teach a thousand.
-        self._found.pop(number, None)
         reverse = reverse_number(*number, self._registry.reverse_bit(element.pen))
         if reverse:
-            self._found.pop(reverse, None)
-        self._v9_found.clear()
+            self._reverses[reverse] = reversed_element(element, *reverse)
         return number
-
-    def _forget(self) -> None:
-        self._found.clear()
-        self._placeholders.clear()
-        self._v9_found.clear()
 
     def _check(self, element: InformationElement) -> None:
         """Raise ValueError where ``element`` contradicts what is known."""
