@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scapy_ipfix.datatypes import data_type
-from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
+from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics, shown_octets
 from scapy_ipfix.domain import Domain, Parsed
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.learning import (
@@ -77,6 +77,8 @@ class Limits:
     #: Facts of metadata, what they were before included.
     metadata: int = FACTS
     diagnostics: int = 10_000
+    #: SCTP streams of all domains, beside each one's first: they have sequences of their own.
+    streams: int = 16_384
 
 
 class Collector:
@@ -122,6 +124,8 @@ class Collector:
         #: How many fields each template has.
         self._templates: OrderedDict[tuple[Domain, int], int] = OrderedDict()
         self._fields = 0
+        #: The SCTP streams of domains, as they were used.
+        self._streams: OrderedDict[tuple[Domain, int], None] = OrderedDict()
         self._pending: OrderedDict[int, tuple[Domain, DataRead]] = OrderedDict()
         self._pending_octets = 0
         self._parsed: dict[tuple[Any, ...], Parsed] = {}
@@ -258,6 +262,8 @@ class Collector:
             del self._of[oldest.transport]
         self._recent = None
         oldest.end()
+        for stream in oldest.streams:
+            del self._streams[oldest, stream]
         self._limit("observation domains", self.limits.domains)
 
     def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed:
@@ -276,7 +282,7 @@ class Collector:
         rest = body[stop:]
         kind = TEMPLATE_SETS[domain.version][options]
         if rest and not defects and rest.count(0) != len(rest):
-            domain.note("padding-nonzero", index, set_id=kind, octets=rest.hex(" "))
+            domain.note("padding-nonzero", index, set_id=kind, octets=shown_octets(rest))
         elif len(rest) >= SHORTEST_TEMPLATE and not defects:
             size = len(rest)
             domain.note("padding-long", index, set_id=kind, padding=size, record=SHORTEST_TEMPLATE)
@@ -332,6 +338,18 @@ class Collector:
 
     def template_forgotten(self, domain: Domain, template_id: int) -> None:
         self._fields -= self._templates.pop((domain, template_id), 0)
+
+    def stream_used(self, domain: Domain, number: int) -> None:
+        """Counts an SCTP stream; the least recently used goes when there are too many.
+
+        It begins anew when it is heard of again: that loses a gap, and invents none.
+        """
+        key = domain, number
+        self._streams[key] = None
+        self._streams.move_to_end(key)
+        if len(self._streams) > self.limits.streams:
+            (oldest, stream), _ = self._streams.popitem(last=False)
+            del oldest.streams[stream]
 
     def now_pending(self, domain: Domain, read: DataRead) -> None:
         """Counts the octets of a Data Set that waits; the oldest go when there are too many."""

@@ -21,6 +21,10 @@ _LEVELS = {NOTE: logging.INFO, WARNING: logging.WARNING, ERROR: logging.ERROR}
 LOGGED_PER_CODE = 10
 
 
+#: Octets that a finding shows: a message may end in 65,000 of padding.
+_SHOWN = 64
+
+
 class Entry(NamedTuple):
     """A line of the catalogue; ``text`` is filled in with the numbers of the case."""
 
@@ -181,6 +185,12 @@ CATALOGUE: dict[str, Entry] = {
     # limits
     "limit": Entry(WARNING, "RFC 7011 11.4", "more than {limit} {what}: the oldest are dropped"),
 }
+
+
+def shown_octets(octets: bytes) -> str:
+    """Octets in hexadecimal, for what a finding says of them: the first ones of many."""
+    text = octets[:_SHOWN].hex(" ")
+    return text if len(octets) <= _SHOWN else f"{text} ... ({len(octets)} octets)"
 
 
 class Defect(NamedTuple):

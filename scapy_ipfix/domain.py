@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from scapy_ipfix.checks import has_checks, value_defects
-from scapy_ipfix.diagnostics import Defect, Diagnostics
+from scapy_ipfix.diagnostics import Defect, Diagnostics, shown_octets
 from scapy_ipfix.elements import InformationModel
 from scapy_ipfix.learning import Allowance, Learning, is_named, relearned
 from scapy_ipfix.metadata import Metadata
@@ -25,10 +25,6 @@ from scapy_ipfix.structured import ListContext
 from scapy_ipfix.templates import Template
 from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import IPFIX_VERSION, MINIMUM_DATA_SET, TEMPLATE_SETS, TemplateSpan, walk_sets
-
-#: SCTP streams whose sequences are kept apart; more share that of stream 0.
-_STREAMS = 1024
-
 
 Parsed = list[tuple[TemplateSpan, "Template | None", list[Defect]]]
 
@@ -52,6 +48,7 @@ class Keeper(Protocol):
     def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed: ...
     def template_defined(self, domain: Domain, template: Template) -> None: ...
     def template_forgotten(self, domain: Domain, template_id: int) -> None: ...
+    def stream_used(self, domain: Domain, number: int) -> None: ...
     def now_pending(self, domain: Domain, read: DataRead) -> None: ...
     def no_longer_pending(self, read: DataRead) -> None: ...
 
@@ -141,7 +138,7 @@ class Domain:
         spans, defects, end = walk_sets(octets, start, stop)
         self.note_defects(defects)
         if end < stop and not defects and octets.count(0, end, stop) != stop - end:
-            self.note("padding-nonzero", set_id=0, octets=octets[end:stop].hex(" "))
+            self.note("padding-nonzero", set_id=0, octets=shown_octets(octets[end:stop]))
         template_ids = TEMPLATE_SETS[self.version]
         known, sets = self.ready, message.sets
         timeout = self.keeper.template_timeout
@@ -171,8 +168,11 @@ class Domain:
     def follow(self, counts: Counts, shared: Counts | None, stream: int = 0) -> None:
         """Puts the sequence number of a message, whose sets are read, beside the last one."""
         sequence = self.sequence
-        if stream and len(self.streams) < _STREAMS:
-            sequence = self.streams.setdefault(stream, Stream(self.version))
+        if stream:
+            if stream not in self.streams:
+                self.streams[stream] = Stream(self.version)
+            sequence = self.streams[stream]
+            self.keeper.stream_used(self, stream)
         verdict = sequence.take(counts, shared)
         if verdict is not None:
             self.note(

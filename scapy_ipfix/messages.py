@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from scapy.fields import IntField, ShortField
 from scapy.packet import Packet
 
-from scapy_ipfix.diagnostics import Defect
+from scapy_ipfix.diagnostics import Defect, shown_octets
 from scapy_ipfix.fields import LazyListField, LengthField, UTCField
 from scapy_ipfix.lazy import LazyPacket, LazyPacketList, raw
 from scapy_ipfix.sets import DataSet, Set, TemplateSet, set_class
@@ -173,7 +173,9 @@ class Message(LazyPacket):
         if rest:
             packets.append(raw(rest, self))
             if not defects and rest.count(0) != len(rest):
-                self._noted.append(Defect.of("padding-nonzero", set_id=0, octets=rest.hex(" ")))
+                self._noted.append(
+                    Defect.of("padding-nonzero", set_id=0, octets=shown_octets(rest))
+                )
         return packets
 
     # -- building

@@ -19,7 +19,7 @@ from scapy.packet import Packet
 
 from scapy_ipfix.answers import View
 from scapy_ipfix.checks import value_defects
-from scapy_ipfix.diagnostics import Defect
+from scapy_ipfix.diagnostics import Defect, shown_octets
 from scapy_ipfix.fields import LazyListField, LengthField, OctetsField, TemplateReferenceField
 from scapy_ipfix.lazy import LazyPacket, LazyPacketList, build_packets
 from scapy_ipfix.recordlists import RecordsField, bind_records
@@ -132,7 +132,7 @@ class TemplateSet(Set):
         self._noted += defects
         rest = body[stop:]
         if not defects and rest.count(0) != len(rest):
-            octets = rest.hex(" ")
+            octets = shown_octets(rest)
             self._noted.append(Defect.of("padding-nonzero", set_id=self.setId, octets=octets))
 
         def load(owner: Packet | None) -> list[Packet]:

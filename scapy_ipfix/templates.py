@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from scapy_ipfix.codec import RecordCodec, record_codec
 from scapy_ipfix.datatypes import VARIABLE, data_type
-from scapy_ipfix.diagnostics import Defect
+from scapy_ipfix.diagnostics import Defect, shown_octets
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.structured import encode_list
@@ -212,7 +212,7 @@ class Template:
                 Defect.of("record-truncated", set_id=self.id, record=records + 1, octets=octets)
             ]
         if rest.count(0) != octets:
-            return [Defect.of("padding-nonzero", set_id=self.id, octets=rest.hex(" "))]
+            return [Defect.of("padding-nonzero", set_id=self.id, octets=shown_octets(rest))]
         return []
 
     def row(self, record: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:

@@ -464,6 +464,39 @@ def test_the_least_recently_used_domain_goes():
     assert len(templates(collector)) == waiting(collector) == 3
 
 
+def test_the_stream_not_used_for_longest_goes():
+    """What comes on it next is no gap: nobody knows what came before."""
+    collector = Collector(limits=Limits(streams=3, domains=2))
+    key = UDP_A._replace(protocol="sctp")
+
+    def take(domain, stream, sequence):
+        octets = ipfix(announce(T), data(), domain=domain, sequence=sequence)
+        collector.read(key, octets, stream=stream)
+
+    for stream in (1, 2, 3, 1, 4):
+        take(7, stream, 100 + stream)
+    assert {number: stream.last.number for number, stream in domain_of(collector, 7).items()} == {
+        1: 101,
+        3: 103,
+        4: 104,
+    }
+    before = collector.diagnostics.counts["sequence-gap"]
+    take(7, 2, 5000)
+    assert collector.diagnostics.counts["sequence-gap"] == before
+    take(7, 2, 9000)
+    assert collector.diagnostics.counts["sequence-gap"] == before + 1
+    take(8, 1, 100)
+    assert [*domain_of(collector, 7)] == [4, 2]
+    assert len(collector._streams) == 3
+    take(9, 0, 100)
+    assert len(collector._streams) == len(domain_of(collector, 8)) == 1
+
+
+def domain_of(collector, id):
+    """The SCTP streams of an observation domain."""
+    return next(each.streams for each in collector.domains if each.id == id)
+
+
 def test_the_template_not_defined_for_longest_goes():
     collector = Collector(limits=Limits(templates=10))
     for id in range(256, 1256):
@@ -521,6 +554,16 @@ def test_transports_are_bounded():
     for port in range(1000):
         collector.read(UDP_A._replace(source_port=port), ipfix(announce(T)))
     assert len(list(collector.domains)) == 10
+
+
+def test_long_padding_is_said_in_a_line():
+    """10,000 diagnostics of 60,000 octets each would be gigabytes."""
+    wide = Template(256, "paddingOctets[65000]")
+    collector = Collector()
+    collector.read(UDP_A, ipfix(announce(wide), DataSet(setId=256, padding=b"\7" * 60_000)))
+    (text,) = [str(each) for each in collector.diagnostics if each.code == "padding-nonzero"]
+    assert "07 07 ... (60000 octets) [RFC 7011 3.3.1]" in text
+    assert len(text) < 400
 
 
 def test_diagnostics_are_bounded():

@@ -17,6 +17,7 @@ from scapy_ipfix.diagnostics import (
     Defect,
     Diagnostic,
     Diagnostics,
+    shown_octets,
 )
 
 
@@ -95,3 +96,9 @@ def test_the_log_gets_the_first_of_each_code(caplog):
         ["WARNING"] * LOGGED_PER_CODE + ["ERROR", "INFO"]
     )
     assert "set id 0 is reserved" in caplog.text
+
+
+def test_octets_of_a_finding_are_cut() -> None:
+    assert shown_octets(b"\1\xff") == "01 ff"
+    assert shown_octets(bytes(64)) == " ".join(["00"] * 64)
+    assert shown_octets(b"\7" * 60_000) == " ".join(["07"] * 64) + " ... (60000 octets)"

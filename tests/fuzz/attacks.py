@@ -251,6 +251,13 @@ def streams_of_sctp(session: IPFIXSession, number: int) -> None:
     process(session, ipv4(132, struct.pack("!HHII", 40000, IPFIX_PORT, 1, 0) + head + data))
 
 
+def streams_of_domains(session: IPFIXSession, number: int) -> None:
+    """A new SCTP stream in every message, a thousand in each observation domain."""
+    octets = message(_FLOW, _ROW, domain=number // 1000)
+    key = _UDP._replace(protocol="sctp")
+    session.collector.read(key, octets, TIME, number, stream=1 + number % 1000)
+
+
 # -- what options say
 
 
@@ -270,6 +277,17 @@ def new_elements_of_many(session: IPFIXSession, number: int) -> None:
     row = struct.pack("!IHB", _PEN, 1 + number % 32000, 3) + bytes((len(name),)) + name
     key = _UDP._replace(source=f"10.1.{number // 25600 % 256}.{number // 100 % 256}")
     read(session, number, message(_TYPES, set_of(257, row)), key)
+
+
+_NAMELESS = set_of(2, template(256, *((1000 + each, 1) for each in range(4096))))
+
+
+def names_of_many(session: IPFIXSession, number: int) -> None:
+    """An exporter of its own describes an element, and names 4,096 that nobody knows."""
+    name = f"element{number}".encode()
+    row = struct.pack("!IHB", _PEN, 1 + number % 32000, 3) + bytes((len(name),)) + name
+    key = _UDP._replace(source=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}")
+    read(session, number, message(_TYPES, set_of(257, row), _NAMELESS), key)
 
 
 _INTERFACES = set_of(3, options(258, 1, (10, 4), (82, 65535)))
@@ -345,6 +363,12 @@ def new_defects(session: IPFIXSession, number: int) -> None:
     read(session, number, octets + rng.randbytes(number % 5))
 
 
+def long_padding(session: IPFIXSession, number: int) -> None:
+    """A Set that is nothing but padding, which is not zero."""
+    rest = (number % 250 + 1).to_bytes(1, "big") * 60_000
+    read(session, number, message(set_of(2, template(256, (210, 65_000))), set_of(256, rest)))
+
+
 _V9_TEMPLATE = struct.pack("!HHHH", 0, 16, 256, 2) + struct.pack("!HHHH", 8, 4, 1, 4)
 
 
@@ -372,8 +396,12 @@ ATTACKS = {
         Attack("fragments", "IP fragments that never complete", fragments, 0.5),
         Attack("sctp-pieces", "SCTP chunks that never complete", pieces_of_sctp, 0.25),
         Attack("sctp-streams", "a new SCTP stream in every message", streams_of_sctp, 0.25),
+        Attack("streams-of-domains", "the same, of ever new domains", streams_of_domains),
         Attack("elements", "a new element in every message (RFC 5610)", new_elements),
         Attack("elements-of-many", "the same, of ten thousand exporters", new_elements_of_many),
+        Attack(
+            "names-of-many", "a new exporter's element, and 4,096 nameless", names_of_many, 0.02
+        ),
         Attack("interfaces", "options for a new interface in every message", new_interfaces),
         Attack("names", "a new name for an interface in every message", new_names),
         Attack("interfaces-of-many", "the same, in a new domain each", new_interfaces_of_many),
@@ -381,6 +409,7 @@ ATTACKS = {
         Attack("hosts", "new hosts in every record, as Python's addresses", new_hosts),
         Attack("lists", "a basicList of a new element in every message", new_lists),
         Attack("defects", "diagnostics of every kind, never the same", new_defects),
+        Attack("padding", "60,000 octets of padding in every message", long_padding, 0.05),
         Attack("restarts", "NetFlow v9 that always starts again", restarts_of_v9),
     )
 }

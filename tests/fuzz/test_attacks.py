@@ -25,6 +25,7 @@ LIMITS = Limits(
     elements=32,
     metadata=32,
     diagnostics=50,
+    streams=60,
 )
 #: What :func:`kept` says, at most.
 MOST = {
@@ -41,7 +42,7 @@ MOST = {
     "sctp": LIMITS.transports,
     "facts": LIMITS.metadata,
     "diagnostics": LIMITS.diagnostics,
-    "sctp sequences": 1024,
+    "sctp sequences": LIMITS.streams,
 }
 #: What one exporter may describe, instead of ``elements.LEARNED``.
 _LEARNED = 200
@@ -50,7 +51,7 @@ MESSAGES = 2400
 _SAMPLES = 12
 #: An association may have 65,536 streams, each with a number that is next.
 _GROWING = {"sctp-streams"}
-_FEW = {"wide-templates": 40}
+_FEW = {"wide-templates": 40, "names-of-many": 240}
 #: What is reached from a session, and is everybody's.
 _SHARED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
 
@@ -69,7 +70,8 @@ def attack(request: pytest.FixtureRequest) -> Attack:
 
 def reachable(session: IPFIXSession) -> int:
     """How many objects a session holds, those of the information model left out."""
-    seen: set[int] = {id(session.collector.model)}
+    model = session.collector.model
+    seen: set[int] = {id(model), id(model._registry)}
     waiting: list[Any] = [session]
     while waiting:
         each = waiting.pop()
