@@ -349,7 +349,7 @@ class Collector:
         self._streams.move_to_end(key)
         if len(self._streams) > self.limits.streams:
             (oldest, stream), _ = self._streams.popitem(last=False)
-            del oldest.streams[stream]
+            oldest.drop_stream(stream)
 
     def now_pending(self, domain: Domain, read: DataRead) -> None:
         """Counts the octets of a Data Set that waits; the oldest go when there are too many."""

@@ -100,6 +100,8 @@ class Domain:
     has_lists: bool = False
     #: Templates that went since their tables were made.
     _forgotten: int = 0
+    #: SCTP streams that went since their table was made.
+    _dropped: int = 0
     #: How often a template was done away with since there were lists.
     _changes: int = 0
     stats: DomainStats = field(default_factory=DomainStats)
@@ -182,6 +184,11 @@ class Domain:
                 lost=verdict.lost,
                 convention=verdict.convention,
             )
+
+    def drop_stream(self, number: int) -> None:
+        """An SCTP stream was not heard of for longest, of all that there are."""
+        del self.streams[number]
+        self._dropped = shrink(self.streams, self._dropped + 1)
 
     def _unexpired(self, template: Template, timeout: float, index: int) -> Template | None:
         """The template, unless it was not refreshed for too long over UDP (RFC 7011 8.4)."""

@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
-from itertools import count
 from keyword import kwlist
 from typing import Any
 
@@ -30,15 +29,18 @@ from scapy_ipfix.lazy import DirectPacket
 from scapy_ipfix.metadata import Metadata
 from scapy_ipfix.structured import ListContext, read_list
 from scapy_ipfix.templatefield import TemplateField
-from scapy_ipfix.templates import Template, kept_by_template
+from scapy_ipfix.templates import Template
 
 #: Without a session, a record can still say what it says itself.
 _NOTHING_KNOWN = View(Metadata(), ("", 0, 0), 0)
 #: Record classes kept. The class of a layout beyond that is made anew when looked at.
 CLASS_CACHE = 512
+#: The same of layouts with more than WIDE fields: one of 16,000 takes 13 MB.
+WIDE_CLASSES = 8
 #: A class holds itself, so one that nobody uses goes when Python collects garbage, which it
-#: does by how much there is of everything. To be bounded, it does so after so many of them.
-_COLLECTED = 4 * CLASS_CACHE
+#: does by how much there is of everything. To be bounded, it does so after so many of them,
+#: one counting more for every so many fields.
+_COLLECTED, _FIELDS = 4 * CLASS_CACHE, 64
 
 
 class Record(DirectPacket):
@@ -392,13 +394,21 @@ def _attribute_names(layout: Iterable[TemplateField]) -> tuple[str, ...]:
     return tuple(names)
 
 
-_classes_made = count(1)
+_uncollected = 0.0
+
+
+def _made(fields: int) -> None:
+    """Counts a class of so many fields; those that nobody uses go when there are too many."""
+    global _uncollected
+    _uncollected += 1 + fields / _FIELDS
+    if _uncollected >= _COLLECTED and gc.isenabled():
+        _uncollected = 0.0
+        gc.collect()
 
 
 @lru_cache(CLASS_CACHE)
 def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[Record]:
-    if next(_classes_made) % _COLLECTED == 0 and gc.isenabled():
-        gc.collect()
+    _made(len(layout))
     attributes = _attribute_names(layout)
     fields = [element_field(name, field) for name, field in zip(attributes, layout)]
     title = "Data Record"
@@ -436,7 +446,7 @@ def record_class(template: Template) -> type[Record]:
     return _record_class(template.fields, template.scope_count)
 
 
-@kept_by_template
+@lru_cache(WIDE_CLASSES)
 def _wide_record_class(template: Template) -> type[Record]:
     return _record_class.__wrapped__(template.fields, template.scope_count)
 

@@ -17,10 +17,11 @@ from scapy.config import conf
 from scapy.packet import Packet, Raw, fuzz, ls
 
 from scapy_ipfix import DataFlowSet, DataSet, Record, Template, records
+from scapy_ipfix.codec import WIDE
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.recordlists import make_record
-from scapy_ipfix.records import CLASS_CACHE, read_records, record_class
+from scapy_ipfix.records import CLASS_CACHE, WIDE_CLASSES, read_records, record_class
 from tests.strategies import PROMPT, filled, retyped
 
 FLOW = Template(256, "sourceIPv4Address", "octetDeltaCount[4]", "interfaceName")
@@ -433,6 +434,34 @@ def test_classes_are_bounded():
     assert alive() <= first
 
 
+def test_classes_of_wide_layouts_are_few():
+    """Each takes megabytes; templates that nobody looks at for a while keep none."""
+    wide = [Template(256 + at, *[(99999, at + 1)] * (WIDE + 1)) for at in range(WIDE_CLASSES + 3)]
+    gc.collect()
+    before = len(Record.__subclasses__())
+    made = [record_class(each) for each in wide]
+    assert record_class(wide[-1]) is made[-1]
+    assert len(set(made)) == len(wide)
+    del made
+    gc.collect()
+    assert len(Record.__subclasses__()) <= before + WIDE_CLASSES
+    assert len(record_class(wide[0]).fields_desc) == WIDE + 1
+
+
+def test_wide_classes_that_nobody_uses_go_sooner(monkeypatch):
+    monkeypatch.setattr(records, "_COLLECTED", 100)
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.set_threshold(1_000_000)
+    try:
+        for at in range(100):
+            record_class(Template(256, *[(99998, at + 1)] * (4 * WIDE)))
+        left = len([each for each in Record.__subclasses__() if len(each.fields_desc) == 4 * WIDE])
+    finally:
+        gc.set_threshold(*thresholds)
+    assert left <= WIDE_CLASSES + 100 // (4 * WIDE // 64) + 1
+
+
 def test_classes_that_nobody_uses_go_in_time(monkeypatch):
     """However rarely Python collects garbage, of which a class is part by itself."""
     monkeypatch.setattr(records, "_COLLECTED", 100)
@@ -476,7 +505,7 @@ def test_records_of_no_octets_that_a_person_puts_into_a_set():
         assert data.records[1].octetDeltaCount is None
 
 
-def test_the_class_of_a_wide_layout_goes_with_its_template():
+def test_the_class_of_a_wide_layout_goes_when_others_come():
     template = Template(256, *["octetDeltaCount[1]"] * 300)
     made = record_class(template)
     assert record_class(template) is made
@@ -484,6 +513,8 @@ def test_the_class_of_a_wide_layout_goes_with_its_template():
     assert Record(template, bytes(300)).octetDeltaCount_300 == 0
     made = ref(made)
     del template
+    for at in range(WIDE_CLASSES):
+        record_class(Template(256, *["packetDeltaCount[1]"] * (301 + at)))
     gc.collect()
     assert made() is None
 

@@ -133,6 +133,14 @@ def wide_templates(session: IPFIXSession, number: int) -> None:
     session.collector.read(_UDP, octets, TIME, number)
 
 
+def wide_records(session: IPFIXSession, number: int) -> None:
+    fields = [(1 + (number + each) % 400, 1) for each in range(7000)]
+    sets = set_of(2, template(256, *fields)), set_of(256, bytes(7000))
+    packet = process(session, udp(message(*sets)))
+    assert packet is not None
+    assert packet[IPFIX].records[0].fields
+
+
 def withdrawals(session: IPFIXSession, number: int) -> None:
     set_id = 256 + number % 65280
     gone = set_of(2, struct.pack("!HH", set_id, 0))
@@ -252,10 +260,10 @@ def streams_of_sctp(session: IPFIXSession, number: int) -> None:
 
 
 def streams_of_domains(session: IPFIXSession, number: int) -> None:
-    """A new SCTP stream in every message, a thousand in each observation domain."""
-    octets = message(_FLOW, _ROW, domain=number // 1000)
+    """A new SCTP stream in every message, a hundred in each observation domain."""
+    octets = message(_FLOW, _ROW, domain=number // 100)
     key = _UDP._replace(protocol="sctp")
-    session.collector.read(key, octets, TIME, number, stream=1 + number % 1000)
+    session.collector.read(key, octets, TIME, number, stream=1 + number % 100)
 
 
 # -- what options say
@@ -279,11 +287,11 @@ def new_elements_of_many(session: IPFIXSession, number: int) -> None:
     read(session, number, message(_TYPES, set_of(257, row)), key)
 
 
-_NAMELESS = set_of(2, template(256, *((1000 + each, 1) for each in range(4096))))
+_NAMELESS = set_of(2, template(256, *((1000 + each, 1) for each in range(512))))
 
 
 def names_of_many(session: IPFIXSession, number: int) -> None:
-    """An exporter of its own describes an element, and names 4,096 that nobody knows."""
+    """An exporter of its own describes an element, and names 512 that nobody knows."""
     name = f"element{number}".encode()
     row = struct.pack("!IHB", _PEN, 1 + number % 32000, 3) + bytes((len(name),)) + name
     key = _UDP._replace(source=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}")
@@ -385,6 +393,7 @@ ATTACKS = {
         Attack("layouts-shown", "the same, each record shown", new_layouts_looked_at, 0.02),
         Attack("template-ids", "a new template id in every message", new_template_ids),
         Attack("wide-templates", "templates of 16,000 fields", wide_templates, 0.001),
+        Attack("wide-records", "records of 7,000 fields, looked at", wide_records, 0.001),
         Attack("domains", "a new observation domain in every message", new_domains),
         Attack("ports", "a new source port in every message", new_ports),
         Attack("addresses", "a new source address in every message", new_addresses),
@@ -399,9 +408,7 @@ ATTACKS = {
         Attack("streams-of-domains", "the same, of ever new domains", streams_of_domains),
         Attack("elements", "a new element in every message (RFC 5610)", new_elements),
         Attack("elements-of-many", "the same, of ten thousand exporters", new_elements_of_many),
-        Attack(
-            "names-of-many", "a new exporter's element, and 4,096 nameless", names_of_many, 0.02
-        ),
+        Attack("names-of-many", "an element of a new exporter, 512 nameless", names_of_many, 0.2),
         Attack("interfaces", "options for a new interface in every message", new_interfaces),
         Attack("names", "a new name for an interface in every message", new_names),
         Attack("interfaces-of-many", "the same, in a new domain each", new_interfaces_of_many),
