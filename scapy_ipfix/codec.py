@@ -178,6 +178,11 @@ class RecordCodec:
     def dicts(self, body: bytes) -> list[dict[str, Any]]:
         """The records in the body of a Set, each a dict keyed by field name."""
         names = self.names
+        if len(names) == 1:
+            (name,), decode = names, self.decoder(0)
+            if decode is None:
+                return [{name: item} for (item,) in self.items(body)]
+            return [{name: decode(item)} for (item,) in self.items(body)]
         if self.is_fixed:
             size = self.minimum
             if not size:
@@ -207,15 +212,21 @@ class RecordCodec:
             size = self.minimum
             excess = len(body) % size
             return list(self._struct.iter_unpack(body[:-excess] if excess else body))
-        if self._is_lone:
-            ends = self.ends(body)
-            # An octet before it says how long it is; 255 says that two more do.
-            return [
-                (body[at + (3 if body[at] == 255 else 1) : stop],)
-                for at, stop in zip((0, *ends), ends)
-            ]
         rows: list[tuple[Any, ...]] = []
         position, end, size, runs = 0, len(body), self.minimum, self._runs
+        if self._is_lone:
+            while position < end:
+                # An octet says how long it is; 255 says that two more do.
+                start = position + 1
+                length = body[position]
+                if length == 255:
+                    start += 2
+                    length = int.from_bytes(body[position + 1 : start], "big")
+                position = start + length
+                if position > end:
+                    break
+                rows.append((body[start:position],))
+            return rows
         if self._has_tail:
             head, unpack = self._head.size, self._head.unpack_from
             while end - position >= size:

@@ -100,8 +100,9 @@ class InformationModel:
         One that nobody knows is an octetArray named ``_ipfix_<pen>_<id>``: nothing that a
         Template can hold raises. Numbers out of range raise ValueError.
         """
-        own = self._of_our_own(pen, id) if self._own else None
-        return own or self._registry.element(pen, id)
+        if self._own and (own := self._of_our_own(pen, id)):
+            return own
+        return self._registry.element(pen, id)
 
     def element_then(self, pen: int, id: int, learned: int) -> InformationElement:
         """As :meth:`element` was when :attr:`learned` was that."""
