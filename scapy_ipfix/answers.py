@@ -56,11 +56,19 @@ class View:
 
     def find(self, what: str, which: Any) -> Any:
         """A fact as it was when the record came, None where it was not stated."""
-        found = self.metadata.find(self.domain, what, which, self.number)
+        for domain in self.domains:
+            found = self.metadata.find(domain, what, which, self.number)
+            if found is not None:
+                return found
+        return None
+
+    @property
+    def domains(self) -> tuple[DomainKey, ...]:
+        """Where facts are looked for: in the record's domain, in what is for the exporter."""
         transport, version, id = self.domain
-        if found is None and id and version == IPFIX_VERSION:
-            found = self.metadata.find((transport, version, 0), what, which, self.number)
-        return found
+        if id and version == IPFIX_VERSION:
+            return self.domain, (transport, version, 0)
+        return (self.domain,)
 
     # By number
 
@@ -178,7 +186,8 @@ class _Answers:
         self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
         # Of functions that do not hold this object, which else would wait for Python to
         # collect garbage: there may be one for every Set.
-        find = self._find = _memo(lambda fact: view.find(*fact))
+        find = view.metadata.finder(view.domains, view.number)
+        self._find = _memo(lambda fact: find(*fact))
         steps = _memo(partial(_rate, find, "selectorId"))
         rates = {
             position: _memo(
@@ -189,12 +198,9 @@ class _Answers:
         self._rates = [
             [(position, rates[position]) for _, position in sampled] for sampled in fields.sampled
         ]
-        self._names = [(_memo(partial(_names, find)), pick) for pick in fields.interfaces]
+        self._names = [(_memo(partial(names, find)), pick) for names, pick in fields.interfaces]
         self._both = fields.both
         self._others = _memo(partial(_other_rate, find))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Answers, (self.view, self.template)
 
     def asked(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """What a record asks for: its values that say which facts it is about."""
@@ -237,7 +243,7 @@ class _Answers:
             if rate is not None:
                 return rate
         rate = self._others[self.template.id]
-        return 1 if rate is None and unsampled(own) else rate
+        return 1 if rate is None and own and unsampled(own) else rate
 
     def interface(self, asked: tuple[Any, ...], side: int) -> tuple[str | None, str | None]:
         """The name and the description of the interface on a side."""
@@ -276,23 +282,27 @@ def _memo(function: Callable[[Any], Any]) -> Cache:
     return Cache(function, _FACTS)
 
 
-def _rate(find: Cache, scope: str, number: object) -> float | None:
+#: Finds a fact: of what, of which one.
+_Find = Callable[[str, Any], Any]
+
+
+def _rate(find: _Find, scope: str, number: object) -> float | None:
     """The rate of a scope and a number."""
     found: Sampling | None = None
     if isinstance(number, int):
-        found = find[SAMPLING, (scope, number)]
+        found = find(SAMPLING, (scope, number))
     return None if found is None else found.rate
 
 
-def _other_rate(find: Cache, template_id: int) -> float | None:
+def _other_rate(find: _Find, template_id: int) -> float | None:
     """The rate of what has no other: that of its template, or of all."""
     rate = _rate(find, "templateId", template_id)
     return _rate(find, *SYSTEM) if rate is None else rate
 
 
-def _product(find: Cache, steps: Cache, sequence: object) -> float | None:
+def _product(find: _Find, steps: Cache, sequence: object) -> float | None:
     """The rate of selectors in a row (RFC 5476 6.5.1): they multiply."""
-    selectors = find[SEQUENCE, sequence] if isinstance(sequence, int) else None
+    selectors = find(SEQUENCE, sequence) if isinstance(sequence, int) else None
     rates = [*map(steps.__getitem__, selectors or ())]
     if not rates or not all(rates):
         return None
@@ -303,7 +313,7 @@ def _product(find: Cache, steps: Cache, sequence: object) -> float | None:
     return product if product <= _MOST else None
 
 
-def _names(find: Cache, asked: tuple[Any, ...]) -> tuple[str | None, str | None]:
+def _names(find: _Find, asked: tuple[Any, ...]) -> tuple[str | None, str | None]:
     """An interface's name and description: those in the record, or of the numbers in it."""
     name, description, *_ = asked
     if name is not None or description is not None:
@@ -311,10 +321,16 @@ def _names(find: Cache, asked: tuple[Any, ...]) -> tuple[str | None, str | None]
     for index in asked[2:]:
         if name and description:
             break
-        found = find[INTERFACE, index] if isinstance(index, int) else None
+        found = find(INTERFACE, index) if isinstance(index, int) else None
         if found is not None:
             name, description = name or found.name, description or found.description
     return name or None, description or None
+
+
+def _name_of(find: _Find, index: object) -> tuple[str | None, str | None]:
+    """As :func:`_names`, where there is nothing in the record but one number."""
+    found = find(INTERFACE, index) if isinstance(index, int) else None
+    return (None, None) if found is None else (found.name or None, found.description or None)
 
 
 def _side(direction: str) -> int:
@@ -323,8 +339,10 @@ def _side(direction: str) -> int:
     return DIRECTIONS.index(direction)
 
 
-#: Picks of what a record asks for: the values at some positions.
-_Pick = Callable[[Any], tuple[Any, ...]]
+#: Picks of what a record asks for: the value at a position, or a tuple of several.
+_Pick = Callable[[Any], Any]
+#: Finds a name and a description.
+_Namer = Callable[[_Find, Any], "tuple[str | None, str | None]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,8 +361,8 @@ class _RecordFields:
     #: What sampling may be limited to, of records metered at ingress, and at egress.
     sampled: tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
     direction: int
-    #: By side: what the interface is called, how it is described, its numbers.
-    interfaces: tuple[_Pick, _Pick]
+    #: By side: how to name the interface, and of what: see :func:`_names`, :func:`_name_of`.
+    interfaces: tuple[tuple[_Namer, _Pick], tuple[_Namer, _Pick]]
     #: The first number of an interface of either side.
     both: _Pick
     #: By side: what the VRF is called, its number.
@@ -399,25 +417,25 @@ def _record_fields(template: Template) -> _RecordFields:
             wanted.append((f"{direction}_vrf_name", VRF, side))
     if "applicationId" in named or "applicationName" in named:
         wanted.append(("application_name", APPLICATION, 0))
-    interfaces, vrfs = (
-        (itemgetter(*positions[0]), itemgetter(*positions[1]))
-        for positions in (
-            [
-                [at(names[side]), at(descriptions[side]), *(at(named[n]) for n in indices[side])]
-                for side in (0, 1)
-            ],
-            [[at(vrf_names[side]), at(named.get(_VRF_IDS[side][0]))] for side in (0, 1)],
-        )
-    )
+
+    def namer(side: int) -> tuple[_Namer, _Pick]:
+        numbers = [at(named[name]) for name in indices[side]]
+        if names[side] is descriptions[side] is None and len(numbers) == 1:
+            return _name_of, itemgetter(*numbers)
+        return _names, itemgetter(at(names[side]), at(descriptions[side]), *numbers)
+
+    def vrf(side: int) -> _Pick:
+        return itemgetter(at(vrf_names[side]), at(named.get(_VRF_IDS[side][0])))
+
     firsts = [at(named[side[0]]) for side in indices if side]
     return _RecordFields(
         rates=tuple((name, at(named[name])) for name in named if name in RATE_ELEMENTS),
         rules=rate_rules(named),
         sampled=((*before, *metered, *points), (*before, *reversed(metered), *points)),
         direction=at(named.get("flowDirection")),
-        interfaces=interfaces,
+        interfaces=(namer(0), namer(1)),
         both=itemgetter(*(firsts if len(firsts) == 2 else (-1, -1))),
-        vrfs=vrfs,
+        vrfs=(vrf(0), vrf(1)),
         application=itemgetter(at(named.get("applicationName")), at(named.get("applicationId"))),
         wanted=tuple(wanted),
         names=(*asked, ""),

@@ -18,6 +18,8 @@ from scapy_ipfix.templates import Template, kept_by_template
 
 #: Findings in one Set: a message may hold 10,000 fields that are all wrong.
 _PER_SET = 100
+#: After so many findings about values, a message's other Sets are read without looking for any.
+FINDINGS_IN_A_MESSAGE = 1000
 _new = tuple.__new__
 #: The least octets that a record of padding is taken for one by mistake.
 _PADDING = 4

@@ -45,6 +45,8 @@ from scapy_ipfix.wire import (
     walk_templates,
 )
 
+#: How many templates are taken from one message; withdrawals beside. Who exports has some dozens.
+TEMPLATES_IN_A_MESSAGE = 1024
 #: Template Sets of up to so many octets are remembered with what they parse to.
 _REMEMBERED_SET = 4096
 _REMEMBERED_SETS = 1024
@@ -132,6 +134,7 @@ class Collector:
         self._parsed_octets = 0
         self._shared: dict[TransportKey, SharedSequence] = {}
         self._recent: Domain | None = None
+        self.findings = 0
         #: Sets of the last message that were read already.
         self._learned_from: list[DataRead] = []
         #: Records of type information in the message that is being read.
@@ -155,10 +158,11 @@ class Collector:
         ``time`` is the capture's (seconds since 1970), ``packet`` its number there from 1:
         diagnostics say it. ``stream`` is SCTP's, each of which has its own sequence.
         """
-        self.time, self.packet, self._described = time, packet, 0
+        self.time, self.packet, self._described, self.findings = time, packet, 0, 0
         for each in self._learned_from:
             each.forget_options()
         self._learned_from.clear()
+        self.metadata.begin()
         self.allowance = Allowance()  # that of an earlier message is for its lists, whenever read
         version = int.from_bytes(octets[:2], "big")
         uptime = None
@@ -266,18 +270,29 @@ class Collector:
             del self._streams[oldest, stream]
         self._limit("observation domains", self.limits.domains)
 
-    def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed:
+    def parse(self, domain: Domain, body: bytes, options: bool, index: int, taken: int) -> Parsed:
         """The templates in the body of a Set, with what is wrong with each.
 
-        Exporters repeat their templates: equal octets give the same Template objects again.
+        ``taken`` is how many the message had before: there is none for those beyond
+        :data:`TEMPLATES_IN_A_MESSAGE`. Exporters repeat their templates: equal octets give the
+        same Template objects again.
         """
         key = domain.version, options, self.learning.version(domain.transport), body
         parsed = self._parsed.get(key)
-        if parsed is not None:
+        if parsed is not None and taken + len(parsed) <= TEMPLATES_IN_A_MESSAGE:
             return parsed
         spans, defects, stop = walk_templates(body, options=options, version=domain.version)
         version, model = domain.version, domain.model
-        parsed = [_parse(span, version, model, options) for span in spans]
+        parsed = []
+        for span in spans:
+            is_withdrawal = not span.specifiers and version == IPFIX_VERSION
+            if is_withdrawal or taken < TEMPLATES_IN_A_MESSAGE:
+                parsed.append(_parse(span, version, model, options))
+            else:
+                if taken == TEMPLATES_IN_A_MESSAGE:
+                    domain.note("templates-many", index, limit=TEMPLATES_IN_A_MESSAGE)
+                parsed.append((span, None, []))
+            taken += not is_withdrawal
         domain.note_defects(defects, index)
         rest = body[stop:]
         kind = TEMPLATE_SETS[domain.version][options]
@@ -286,7 +301,7 @@ class Collector:
         elif len(rest) >= SHORTEST_TEMPLATE and not defects:
             size = len(rest)
             domain.note("padding-long", index, set_id=kind, padding=size, record=SHORTEST_TEMPLATE)
-        elif not defects and len(body) <= _REMEMBERED_SET:
+        elif not defects and taken <= TEMPLATES_IN_A_MESSAGE and len(body) <= _REMEMBERED_SET:
             self._parsed_octets += len(body)
             if len(self._parsed) >= _REMEMBERED_SETS or self._parsed_octets > _REMEMBERED_OCTETS:
                 self._parsed.clear()
@@ -304,7 +319,9 @@ class Collector:
         records = read.options()
         self._learned_from.append(read)
         if states:
-            domain.note_defects(self.metadata.learn(domain.key, template, records, self.time))
+            defects = self.metadata.learn(domain.key, template, records, self.time)
+            if defects:
+                domain.note_defects(defects)
         if describes:
             self._learn_elements(domain, records)
 

@@ -183,6 +183,21 @@ CATALOGUE: dict[str, Entry] = {
         "a message describes more than {limit} elements: the rest are not learned from it",
     ),
     # limits
+    "templates-many": Entry(
+        WARNING,
+        "RFC 7011 11.4",
+        "a message defines more than {limit} templates: the rest are not taken from it",
+    ),
+    "values-many": Entry(
+        WARNING,
+        "RFC 7011 11.4",
+        "a message has {limit} wrong values and more: the rest of it is not checked",
+    ),
+    "facts-many": Entry(
+        WARNING,
+        "RFC 7011 11.4",
+        "a message states more than {limit} facts of the exporter: the rest are not taken from it",
+    ),
     "limit": Entry(WARNING, "RFC 7011 11.4", "more than {limit} {what}: the oldest are dropped"),
 }
 

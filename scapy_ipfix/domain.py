@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from scapy_ipfix.checks import has_checks, value_defects
+from scapy_ipfix.checks import FINDINGS_IN_A_MESSAGE, has_checks, value_defects
 from scapy_ipfix.diagnostics import Defect, Diagnostics, shown_octets
 from scapy_ipfix.elements import InformationModel
 from scapy_ipfix.learning import Allowance, Learning, is_named, relearned
@@ -38,6 +38,8 @@ class Keeper(Protocol):
     diagnostics: Diagnostics
     template_timeout: float | None
     check_values: bool
+    #: Findings about values in the message that is being read.
+    findings: int
     learning: Learning
     #: For the names that templates get in the message that is being read.
     allowance: Allowance
@@ -45,7 +47,9 @@ class Keeper(Protocol):
     past: Past
 
     def learn(self, domain: Domain, template: Template, read: DataRead) -> None: ...
-    def parse(self, domain: Domain, body: bytes, options: bool, index: int) -> Parsed: ...
+    def parse(
+        self, domain: Domain, body: bytes, options: bool, index: int, taken: int
+    ) -> Parsed: ...
     def template_defined(self, domain: Domain, template: Template) -> None: ...
     def template_forgotten(self, domain: Domain, template_id: int) -> None: ...
     def stream_used(self, domain: Domain, number: int) -> None: ...
@@ -217,7 +221,8 @@ class Domain:
     def _count(self, read: DataRead, template: Template) -> int:
         """How many records a Data Set holds; what is wrong with it is noted."""
         codec = template.codec
-        checks = self.keeper.check_values
+        keeper = self.keeper
+        checks = keeper.check_values and keeper.findings < FINDINGS_IN_A_MESSAGE
         if codec.is_fixed:
             records, rest = divmod(read.stop - read.start - 4, template.length)
             checks = checks and (records > 1 or has_checks(template))
@@ -226,7 +231,11 @@ class Domain:
         body = read.body
         ends = codec.ends(body)
         if checks:
-            self.note_defects(value_defects(template, body, read.kept_lists, ends), read.index)
+            defects = value_defects(template, body, read.kept_lists, ends)
+            self.note_defects(defects, read.index)
+            keeper.findings += len(defects)
+            if keeper.findings >= FINDINGS_IN_A_MESSAGE:
+                self.note("values-many", read.index, limit=FINDINGS_IN_A_MESSAGE)
         if not ends or ends[-1] < len(body):
             rest_octets = body[ends[-1] :] if ends else body
             self.note_defects(template.rest_defects(rest_octets, len(ends)), read.index)
@@ -298,13 +307,16 @@ class Domain:
     def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
         before, time, learning = message.templates, self.keeper.time, self.keeper.learning
         version = learning.version(self.transport)
-        for span, template, defects in self.keeper.parse(self, body, options, index):
-            if template is None and self.version == IPFIX_VERSION:
+        for span, template, defects in self.keeper.parse(self, body, options, index, before):
+            if not span.specifiers and self.version == IPFIX_VERSION:
                 self._withdraw(span.template_id, options, index)
                 continue
             message.templates += 1
             if template is None:
                 self.note_defects(defects, index)
+                if span.template_id in self.states and span.specifiers:
+                    # One too many: it may be another now, and data is not to go by the old one.
+                    self.forget(span.template_id)
                 continue
             if options and learning.version(self.transport) != version:
                 # What waited for one of these taught names to those behind it.

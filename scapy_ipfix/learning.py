@@ -29,7 +29,7 @@ MAX_NAME = 255
 #: Descriptions that are looked at in one message; real ones take some 60 octets each.
 IN_A_MESSAGE = 1024
 #: Fields that get names in one message (RFC 5610), about. Beyond, names come with the next one.
-NAMED_IN_A_MESSAGE = 16_384
+NAMED_IN_A_MESSAGE = 8192
 #: How many elements a collector learns from all exporters together.
 LEARNED_IN_ALL = 65536
 #: Conflicts and flaws that are remembered, so as to be told once and not with every refresh.

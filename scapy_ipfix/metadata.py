@@ -13,7 +13,7 @@ record is the number that was the latest when it came.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -43,6 +43,8 @@ DomainKey = tuple[Any, int, int]
 
 #: How many facts are kept, what they were before included.
 FACTS = 131_072
+#: How many facts are taken from one message: rows of interfaces and applications are longer.
+FACTS_IN_A_MESSAGE = 4096
 #: Counters of one process that are kept.
 _COUNTERS = 256
 #: Values whose parts come apart, in records of their own.
@@ -98,12 +100,23 @@ class Metadata:
         self._stated: OrderedDict[_Fact, None] = OrderedDict()
         self._superseded: deque[_Fact] = deque()
         self._count = 0
+        #: How many facts the present message may state still; negative: it was said that it
+        #: may state no more.
+        self._room = FACTS_IN_A_MESSAGE
         #: What :mod:`~scapy_ipfix.answers` remembers of the records of the latest Set.
         self.answered: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what is pickled, finds its own answers."""
+        return self.__dict__ | {"answered": None}
 
     def __len__(self) -> int:
         """How many are kept, what facts were before included."""
         return self._count
+
+    def begin(self) -> None:
+        """Another message begins, and may state as much as the one before."""
+        self._room = FACTS_IN_A_MESSAGE
 
     def learn(
         self,
@@ -120,16 +133,25 @@ class Metadata:
         say otherwise is not kept: nothing came between them.
         """
         statements = statements_of(template)
-        if statements is None:
+        if statements is None or self._room < 0:
             return []
-        # Records that say the same are read once, in the place of the last of them.
-        backwards = records[::-1]
-        told = dict(zip(map(statements.heed, backwards), backwards))
+        if len(records) > 1:
+            # Records that say the same are read once, in the place of the last of them.
+            backwards = records[::-1]
+            told = dict(zip(map(statements.heed, backwards), backwards))
+            records = [*reversed(told.values())]
+        defects = []
         dropped = False
         seen = self.now
         own: _Domain | None = None
-        for values in reversed(told.values()):
-            for what, which, value, about in statements.read(values):
+        for values in records:
+            if not self._room:
+                defects.append(Defect.of("facts-many", limit=FACTS_IN_A_MESSAGE))
+                self._room = -1
+                break
+            found = statements.read(values)
+            self._room = max(0, self._room - len(found))
+            for what, which, value, about in found:
                 if about is not None:
                     target = self._domain((*domain[:2], about))
                 elif own is not None and own.facts:
@@ -137,7 +159,9 @@ class Metadata:
                 else:
                     target = own = self._domain(domain)
                 dropped |= self._state(target, (what, which), value, time, seen)
-        return [Defect.of("limit", what="facts of metadata", limit=self.limit)] if dropped else []
+        if dropped:
+            defects.append(Defect.of("limit", what="facts of metadata", limit=self.limit))
+        return defects
 
     def restore(self, domain: DomainKey, what: str, which: Any, value: Any, since: float) -> None:
         """Keeps a fact that was saved, as :meth:`facts` gave it."""
@@ -209,6 +233,23 @@ class Metadata:
         if version is None:
             return None
         return version.value.copy() if what == COUNTERS else version.value
+
+    def finder(self, domains: Iterable[DomainKey], number: int) -> Callable[[str, Any], Any]:
+        """What finds many facts, but counters, as :meth:`find` does: in the first that has one.
+
+        It goes by the domains that there are now: the others had nothing at that number.
+        """
+        known = [self._domains[each].facts for each in domains if each in self._domains]
+
+        def find(what: str, which: Any) -> Any:
+            key = what, which
+            for facts in known:
+                fact = facts.get(key)
+                if fact is not None and (version := fact.until(number)) is not None:
+                    return version.value
+            return None
+
+        return find
 
     @property
     def domains(self) -> Iterator[DomainKey]:

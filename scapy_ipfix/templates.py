@@ -39,7 +39,9 @@ _V9_SCOPES_BY_NAME.update(
     {name.removeprefix("scope"): each for name, each in list(_V9_SCOPES_BY_NAME.items())}
 )
 
-_new = tuple.__new__
+_make, _new = object.__new__, tuple.__new__
+#: Findings about one template: it may have 16,000 fields that are all wrong.
+_FINDINGS = 100
 #: What is a row already.
 _ROW_TYPES = {tuple, list}
 
@@ -107,7 +109,7 @@ class Template:
         cls, id: int, fields: tuple[TemplateField, ...], scope: int = 0, options: bool = False
     ) -> Template:
         """A template of fields that are named already. Raises nothing."""
-        self = cls.__new__(cls)
+        self: Template = _make(cls)
         self._set(id, fields, scope, options)
         return self
 
@@ -131,10 +133,15 @@ class Template:
                 (v9_scope(kind) if i < scope else model.v9_element(kind), length)
                 for i, (_, kind, length) in enumerate(specifiers)
             ]
-        else:
-            find = model.element
-            named = [(find(pen, number), length) for pen, number, length in specifiers]
-        return cls.of(id, name_fields(named, scope), scope, options)
+            return cls.of(id, name_fields(named, scope), scope, options)
+        find = model.element
+        fields = [
+            _new(TemplateField, ((element := find(pen, number)), length, element.name, False))
+            for pen, number, length in specifiers
+        ]
+        if scope:
+            fields[:scope] = [field._replace(is_scope=True) for field in fields[:scope]]
+        return cls.of(id, _told_apart(fields), scope, options)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -185,7 +192,7 @@ class Template:
         return Template.of(id, self.fields, self.scope_count, self.is_options)
 
     def defects(self) -> list[Defect]:
-        """What RFC 7011 and RFC 3954 hold against this template."""
+        """What RFC 7011 and RFC 3954 hold against this template: 100 findings at most."""
         found = []
         if self.id < MINIMUM_DATA_SET:
             found.append(Defect.of("template-id", template_id=self.id))
@@ -200,6 +207,8 @@ class Template:
                 size = "a variable number of" if length == VARIABLE else length
                 numbers = template_id, ("name", name), ("length", size), ("type", type.name)
                 found.append(_new(Defect, ("field-length", numbers)))
+                if len(found) >= _FINDINGS:
+                    break
         return found
 
     def rest_defects(self, rest: bytes, records: int) -> list[Defect]:
@@ -426,6 +435,11 @@ def name_fields(
         _new(TemplateField, (element, length, element.name, position < scope))
         for position, (element, length) in enumerate(pairs)
     ]
+    return _told_apart(fields)
+
+
+def _told_apart(fields: list[TemplateField]) -> tuple[TemplateField, ...]:
+    """The fields, numbered where several have one name."""
     if len(fields) > 1 and len({field[2] for field in fields}) < len(fields):
         fields = _numbered(fields)
     return tuple(fields)

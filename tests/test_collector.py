@@ -21,10 +21,12 @@ from scapy_ipfix import (
     TemplateFlowSet,
     TemplateSet,
 )
+from scapy_ipfix.checks import FINDINGS_IN_A_MESSAGE
 from scapy_ipfix.codec import RecordCodec
-from scapy_ipfix.collector import Collector
+from scapy_ipfix.collector import TEMPLATES_IN_A_MESSAGE, Collector
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
+from scapy_ipfix.metadata import FACTS_IN_A_MESSAGE
 from scapy_ipfix.transportkey import TransportKey
 from tests.strategies import broken, filled
 
@@ -505,6 +507,96 @@ def test_the_template_not_defined_for_longest_goes():
     assert {key[3] for key in templates(collector)} == set(range(1246, 1256))
     assert "limit" in codes(collector)
     assert collector.diagnostics.counts["limit"] == 990
+
+
+def many(count, first=256, field="sourceIPv4Address"):
+    return [Template(id, field) for id in range(first, first + count)]
+
+
+@pytest.mark.parametrize("sets", [1, 7])
+def test_a_message_defines_so_many_templates(sets):
+    """What is beyond waits, and is taken from another message."""
+    each = -(-(TEMPLATES_IN_A_MESSAGE + 6) // sets)
+    collector = Collector()
+    known = [announce(*many(each, 256 + at * each)) for at in range(sets)]
+    first, last = 256, 255 + sets * each
+    rows = [data(Template(id, "sourceIPv4Address"), [("192.0.2.1",)]) for id in (first, last)]
+    for _ in range(2):
+        message = collector.read(UDP_A, ipfix(*known, *rows))
+        assert [*next(collector.domains).states] == [*range(256, 256 + TEMPLATES_IN_A_MESSAGE)]
+        assert message.templates == sets * each
+        assert [read.set_id for read in message.ready] == [first]
+    assert codes(collector) == ["templates-many", "missing-template"] * 2
+    message = collector.read(UDP_A, ipfix(announce(*many(1, last))))
+    assert [read.set_id for read in message.ready] == [last, last]
+
+
+def test_templates_of_netflow_v9_are_counted_all_the_same():
+    collector = Collector()
+    known = announce(*many(TEMPLATES_IN_A_MESSAGE + 6), cls=TemplateFlowSet)
+    collector.read(UDP_A, v9(known))
+    assert codes(collector) == ["templates-many"]
+    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE
+
+
+def test_a_template_too_many_leaves_no_old_one_in_force():
+    """Data would be read by what it is no longer."""
+    collector = Collector()
+    last = 256 + TEMPLATES_IN_A_MESSAGE
+    collector.read(UDP_A, ipfix(announce(*many(1, last))))
+    assert len(templates(collector)) == 1
+    full = announce(*many(TEMPLATES_IN_A_MESSAGE), *many(1, last, "destinationIPv4Address"))
+    row = data(Template(last, "destinationIPv4Address"), [("192.0.2.1",)])
+    message = collector.read(UDP_A, ipfix(full, row))
+    assert message.ready == []
+    message = collector.read(UDP_A, ipfix(announce(*many(1, last, "destinationIPv4Address"))))
+    assert records(message) == [{"destinationIPv4Address": "192.0.2.1"}]
+
+
+def test_withdrawals_are_heeded_however_many_templates_there_are():
+    collector = Collector()
+    known = announce(*many(TEMPLATES_IN_A_MESSAGE + 6), Template(256), Template(257))
+    collector.read(TCP_A, ipfix(known, withdraw(258)))
+    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE - 3
+
+
+def test_equal_octets_are_looked_at_again_where_not_all_were_taken():
+    collector = Collector()
+    half, more = many(TEMPLATES_IN_A_MESSAGE // 2 + 3), many(TEMPLATES_IN_A_MESSAGE // 2, 40_000)
+    collector.read(UDP_A, ipfix(announce(*more), announce(*half)))
+    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE
+    collector.read(UDP_A, ipfix(announce(*half)))
+    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE + 3
+    collector.read(UDP_A, ipfix(announce(*more), announce(*half)))
+    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE
+
+
+def test_a_message_states_so_many_facts():
+    """They are records, whatever is made of them."""
+    names = Template(301, "ingressInterface", "interfaceName", scope=1)
+    rows = [(at, "eth") for at in range(FACTS_IN_A_MESSAGE + 10)]
+    sets = [announce(names, cls=OptionsTemplateSet), data(names, rows[:4000])]
+    collector = Collector()
+    message = collector.read(UDP_A, ipfix(*sets, data(names, rows[4000:]), data(names, rows[:9])))
+    assert len(records(message)) == len(rows) + 9
+    assert codes(collector) == ["facts-many"]
+    assert len(collector.metadata) == FACTS_IN_A_MESSAGE
+    collector.read(UDP_A, ipfix(data(names, rows[4000:])))
+    assert len(collector.metadata) == len(rows)
+    assert codes(collector) == ["facts-many"]
+
+
+def test_a_message_has_so_many_wrong_values():
+    collector = Collector(check_values=True)
+    wrong = Template(300, *["dataRecordsReliability"] * 100)
+    enough = FINDINGS_IN_A_MESSAGE // 100
+    collector.read(UDP_A, ipfix(announce(wrong)))
+    for _ in range(2):
+        message = collector.read(UDP_A, ipfix(*[data(wrong, [bytes(100)])] * (enough + 3)))
+        assert len(records(message)) == enough + 3
+    assert codes(collector) == [*["value"] * FINDINGS_IN_A_MESSAGE, "values-many"] * 2
+    collector.read(UDP_A, ipfix(data(wrong, [bytes(100)])))
+    assert codes(collector)[-1] == "value"
 
 
 def test_the_oldest_of_what_waits_goes():

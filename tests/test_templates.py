@@ -271,3 +271,8 @@ def test_what_a_template_keeps_goes_with_it():
     assert [length(template), length(template), length(template.with_id(257))] == [8, 8, 8]
     assert asked == [256, 257]
     assert pickle.loads(pickle.dumps(template)) == template
+
+
+def test_findings_of_a_template_end():
+    found = Template(256, *["octetDeltaCount[33]", "packetDeltaCount[33]"] * 2500).defects()
+    assert [each.code for each in found] == ["field-length"] * 100

@@ -69,7 +69,7 @@ def a_withdrawal_of_wide_templates() -> tuple[bytes, ...]:
     return *_wide_templates(), message(set_of(2, _WITHDRAWN))
 
 
-@worst_case("template-redefined")
+@worst_case("template-redefined", "templates-many")
 def redefinitions_of_wide_templates() -> tuple[bytes, ...]:
     """They wait for names besides."""
     fields = template(0, *((1 + each, 1) for each in range(32)), pen=_PEN)[2:]
@@ -203,7 +203,9 @@ def eight_thousand_vrfs_in_sets() -> tuple[bytes, ...]:
 def records_that_interfaces_are_looked_up_for() -> tuple[bytes, ...]:
     names = numbered(BODY // 6, lambda each: each.to_bytes(4, "big") + b"\1a")
     known = set_of(3, options(256, 1, (10, 4), (82, 65535))), set_of(2, _pairs())
-    rows = numbered(BODY // 4, lambda each: struct.pack("!HH", each % 6000, 5999 - each % 6000))
+    rows = numbered(
+        BODY // 4, lambda each: struct.pack("!HH", each % 6000, (each + each // 6000) % 6000)
+    )
     return message(*known), message(set_of(256, names)), message(set_of(257, rows))
 
 
