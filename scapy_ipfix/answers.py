@@ -7,7 +7,7 @@ A :class:`View` sees the facts of an observation domain as they were when a reco
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -31,6 +31,7 @@ from scapy_ipfix.statements import (
     application_octets,
     text,
 )
+from scapy_ipfix.templatefield import TemplateField
 from scapy_ipfix.templates import Template, kept_by_template
 from scapy_ipfix.wire import IPFIX_VERSION
 
@@ -386,15 +387,29 @@ _SAMPLERS = {
 _POINTS = ("observationPointId", "lineCardId")
 
 
+#: IANA's names of all these elements.
+_ASKED = frozenset(
+    (
+        *("interfaceName", "interfaceDescription", "VRFname", "flowDirection"),
+        *("applicationId", "applicationName", *RATE_ELEMENTS, *_SAMPLERS, *_POINTS),
+        *(name for names in (*_INDICES, *_VRF_IDS) for name in names),
+    )
+)
+
+
 @kept_by_template
 def _record_fields(template: Template) -> _RecordFields:
+    fields = tuple([each for each in template.fields if each[0].name in _ASKED and not each[0].pen])
+    return _fields_asked(fields) if fields else _NOTHING_ASKED
+
+
+def _fields_asked(fields: Sequence[TemplateField]) -> _RecordFields:
     named: dict[str, str] = {}
-    for each in template.fields:
-        if not each.element.pen:
-            named.setdefault(each.element.name, each.name)
+    for element, _, own, _ in fields:
+        named.setdefault(element.name, own)
     indices = [[name for name in names if name in named] for names in _INDICES]
     names, descriptions, vrf_names = (
-        _by_side(template, name, numbers)
+        _by_side(fields, name, numbers)
         for name, numbers in (
             *(("interfaceName", _INDICES), ("interfaceDescription", _INDICES)),
             ("VRFname", _VRF_IDS),
@@ -443,7 +458,7 @@ def _record_fields(template: Template) -> _RecordFields:
 
 
 def _by_side(
-    template: Template, name: str, sides: tuple[tuple[str, ...], tuple[str, ...]]
+    fields: Sequence[TemplateField], name: str, sides: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> tuple[str | None, str | None]:
     """The fields of an element that names the interface (or VRF) of either side.
 
@@ -452,14 +467,12 @@ def _by_side(
     """
     order: list[int] = []
     found: list[tuple[str, int]] = []
-    for each in template.fields:
-        if each.element.pen:
-            continue
+    for element, _, own, _ in fields:
         for side, numbers in enumerate(sides):
-            if each.element.name in numbers and side not in order:
+            if element.name in numbers and side not in order:
                 order.append(side)
-        if each.element.name == name:
-            found.append((each.name, order[-1] if order else 0))
+        if element.name == name:
+            found.append((own, order[-1] if order else 0))
     by_side: list[str | None] = [None, None]
     if len(found) == 1 and len(order) == 1:
         by_side[order[0]] = found[0][0]
@@ -469,3 +482,6 @@ def _by_side(
         for (each_name, _), side in zip(found, order or (0, 1)):
             by_side[side] = each_name
     return by_side[0], by_side[1]
+
+
+_NOTHING_ASKED = _fields_asked(())

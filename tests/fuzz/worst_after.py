@@ -223,3 +223,19 @@ def records_that_sequences_are_looked_up_for() -> tuple[bytes, ...]:
     rows = numbered(256, lambda each: bytes((each, *((each + more) % 256 for more in range(64)))))
     asked = numbered(BODY // 2, lambda each: each.to_bytes(2, "big"))
     return known, message(set_of(257, rates), set_of(256, rows)), message(set_of(258, asked))
+
+
+@worst_case("templates-many", "facts-many", "values-many", check_values=True, resolve=True)
+def as_much_of_everything_as_is_taken() -> tuple[bytes, ...]:
+    """Layouts that are each used, facts and wrong values in Sets of their own, and lists."""
+    vrfs = set_of(3, options(60_000, 1, (234, 1), (236, 65535)))
+    known = message(vrfs, set_of(2, template(60_001, (291, 65535)) + template(60_002, (276, 1))))
+    layouts = numbered(1025, lambda each: template(256 + each, (1 + each, 65535)))
+    used = numbered(1025, lambda each: set_of(256 + each, b"\0"))
+    facts = numbered(4097, lambda each: set_of(60_000, bytes((each % 256, 1)) + b"a"))
+    wrong = set_of(60_002, b"\7") * 1000
+    sets = set_of(2, layouts) + used + facts + wrong
+    lists = numbered(
+        (ROOM - len(sets) - 4) // 6, lambda each: b"\5" + struct.pack("!BHH", 3, 1 + each, 1)
+    )
+    return known, message(sets, set_of(60_001, lists))
