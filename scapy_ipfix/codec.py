@@ -175,14 +175,19 @@ class RecordCodec:
             columns = [columns[position] for position in self._order]
         return list(zip(*columns))
 
+    def values(self, body: bytes) -> list[Any]:
+        """The values in the body of a Set whose records have one field, or only one is wanted."""
+        decode = self._decoders.get(0)
+        if decode is None:
+            return [item for (item,) in self.items(body)]
+        return [decode(item) for (item,) in self.items(body)]
+
     def dicts(self, body: bytes) -> list[dict[str, Any]]:
         """The records in the body of a Set, each a dict keyed by field name."""
         names = self.names
         if len(names) == 1:
-            (name,), decode = names, self.decoder(0)
-            if decode is None:
-                return [{name: item} for (item,) in self.items(body)]
-            return [{name: decode(item)} for (item,) in self.items(body)]
+            (name,) = names
+            return [{name: value} for value in self.values(body)]
         if self.is_fixed:
             size = self.minimum
             if not size:

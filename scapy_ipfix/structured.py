@@ -229,7 +229,7 @@ def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy
     found: list[Any] = []
     for codec, body in parts:
         if kind == "basicList":
-            found += [value for (value,) in codec.rows(body)]
+            found += codec.values(body)
             for _, _, within in codec.structured:
                 found = [read_list(within, value, inner, values) for value in found]
         else:

@@ -57,6 +57,18 @@ def test_some_fields_in_any_order(case, data):
     codec = record_codec(template.fields, wanted)
     if wanted:
         assert codec.rows(body) == [tuple(row[i] for i in wanted) for row in case.rows]
+    for position, name in enumerate(template.names):
+        lone = record_codec(template.fields, (position,))
+        values = [row[position] for row in case.rows]
+        assert lone.values(body) == values
+        assert lone.dicts(body) == [{name: value} for value in values]
+
+
+@given(templates(), st.binary(max_size=300), st.data())
+def test_one_field_of_any_octets(template, body, data):
+    position = data.draw(st.integers(0, len(template.fields) - 1))
+    lone = record_codec(template.fields, (position,))
+    assert lone.values(body) == [row[position] for row in template.codec.rows(body)]
 
 
 @given(filled(min_size=1), st.data())
