@@ -7,15 +7,15 @@ A :class:`View` sees the facts of an observation domain as they were when a reco
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 from scapy_ipfix.abstracttype import Cache
+from scapy_ipfix.askedfields import DIRECTIONS, Find, asked_fields
 from scapy_ipfix.metadata import DomainKey, Metadata
-from scapy_ipfix.samplingrates import RATE_ELEMENTS, RateRule, rate_by, rate_rules, unsampled
+from scapy_ipfix.samplingrates import rate_by, unsampled
 from scapy_ipfix.statements import (
     APPLICATION,
     COUNTERS,
@@ -31,11 +31,9 @@ from scapy_ipfix.statements import (
     application_octets,
     text,
 )
-from scapy_ipfix.templatefield import TemplateField
-from scapy_ipfix.templates import Template, kept_by_template
+from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import IPFIX_VERSION
 
-DIRECTIONS = ("ingress", "egress")
 #: Answers remembered for the records of a template, and of each kind what facts say.
 _REMEMBERED, _FACTS = 4096, 16_384
 #: A rate beyond that is none: there cannot be so many packets as that would be of.
@@ -182,7 +180,7 @@ class _Answers:
     def __init__(self, view: View, template: Template) -> None:
         self.view = view
         self.template = template
-        self._fields = fields = _record_fields(template)
+        self._fields = fields = asked_fields(template)
         self._asked = fields.names
         self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
         # Of functions that do not hold this object, which else would wait for Python to
@@ -283,11 +281,7 @@ def _memo(function: Callable[[Any], Any]) -> Cache:
     return Cache(function, _FACTS)
 
 
-#: Finds a fact: of what, of which one.
-_Find = Callable[[str, Any], Any]
-
-
-def _rate(find: _Find, scope: str, number: object) -> float | None:
+def _rate(find: Find, scope: str, number: object) -> float | None:
     """The rate of a scope and a number."""
     found: Sampling | None = None
     if isinstance(number, int):
@@ -295,13 +289,13 @@ def _rate(find: _Find, scope: str, number: object) -> float | None:
     return None if found is None else found.rate
 
 
-def _other_rate(find: _Find, template_id: int) -> float | None:
+def _other_rate(find: Find, template_id: int) -> float | None:
     """The rate of what has no other: that of its template, or of all."""
     rate = _rate(find, "templateId", template_id)
     return _rate(find, *SYSTEM) if rate is None else rate
 
 
-def _product(find: _Find, steps: Cache, sequence: object) -> float | None:
+def _product(find: Find, steps: Cache, sequence: object) -> float | None:
     """The rate of selectors in a row (RFC 5476 6.5.1): they multiply."""
     selectors = find(SEQUENCE, sequence) if isinstance(sequence, int) else None
     rates = [*map(steps.__getitem__, selectors or ())]
@@ -314,174 +308,7 @@ def _product(find: _Find, steps: Cache, sequence: object) -> float | None:
     return product if product <= _MOST else None
 
 
-def _names(find: _Find, asked: tuple[Any, ...]) -> tuple[str | None, str | None]:
-    """An interface's name and description: those in the record, or of the numbers in it."""
-    name, description, *_ = asked
-    if name is not None or description is not None:
-        name, description = text(name), text(description)
-    for index in asked[2:]:
-        if name and description:
-            break
-        found = find(INTERFACE, index) if isinstance(index, int) else None
-        if found is not None:
-            name, description = name or found.name, description or found.description
-    return name or None, description or None
-
-
-def _name_of(find: _Find, index: object) -> tuple[str | None, str | None]:
-    """As :func:`_names`, where there is nothing in the record but one number."""
-    found = find(INTERFACE, index) if isinstance(index, int) else None
-    return (None, None) if found is None else (found.name or None, found.description or None)
-
-
 def _side(direction: str) -> int:
     if direction not in DIRECTIONS:
         raise ValueError(f"direction is 'ingress' or 'egress', not {direction!r}")
     return DIRECTIONS.index(direction)
-
-
-#: Picks of what a record asks for: the value at a position, or a tuple of several.
-_Pick = Callable[[Any], Any]
-#: Finds a name and a description.
-_Namer = Callable[[_Find, Any], "tuple[str | None, str | None]"]
-
-
-@dataclass(frozen=True, slots=True)
-class _RecordFields:
-    """The fields of a record layout that say which facts it is about.
-
-    ``names`` has them all, the others where in it they are: at its end those that the layout
-    does not have.
-    """
-
-    names: tuple[str, ...]
-    #: IANA's names of those that say the rate.
-    rates: tuple[tuple[str, int], ...]
-    #: How these do so.
-    rules: tuple[RateRule, ...]
-    #: What sampling may be limited to, of records metered at ingress, and at egress.
-    sampled: tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
-    direction: int
-    #: By side: how to name the interface, and of what: see :func:`_names`, :func:`_name_of`.
-    interfaces: tuple[tuple[_Namer, _Pick], tuple[_Namer, _Pick]]
-    #: The first number of an interface of either side.
-    both: _Pick
-    #: By side: what the VRF is called, its number.
-    vrfs: tuple[_Pick, _Pick]
-    #: What the application is called, its number.
-    application: _Pick
-    #: What a resolver answers beside the rate: what it is called, what it is, on which side.
-    wanted: tuple[tuple[str, str, int], ...]
-
-
-_INDICES = (
-    ("ingressInterface", "ingressPhysicalInterface"),
-    ("egressInterface", "egressPhysicalInterface"),
-)
-_VRF_IDS = (("ingressVRFID",), ("egressVRFID",))
-_SAMPLERS = {
-    "samplerId": "samplerId",
-    "selectorId": "selectorId",
-    "selectionSequenceId": SEQUENCE,
-}
-_POINTS = ("observationPointId", "lineCardId")
-
-
-#: IANA's names of all these elements.
-_ASKED = frozenset(
-    (
-        *("interfaceName", "interfaceDescription", "VRFname", "flowDirection"),
-        *("applicationId", "applicationName", *RATE_ELEMENTS, *_SAMPLERS, *_POINTS),
-        *(name for names in (*_INDICES, *_VRF_IDS) for name in names),
-    )
-)
-
-
-@kept_by_template
-def _record_fields(template: Template) -> _RecordFields:
-    fields = tuple([each for each in template.fields if each[0].name in _ASKED and not each[0].pen])
-    return _fields_asked(fields) if fields else _NOTHING_ASKED
-
-
-def _fields_asked(fields: Sequence[TemplateField]) -> _RecordFields:
-    named: dict[str, str] = {}
-    for element, _, own, _ in fields:
-        named.setdefault(element.name, own)
-    indices = [[name for name in names if name in named] for names in _INDICES]
-    names, descriptions, vrf_names = (
-        _by_side(fields, name, numbers)
-        for name, numbers in (
-            *(("interfaceName", _INDICES), ("interfaceDescription", _INDICES)),
-            ("VRFname", _VRF_IDS),
-        )
-    )
-    asked: dict[str, int] = {}
-
-    def at(name: str | None) -> int:
-        """Where the value of a field will be, -1 for one that there is not."""
-        return -1 if name is None else asked.setdefault(name, len(asked))
-
-    before = [(kind, at(named[name])) for name, kind in _SAMPLERS.items() if name in named]
-    metered = [("interface", at(named[name])) for side in indices for name in side]
-    points = [(name, at(named[name])) for name in _POINTS if name in named]
-    wanted = []
-    for side, direction in enumerate(DIRECTIONS):
-        if indices[side] or names[side]:
-            wanted.append((f"{direction}_interface_name", INTERFACE, side))
-        if vrf_names[side] or _VRF_IDS[side][0] in named:
-            wanted.append((f"{direction}_vrf_name", VRF, side))
-    if "applicationId" in named or "applicationName" in named:
-        wanted.append(("application_name", APPLICATION, 0))
-
-    def namer(side: int) -> tuple[_Namer, _Pick]:
-        numbers = [at(named[name]) for name in indices[side]]
-        if names[side] is descriptions[side] is None and len(numbers) == 1:
-            return _name_of, itemgetter(*numbers)
-        return _names, itemgetter(at(names[side]), at(descriptions[side]), *numbers)
-
-    def vrf(side: int) -> _Pick:
-        return itemgetter(at(vrf_names[side]), at(named.get(_VRF_IDS[side][0])))
-
-    firsts = [at(named[side[0]]) for side in indices if side]
-    return _RecordFields(
-        rates=tuple((name, at(named[name])) for name in named if name in RATE_ELEMENTS),
-        rules=rate_rules(named),
-        sampled=((*before, *metered, *points), (*before, *reversed(metered), *points)),
-        direction=at(named.get("flowDirection")),
-        interfaces=(namer(0), namer(1)),
-        both=itemgetter(*(firsts if len(firsts) == 2 else (-1, -1))),
-        vrfs=(vrf(0), vrf(1)),
-        application=itemgetter(at(named.get("applicationName")), at(named.get("applicationId"))),
-        wanted=tuple(wanted),
-        names=(*asked, ""),
-    )
-
-
-def _by_side(
-    fields: Sequence[TemplateField], name: str, sides: tuple[tuple[str, ...], tuple[str, ...]]
-) -> tuple[str | None, str | None]:
-    """The fields of an element that names the interface (or VRF) of either side.
-
-    Two such fields are in the order of the numbers they go with; a single one goes with the
-    number before it, as Open vSwitch has it.
-    """
-    order: list[int] = []
-    found: list[tuple[str, int]] = []
-    for element, _, own, _ in fields:
-        for side, numbers in enumerate(sides):
-            if element.name in numbers and side not in order:
-                order.append(side)
-        if element.name == name:
-            found.append((own, order[-1] if order else 0))
-    by_side: list[str | None] = [None, None]
-    if len(found) == 1 and len(order) == 1:
-        by_side[order[0]] = found[0][0]
-    elif len(found) == 1:
-        by_side[found[0][1]] = found[0][0]
-    else:
-        for (each_name, _), side in zip(found, order or (0, 1)):
-            by_side[side] = each_name
-    return by_side[0], by_side[1]
-
-
-_NOTHING_ASKED = _fields_asked(())
