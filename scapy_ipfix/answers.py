@@ -21,6 +21,8 @@ from scapy_ipfix.statements import (
     COUNTERS,
     DOMAIN,
     INTERFACE,
+    MAX_OCTETS,
+    MAX_TEXT,
     SAMPLING,
     SEQUENCE,
     SYSTEM,
@@ -36,6 +38,8 @@ from scapy_ipfix.wire import IPFIX_VERSION
 
 #: Answers remembered for the records of a template, and of each kind what facts say.
 _REMEMBERED, _FACTS = 4096, 16_384
+#: What counts of long values: what is behind is cut off of text, and makes a number none.
+_COUNTS: dict[type, int] = {str: 2 * MAX_OCTETS + 2, bytes: 4 * MAX_TEXT}
 #: A rate beyond that is none: there cannot be so many packets as that would be of.
 _MOST = 1 << 64
 
@@ -203,12 +207,15 @@ class _Answers:
 
     def asked(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """What a record asks for: its values that say which facts it is about."""
-        return tuple(map(values.get, self._asked))
+        asked = tuple(map(values.get, self._asked))
+        if self._fields.long:  # they are remembered, and may be 65,000 octets
+            asked = tuple(map(_what_counts, asked))
+        return asked
 
     def of(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """All answers for a record, as :meth:`View.resolver` has them."""
         # Most records of a Set came through the same few interfaces.
-        asked = tuple(map(values.get, self._asked))
+        asked = self.asked(values) if self._fields.long else tuple(map(values.get, self._asked))
         answers = self._known.get(asked)
         if answers is None:
             if len(self._known) >= _REMEMBERED:
@@ -275,6 +282,12 @@ class _Answers:
         octets = application_octets(id) if id else None
         found: Application | None = self._find[APPLICATION, octets] if octets else None
         return found.name or None if found is not None else None
+
+
+def _what_counts(value: Any) -> Any:
+    """A value that says which fact it is about, as long as it can be for that."""
+    most = _COUNTS.get(type(value))
+    return value if most is None else value[:most]
 
 
 def _memo(function: Callable[[Any], Any]) -> Cache:

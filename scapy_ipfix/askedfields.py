@@ -49,6 +49,8 @@ class AskedFields:
     vrfs: tuple[_Pick, _Pick]
     #: What the application is called, its number.
     application: _Pick
+    #: Whether some of their values may be long, as text is.
+    long: bool
     #: What a resolver answers beside the rate: what it is called, what it is, on which side.
     wanted: tuple[tuple[str, str, int], ...]
 
@@ -66,6 +68,8 @@ _SAMPLERS = {
 _POINTS = ("observationPointId", "lineCardId")
 
 
+#: Octets beyond which a value is long; of numbers there are eight.
+_LONG = 64
 #: IANA's names of all these elements.
 _ASKED = frozenset(
     (
@@ -132,6 +136,7 @@ def _of_fields(fields: Sequence[TemplateField]) -> AskedFields:
         both=itemgetter(*(firsts if len(firsts) == 2 else (-1, -1))),
         vrfs=(vrf(0), vrf(1)),
         application=itemgetter(at(named.get("applicationName")), at(named.get("applicationId"))),
+        long=any(field.length > _LONG for field in fields),
         wanted=tuple(wanted),
         names=(*asked, ""),
     )

@@ -31,6 +31,7 @@ from scapy_ipfix.metadata import FACTS, Metadata, is_metadata
 from scapy_ipfix.past import FIELDS, Past
 from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.sequence import SharedSequence
+from scapy_ipfix.shrinking import remake
 from scapy_ipfix.templates import Template
 from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import (
@@ -50,8 +51,8 @@ TEMPLATES_IN_A_MESSAGE = 1024
 #: Template Sets of up to so many octets are remembered with what they parse to.
 _REMEMBERED_SET = 4096
 _REMEMBERED_SETS = 1024
-#: Octets of all of them: their templates take fifty times as many.
-_REMEMBERED_OCTETS = 1 << 20
+#: Octets of all of them: templates of unknown elements take a hundred times as many.
+_REMEMBERED_OCTETS = 1 << 18
 _seconds = data_type("dateTimeSeconds")
 #: An export time so many seconds away from the capture's is worth a word.
 _FAR = 3600
@@ -70,7 +71,7 @@ class Limits:
     domains: int = 4096
     templates: int = 65536
     #: Fields of all templates together: one message may hold a template of 16,000.
-    template_fields: int = 1 << 20
+    template_fields: int = 1 << 19
     pending_octets: int = 16 * 1024 * 1024
     #: IP fragments, TCP segments and SCTP chunks that wait for others, each.
     fragment_octets: int = 16 * 1024 * 1024
@@ -80,7 +81,7 @@ class Limits:
     metadata: int = FACTS
     diagnostics: int = 10_000
     #: SCTP streams of all domains, beside each one's first: they have sequences of their own.
-    streams: int = 16_384
+    streams: int = 4096
 
 
 class Collector:
@@ -264,10 +265,13 @@ class Collector:
         del siblings[oldest.version, oldest.id]
         if not siblings:
             del self._of[oldest.transport]
+        elif len(siblings).bit_count() == 1:
+            remake(siblings)  # each time that half of them are gone
         self._recent = None
         oldest.end()
         for stream in oldest.streams:
             del self._streams[oldest, stream]
+        oldest.streams.clear()
         self._limit("observation domains", self.limits.domains)
 
     def parse(self, domain: Domain, body: bytes, options: bool, index: int, taken: int) -> Parsed:
@@ -378,9 +382,7 @@ class Collector:
             waiting = domain.pending[oldest.set_id]
             waiting.popleft()
             if not waiting:
-                del domain.pending[oldest.set_id]
-            if not domain.pending:
-                domain.pending.clear()  # an empty dict keeps its table until then
+                domain.waited_for(oldest.set_id)
             self._limit("octets waiting for templates", self.limits.pending_octets)
 
     def no_longer_pending(self, read: DataRead) -> None:

@@ -102,10 +102,13 @@ class Domain:
     _lists: ListContext | None = None
     #: Whether records with lists were read, which may be looked at later.
     has_lists: bool = False
+    #: Who it is to what outlives it: templates of the past.
+    token: object = field(default_factory=object)
     #: Templates that went since their tables were made.
     _forgotten: int = 0
-    #: SCTP streams that went since their table was made.
+    #: SCTP streams, and ids that were waited for, that went since their tables were made.
     _dropped: int = 0
+    _come: int = 0
     #: How often a template was done away with since there were lists.
     _changes: int = 0
     stats: DomainStats = field(default_factory=DomainStats)
@@ -259,7 +262,7 @@ class Domain:
         """
         past = None
         if self._changes > changes:
-            past = self.keeper.past.find(self, template_id, changes)
+            past = self.keeper.past.find(self.token, template_id, changes)
         if past is None and template_id in self.states:
             past = self.states[template_id].template
         return past
@@ -354,9 +357,16 @@ class Domain:
             )
             self._put_away(old.template)
         self._put(TemplateState(template, 0, self.keeper.time))
-        if id in self.pending:
-            for read in self.pending.pop(id):
-                self._no_longer_waits(read, template, message)
+        for read in self.waited_for(id):
+            self._no_longer_waits(read, template, message)
+
+    def waited_for(self, template_id: int) -> Iterable[DataRead]:
+        """The Data Sets that wait for a template, which do so no longer."""
+        waiting = self.pending.pop(template_id, None)
+        if waiting is None:
+            return ()
+        self._come = shrink(self.pending, self._come + 1)
+        return waiting
 
     def _no_longer_waits(self, read: DataRead, template: Template, message: MessageRead) -> None:
         """A Data Set has its template now: of this message, or of an earlier one."""
@@ -394,7 +404,7 @@ class Domain:
         self.ready.pop(template.id, None)
         del self.ids[template.is_options][template.id]
         if self.has_lists:
-            self.keeper.past.remember(self, self._changes, template)
+            self.keeper.past.remember(self.token, self._changes, template)
             self._changes += 1
         self._lists = None
 

@@ -45,8 +45,10 @@ DomainKey = tuple[Any, int, int]
 FACTS = 131_072
 #: How many facts are taken from one message: rows of interfaces and applications are longer.
 FACTS_IN_A_MESSAGE = 4096
-#: Counters of one process that are kept.
-_COUNTERS = 256
+#: Counters of one process that are kept, and for how many facts these count.
+_COUNTERS, _COUNTERS_WEIGHT = 256, 48
+#: Characters, and selectors of a sequence, that count for a fact more.
+_CHARACTERS, _SELECTORS = 64, 8
 #: Values whose parts come apart, in records of their own.
 _PARTED = frozenset({Sampling, Interface, Application})
 
@@ -88,8 +90,8 @@ class _Domain:
 class Metadata:
     """The facts that exporters stated, by observation domain.
 
-    ``limit`` is how many are kept: what facts were before goes first, the oldest of it, then
-    facts, those not stated for longest.
+    ``limit`` is how many are kept, long ones counting for several: what facts were before goes
+    first, the oldest of it, then facts, those not stated for longest.
     """
 
     def __init__(self, limit: int = FACTS) -> None:
@@ -100,6 +102,8 @@ class Metadata:
         self._stated: OrderedDict[_Fact, None] = OrderedDict()
         self._superseded: deque[_Fact] = deque()
         self._count = 0
+        #: What they count for: long ones for several.
+        self._weight = 0
         #: How many facts the present message may state still; negative: it was said that it
         #: may state no more.
         self._room = FACTS_IN_A_MESSAGE
@@ -198,32 +202,40 @@ class Metadata:
             version = _new(Version, (self.now, value, time))
             # Counters change all the time, nobody asks what they were.
             if last.number > seen or key[0] == COUNTERS:
+                self._weight -= _weight(key[0], last.value)
                 fact.last = version
-                return False
-            fact.append(version)
-            self._superseded.append(fact)
+            else:
+                fact.append(version)
+                self._superseded.append(fact)
+                self._count += 1
         else:
             self.now += 1
             version = _new(Version, (self.now, value, time))
             fact = domain.facts[key] = _Fact(domain, key, version)
             self._stated[fact] = None
-        self._count += 1
-        return self._count > self.limit and self._bound()
+            self._count += 1
+        self._weight += _weight(key[0], value)
+        bounded = False
+        while self._weight > self.limit and self._count > 1:
+            self._bound()
+            bounded = True
+        return bounded
 
-    def _bound(self) -> bool:
+    def _bound(self) -> None:
         """Lets go of one fact, or of what one was before."""
         if self._superseded:
-            self._superseded.popleft().drop_oldest()
+            fact = self._superseded.popleft()
             self._count -= 1
-            return True
+            self._weight -= _weight(fact.key[0], fact.drop_oldest().value)
+            return
         fact, _ = self._stated.popitem(last=False)
-        self._count -= len(fact)
+        self._count -= 1
+        self._weight -= _weight(fact.key[0], fact.last.value)
         domain = fact.domain
         del domain.facts[fact.key]
         domain.removed = shrink(domain.facts, domain.removed + 1)
         if not domain.facts:
             del self._domains[domain.key]
-        return True
 
     def find(self, domain: DomainKey, what: str, which: Any, number: int) -> Any:
         """What a fact was at that number, None where it was not stated."""
@@ -270,6 +282,16 @@ class Metadata:
 def is_metadata(template: Template) -> bool:
     """Whether records of a template state something that :class:`Metadata` keeps."""
     return template.is_options and statements_of(template) is not None
+
+
+def _weight(what: str, value: Any) -> int:
+    """For how many facts one counts: most say a number or a name."""
+    if what == COUNTERS:
+        return _COUNTERS_WEIGHT
+    if what == SEQUENCE:
+        return 1 + len(value) // _SELECTORS
+    texts = value if isinstance(value, tuple) else (value,)
+    return 1 + sum([len(each) for each in texts if type(each) is str]) // _CHARACTERS
 
 
 def _merged(old: Any, new: Any) -> Any:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TextIO
 
+from scapy_ipfix.codec import WIDE
 from scapy_ipfix.columns import CONTEXT
 from scapy_ipfix.reads import DataRead, Origin
 from scapy_ipfix.templatefield import TemplateField
@@ -16,6 +17,8 @@ from scapy_ipfix.text import cut, field_texts, printable
 
 #: Records that a table lines up with each other.
 _TABLE_BLOCK = 1000
+#: And cells: a template may have 16,000 fields.
+_TABLE_CELLS = 50_000
 #: Layouts of which it is remembered how they are written.
 _REMEMBERED = 1024
 
@@ -98,9 +101,11 @@ class JSONLines:
     def _line(self, template: Template, names: tuple[str, ...]) -> _Line:
         line = self._lines.get(id(template))
         if line is None:
-            if len(self._lines) >= _REMEMBERED:
-                self._lines.clear()
-            line = self._lines[id(template)] = _Line.of(template, names)
+            line = _Line.of(template, names)
+            if len(template.fields) <= WIDE:
+                if len(self._lines) >= _REMEMBERED:
+                    self._lines.clear()
+                self._lines[id(template)] = line
         return line
 
     def finish(self) -> None:
@@ -160,10 +165,11 @@ class TextTable:
 
     def write(self, read: DataRead, template: Template) -> None:
         of = read.domain, template if self._fields is None else None
-        if self._of != of or len(self._kept) >= _TABLE_BLOCK:
+        names = template.names if self._fields is None else self._fields
+        kept = len(self._kept)
+        if self._of != of or kept >= _TABLE_BLOCK or kept * len(names) >= _TABLE_CELLS:
             self.finish()
             self._of = of
-        names = template.names if self._fields is None else self._fields
         rows = read.records(names)
         if not rows:
             return

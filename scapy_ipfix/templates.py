@@ -165,11 +165,11 @@ class Template:
         known = self.__dict__.setdefault("projections", {})
         key = names, values
         if key not in known:
-            own = self.names
             wanted = None
-            if names is not None and all(name in own for name in names):
-                wanted = tuple(own.index(name) for name in names)
-            lacking = names is not None and wanted is None
+            if names is not None:
+                positions = {name: at for at, name in enumerate(self.names)}
+                wanted = tuple(positions.get(name, -1) for name in names)
+            lacking = wanted is not None and -1 in wanted
             known[key] = None if lacking else record_codec(self.fields, wanted, values)
         return known[key]  # type: ignore[no-any-return]
 

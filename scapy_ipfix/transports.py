@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
+from scapy_ipfix.shrinking import shrink
 from scapy_ipfix.stream import MessageStream
 
 _MODULO = 1 << 32
@@ -43,6 +44,8 @@ class TCPStream:
         #: Segments that wait, by position, and their positions as a heap.
         self._ahead: dict[int, bytes] = {}
         self._positions: list[int] = []
+        #: Segments that were taken since the table of those that wait was made.
+        self._taken = 0
         self._cutter = MessageStream()
         self.lost = 0
         self.held = 0
@@ -134,6 +137,7 @@ class TCPStream:
             position = heappop(self._positions)
             data = self._ahead.pop(position)
             self.held -= len(data) + _OVERHEAD
+            self._taken = shrink(self._ahead, self._taken + 1)
             messages += self._cut(position, data)
         return messages
 
