@@ -16,12 +16,16 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 
 #: A captured packet is at most so long; a longer one is a file gone wrong.
 _LONGEST_FRAME = 1 << 18
 #: So is a block of a pcapng; some hold no packets and may be longer.
 _LONGEST_BLOCK = 1 << 24
+#: Interfaces of a section in a pcapng.
+_INTERFACES = 65_536
+#: Octets that say what kind of file it is.
+_MAGIC = 4
 _BUFFER = 1 << 18
 #: Octets that packets are taken from at a time.
 _CHUNK = 1 << 16
@@ -57,44 +61,61 @@ class Frame(NamedTuple):
 Span = tuple[float, int, bytes, int, int]
 
 
-class _Borrowed(io.RawIOBase):
+class _Source(io.RawIOBase):
+    """What a buffer reads: at first as many octets as say what kind of file it is.
+
+    One reading may give fewer, of a pipe or of a gzip file in pieces.
+    """
+
+    _begun = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        octets = self._some(len(buffer))
+        if octets is None:
+            return None
+        while not self._begun and 0 < len(octets) < _MAGIC:
+            more = self._some(_MAGIC - len(octets))
+            if not more:
+                break
+            octets += more
+        self._begun = True
+        buffer[: len(octets)] = octets
+        return len(octets)
+
+    def _some(self, most: int) -> bytes | None:
+        raise NotImplementedError
+
+
+class _Borrowed(_Source):
     """A file that someone else opened, for a buffer that must not close it in the end."""
 
     def __init__(self, source: Any) -> None:
         # read() of a pipe's buffer waits until it has all that was asked for, read1() does not
         self._read = getattr(source, "read1", source.read)
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        octets = self._read(len(buffer))
-        if octets is None:
-            return None
-        buffer[: len(octets)] = octets
-        return len(octets)
+    def _some(self, most: int) -> bytes | None:
+        octets: bytes | None = self._read(most)
+        return octets
 
 
-class _Unpacked(io.RawIOBase):
+class _Unpacked(_Source):
     """What is in a gzip file, up to where that is cut off or broken: ``problem`` says so."""
 
     def __init__(self, packed: BinaryIO) -> None:
         self._file = gzip.GzipFile(fileobj=packed)
         self.problem: str | None = None
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
+    def _some(self, most: int) -> bytes:
         if self.problem is not None:
-            return 0
+            return b""
         try:
-            octets = self._file.read1(len(buffer))
+            return self._file.read1(most)
         except (gzip.BadGzipFile, EOFError, zlib.error) as problem:
             self.problem = f"broken gzip file: {problem}"
-            return 0
-        buffer[: len(octets)] = octets
-        return len(octets)
+            return b""
 
 
 class _Interface(NamedTuple):
@@ -131,13 +152,12 @@ class CaptureFile:
             raise
 
     def _open(self, raw: BinaryIO) -> None:
-        stream = raw if self._own else _buffered(_Borrowed(raw))
-        self.stream = cast(io.BufferedReader, stream)
+        self.stream = _buffered(_Borrowed(raw))
         self._unpacked: _Unpacked | None = None
         if self.stream.peek(2)[:2] == _GZIP_MAGIC:
             self._unpacked = _Unpacked(self.stream)
             self.stream = _buffered(self._unpacked)
-        magic = self.stream.peek(4)[:4]
+        magic = self.stream.peek(_MAGIC)[:_MAGIC]
         if magic in _PCAP_MAGIC:
             self.kind = "pcap"
         elif magic == _PCAPNG_MAGIC:
@@ -252,6 +272,9 @@ class CaptureFile:
             missing = length + -length % 4 - 8 - len(body)
             body += read(missing)
             if kind == _INTERFACE:
+                if len(interfaces) >= _INTERFACES:
+                    self._cut = f"more than {_INTERFACES} interfaces"
+                    return
                 interfaces.append(_interface(body[: length - 12], order))
             elif kind in (_ENHANCED_PACKET, _OBSOLETE_PACKET, _SIMPLE_PACKET):
                 frame = _packet_block(kind, body[: length - 12], order, interfaces)
@@ -264,6 +287,7 @@ class CaptureFile:
     def close(self) -> None:
         """Closes the file if it was opened here."""
         if self._own:
+            self.stream.close()
             self._raw.close()
 
     def __enter__(self) -> CaptureFile:

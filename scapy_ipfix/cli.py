@@ -45,6 +45,8 @@ COMMANDS = {
 _LONG_FILE = 4 << 20
 _PROGRESS_EVERY = 0.5
 _SPOOL = 64 << 20
+#: Columns of one table, and fields of all templates that it is of: a peer may define any number.
+_COLUMNS, _FIELDS = 1024, 1 << 18
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -222,9 +224,18 @@ def _templates(sources: list[str | BinaryIO], options: argparse.Namespace) -> li
     """The template of every record of the sources, in order of appearance."""
     session = make_session(options, make_model(options))
     found: dict[Template, None] = {}
+    names: set[str] = set()
+    fields = 0
     for read in _sets(sources, session, None):
-        if read.template is not None:
+        if read.template is not None and read.template not in found:
             found[read.template] = None
+            names.update(read.template.names)
+            fields += len(read.template.fields)
+            if len(names) > _COLUMNS or fields > _FIELDS:
+                raise CaptureError(
+                    f"too many fields for one table, more than {_COLUMNS} columns or of more "
+                    f"than {_FIELDS} in all templates: --fields says which"
+                )
     wanted = options.kind == "options"
     return [each for each in found if options.kind == "all" or each.is_options is wanted]
 

@@ -29,6 +29,9 @@ _BY_SENTENCE = frozenset(
 )
 #: Sentences of one kind and exporter that are kept apart.
 _SENTENCES = 200
+#: Findings that are kept apart; what more exporters do wrong is counted together, by its kind.
+_FINDINGS = 10_000
+_OTHERS = "other exporters"
 #: Of the columns before the sentence, at the least.
 _WIDTHS = (8, 7, 13, 17)
 _ORDER = {ERROR: 0, WARNING: 1, NOTE: 2}
@@ -57,9 +60,13 @@ class Report:
             sentence = diagnostic.text
         key = (*kind, sentence)
         finding = self._findings.get(key)
+        if finding is None and len(self._findings) >= _FINDINGS:
+            key = _OTHERS, None, diagnostic.code, ""
+            diagnostic = diagnostic._replace(exporter=_OTHERS, domain=None)
+            finding = self._findings.get(key)
         if finding is None:
             finding = self._findings[key] = Finding(diagnostic)
-            self._kinds[kind] = self._kinds.get(kind, 0) + 1
+            self._kinds[key[:3]] = self._kinds.get(key[:3], 0) + 1
         finding.count += 1
 
     @property

@@ -123,7 +123,7 @@ class Collector:
         self.time = 0.0
         self._domains: OrderedDict[tuple[TransportKey, int, int], Domain] = OrderedDict()
         #: The same by transport session.
-        self._of: dict[TransportKey, dict[tuple[int, int], Domain]] = {}
+        self._open: dict[TransportKey, dict[tuple[int, int], Domain]] = {}
         #: How many fields each template has.
         self._templates: OrderedDict[tuple[Domain, int], int] = OrderedDict()
         self._fields = 0
@@ -182,6 +182,8 @@ class Collector:
             self.diagnostics.note(Diagnostic(defect, packet, str(transport)))
             return None
         domain = self.domain(transport, version, domain_id)
+        if domain.ended:
+            self._opened(domain)
         if defect is not None:
             domain.note_defects((defect,))
         if stop < len(octets):
@@ -219,7 +221,7 @@ class Collector:
 
     def end(self, transport: TransportKey) -> None:
         """A connection ended: its templates go along (RFC 7011 8.1), its counters stay."""
-        for domain in self._of.get(transport, {}).values():
+        for domain in self._open.pop(transport, {}).values():
             domain.end()
         self._shared_sequence(transport).last = None
 
@@ -242,7 +244,7 @@ class Collector:
         if domain is None:
             domain = Domain(self, transport, version, domain_id)
             self._domains[key] = domain
-            self._of.setdefault(transport, {})[version, domain_id] = domain
+            self._opened(domain)
             domain.shared = self._shared_sequence(transport)
             if len(self._domains) > self.limits.domains:
                 self._drop_domain()
@@ -250,6 +252,11 @@ class Collector:
             self._domains.move_to_end(key)
         self._recent = domain
         return domain
+
+    def _opened(self, domain: Domain) -> None:
+        """There is something in a domain that goes when its connection ends."""
+        domain.ended = False
+        self._open.setdefault(domain.transport, {})[domain.version, domain.id] = domain
 
     def _shared_sequence(self, transport: TransportKey) -> SharedSequence:
         shared = self._shared.get(transport)
@@ -261,10 +268,10 @@ class Collector:
 
     def _drop_domain(self) -> None:
         _, oldest = self._domains.popitem(last=False)
-        siblings = self._of[oldest.transport]
-        del siblings[oldest.version, oldest.id]
+        siblings = self._open.get(oldest.transport, {})
+        siblings.pop((oldest.version, oldest.id), None)
         if not siblings:
-            del self._of[oldest.transport]
+            self._open.pop(oldest.transport, None)
         elif len(siblings).bit_count() == 1:
             remake(siblings)  # each time that half of them are gone
         self._recent = None

@@ -197,11 +197,12 @@ class Layout:
     def __init__(self, template: Template, names: tuple[str, ...] | None) -> None:
         self.template = template
         self.names = template.names if names is None else names
+        wanted_names = frozenset(self.names)
         # An element that a peer named like a column of CONTEXT gives way to that.
         self.fields = {
             each.name: each
             for each in template.fields
-            if each.name in self.names and each.name not in CONTEXT
+            if each.name in wanted_names and each.name not in CONTEXT
         }
         self._stretches: list[_Stretch] = []
         self._stretch: _Stretch | None = None
@@ -270,12 +271,16 @@ class Layout:
 
 
 class Gathered:
-    """Records by template layout. ``records`` and ``octets`` are about how many are held."""
+    """Records by template layout. ``records`` and ``octets`` are about how many are held.
+
+    ``fields`` is how many the layouts have together: of a thousand there may be a record each.
+    """
 
     def __init__(self, names: tuple[str, ...] | None) -> None:
         self.names = names
         self.records = 0
         self.octets = 0
+        self.fields = 0
         self._template: Template | None = None
         self._layout: Layout | None = None
         self._by_template: dict[Template, Layout | None] = {}
@@ -286,6 +291,7 @@ class Gathered:
         if template is not self._template:  # most sets are like the one before
             if template not in self._by_template:
                 self._by_template[template] = self._layout_of(template)
+                self.fields += 1 + len(template.fields)
             self._template, self._layout = template, self._by_template[template]
         layout = self._layout
         if layout is not None:
@@ -293,8 +299,7 @@ class Gathered:
             self.records += layout.add(read)
 
     def _layout_of(self, template: Template) -> Layout | None:
-        names = template.names
-        if not all(name in names for name in self.names or ()):
+        if not frozenset(self.names or ()).issubset(template.names):
             return None
         if not 0 < template.length < VARIABLE:
             return None  # of these there are no records: none has no octets, or fits into a set
@@ -308,7 +313,7 @@ class Gathered:
         self._template = None
         self._by_template.clear()
         layouts, self._by_fields = self._by_fields, {}
-        self.records = self.octets = 0
+        self.records = self.octets = self.fields = 0
         for fields in list(layouts):
             layout = layouts.pop(fields)
             if layout.records:

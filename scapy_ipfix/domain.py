@@ -102,6 +102,8 @@ class Domain:
     _lists: ListContext | None = None
     #: Whether records with lists were read, which may be looked at later.
     has_lists: bool = False
+    #: Whether its connection ended, and nothing came since.
+    ended: bool = False
     #: Who it is to what outlives it: templates of the past.
     token: object = field(default_factory=object)
     #: Templates that went since their tables were made.
@@ -436,6 +438,7 @@ class Domain:
 
     def end(self) -> None:
         """The connection ended, or there are too many domains: templates go, counters stay."""
+        self.ended = True
         for template_id in list(self.states):
             self.forget(template_id)
         for waiting in self.pending.values():

@@ -20,6 +20,8 @@ from scapy_ipfix.templates import Template
 #: A row group is written when that many records, or octets of them, are held.
 _GROUP_RECORDS = 1 << 17
 _GROUP_OCTETS = 1 << 26
+#: Fields of layouts, each of which takes a thousand octets whatever there is of its records.
+_GROUP_FIELDS = 1 << 16
 
 
 def need_pyarrow() -> None:
@@ -66,10 +68,15 @@ class Parquet:
 
     def write(self, read: DataRead, template: Template) -> None:
         """Takes the records of a Data Set."""
-        before = self._held.records
-        self._held.add(read, template)
-        self.records += self._held.records - before
-        if self._held.records >= _GROUP_RECORDS or self._held.octets >= _GROUP_OCTETS:
+        held = self._held
+        before = held.records
+        held.add(read, template)
+        self.records += held.records - before
+        if (
+            held.records >= _GROUP_RECORDS
+            or held.octets >= _GROUP_OCTETS
+            or held.fields >= _GROUP_FIELDS
+        ):
             self._flush()
 
     def finish(self) -> None:

@@ -305,13 +305,21 @@ def _trailer(udp: Packet, octets: bytes) -> bytes:
 
     The payload was taken for something else, that may have found padding inside of it.
     """
-    if not isinstance(udp.lastlayer(), conf.padding_layer):
+    padding = udp.lastlayer()
+    if not isinstance(padding, conf.padding_layer):
         return b""
-    lowest = udp
-    while lowest.underlayer is not None:
-        lowest = lowest.underlayer
-    _, found, trailer = (lowest.original or b"").rpartition(octets)
-    return trailer if found else b""
+    # Behind the headers, or before the padding: to search would take as long as both together,
+    # many times over.
+    layer, headers = udp, len(udp.raw_packet_cache or b"")
+    while layer.underlayer is not None:
+        layer = layer.underlayer
+        headers += len(layer.raw_packet_cache or b"")
+    frame = layer.original or b""
+    for start in (headers, len(frame) - len(bytes(padding.load)) - len(octets)):
+        stop = start + len(octets)
+        if start >= 0 and frame[start:stop] == octets:
+            return frame[stop:]
+    return b""
 
 
 def _octets(message: Message) -> bytes:

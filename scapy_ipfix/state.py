@@ -8,15 +8,27 @@ format's version; what it holds is facts, and nothing in it is run.
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from scapy_ipfix.collector import Collector
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.domain import Domain, TemplateState
 from scapy_ipfix.iespec import InformationElement
-from scapy_ipfix.statements import Application, Interface, Sampling
+from scapy_ipfix.statements import (
+    APPLICATION,
+    COUNTERS,
+    DOMAIN,
+    INTERFACE,
+    SAMPLING,
+    SEQUENCE,
+    VRF,
+    Application,
+    Interface,
+    Sampling,
+)
 from scapy_ipfix.templates import Template
 from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import Specifier, TemplateSpan
@@ -72,7 +84,10 @@ def load_state(collector: Collector, path: str | os.PathLike[str]) -> None:
         if state.get("version") != VERSION:
             raise ValueError(f"state of version {state.get('version')!r}, this reads {VERSION}")
         restore_state(collector, state)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as problem:
+    except (
+        *(ValueError, TypeError, KeyError, IndexError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as problem:
         raise StateError(f"{name}: {_reason(problem)}") from None
 
 
@@ -92,7 +107,8 @@ def restore_state(collector: Collector, state: dict[str, Any]) -> None:
             domain.restore(_template_state(template, domain))
     for (transport, version, id), what, which, value, since in state["metadata"]:
         key = TransportKey(*transport), int(version), int(id)
-        collector.metadata.restore(key, str(what), _value(which), _value(value), float(since))
+        fact = _fact(what, _value(which), _value(value))
+        collector.metadata.restore(key, *fact, _time(since))
 
 
 def _domain(domain: Domain) -> dict[str, Any]:
@@ -132,11 +148,18 @@ def _template_state(saved: dict[str, Any], domain: Domain) -> TemplateState:
         specifiers = tuple(Specifier(0, kind, each.length) for kind, each in zip(types, specifiers))
         span = span._replace(specifiers=specifiers)
     template = Template.from_wire(span, domain.version, domain.model, bool(saved["options"]))
-    return TemplateState(template, int(saved["refreshes"]), float(saved["seen"]))
+    return TemplateState(template, int(saved["refreshes"]), _time(saved["seen"]))
+
+
+def _time(value: Any) -> float:
+    time = float(value)
+    if not math.isfinite(time):
+        raise ValueError(f"{value!r} is no time")
+    return time
 
 
 def _number(value: Any, limit: int) -> int:
-    if not isinstance(value, int) or not 0 <= value < limit:
+    if type(value) is not int or not 0 <= value < limit:
         raise ValueError(f"{value!r} is no number below {limit}")
     return value
 
@@ -169,6 +192,65 @@ def _elements(saved: list[dict[str, Any]]) -> Iterator[InformationElement]:
 
 #: What facts of metadata are made of, beside numbers and text.
 _KINDS = {kind.__name__: kind for kind in (Sampling, Interface, Application)}
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int
+
+
+def _is_rate(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are(value: Any, kind: type, *checks: Callable[[Any], bool]) -> bool:
+    """Whether a value is of a kind, and each of its parts None or what it is checked for."""
+    if not isinstance(value, kind) or not isinstance(value, tuple):
+        return False
+    return all(each is None or check(each) for check, each in zip(checks, value, strict=True))
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether a value is a name and a number."""
+    return type(value) is tuple and [*map(type, value)] == [str, int]
+
+
+def _is_row(value: Any, check: Callable[[Any], bool]) -> bool:
+    return type(value) is tuple and all(map(check, value))
+
+
+#: Of what there are facts: what says of which one, and what is said.
+_FACTS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], bool]]] = {
+    SAMPLING: (_is_pair, lambda value: _are(value, Sampling, _is_rate, _is_text, _is_text)),
+    SEQUENCE: (_is_number, lambda value: _is_row(value, _is_number)),
+    INTERFACE: (
+        lambda which: which is None or _is_number(which),
+        lambda value: _are(value, Interface, _is_text, _is_text),
+    ),
+    VRF: (_is_number, _is_text),
+    APPLICATION: (
+        lambda which: isinstance(which, bytes) and bool(which),
+        lambda value: _are(value, Application, _is_text, _is_text, _is_text),
+    ),
+    DOMAIN: (lambda which: which is None, _is_text),
+    COUNTERS: (
+        lambda which: _is_row(which, _is_pair),
+        lambda value: type(value) is dict and all(map(_is_pair, value.items())),
+    ),
+}
+
+
+def _fact(what: Any, which: Any, value: Any) -> tuple[str, Any, Any]:
+    """A fact that was saved. Raises ValueError for what is none."""
+    if what not in _FACTS:
+        raise ValueError(f"there are no facts of {what!r}")
+    is_key, is_value = _FACTS[what]
+    if not is_key(which) or not is_value(value):
+        raise ValueError(f"{value!r} of {which!r} is nothing that is said of {what}")
+    return what, which, value
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Text in aligned columns below a header."""
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths[-1] = 0  # the last one needs none, and may be that of a template of 16,000 fields
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines

@@ -397,3 +397,17 @@ def test_a_resolver_says_what_the_methods_say() -> None:
                         "ingress_interface_name": view.interface_name(template, values),
                         "egress_interface_name": view.interface_name(template, values, "egress"),
                     }
+
+
+def test_long_values_are_not_remembered_whole() -> None:
+    """A record may hold names of 65,000 octets, of which 255 characters count."""
+    view = stated((INTERFACE, (99, "Gi99", "")))
+    template, record = asked("interfaceName", "ingressInterface[v]", "applicationId[v]")
+    resolve = view.resolver(template)
+    long = "\U0001f300" * 60_000
+    for name, index, application in ((long, 99, b"\1"), ("a", b"\7" * 60_000, b"\2" * 60_000)):
+        answers = resolve(record(name, index, application))
+        assert answers["ingress_interface_name"] == name[:255]
+        assert answers["application_name"] is None
+    held = [each for key in view.metadata.answered._known for each in key if each is not None]
+    assert max(len(each) for each in held if not isinstance(each, int)) <= 1020

@@ -504,3 +504,34 @@ def test_plain_udp_is_what_scapy_finds(network: Packet, changes: list[tuple[int,
     assert bytes(layer)[8 : layer.len] == payload
     addresses = ip.original[12:20] if isinstance(ip, IP) else ip.original[8:40]
     assert ends == addresses + bytes(layer)[:4]
+
+
+def test_pcapng_has_so_many_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scapy_ipfix.capture._INTERFACES", 3)
+    good = section() + interface() * 3 + enhanced(FRAMES[0])
+    frames, cut = read(good + section() + interface() * 3)
+    assert (len(frames), cut) == (1, None)
+    frames, cut = read(good + interface() + enhanced(FRAMES[0]))
+    assert (len(frames), cut) == (1, "more than 3 interfaces")
+
+
+class _Trickle(io.BytesIO):
+    """Gives an octet at a time, as a pipe may."""
+
+    def read1(self, size: int | None = -1) -> bytes:
+        return self.read(1)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_comes_octet_by_octet(packed: bool) -> None:
+    octets = pcap(FRAMES)
+    if packed:
+        octets = gzip.compress(octets[:1]) + gzip.compress(octets[1:3]) + gzip.compress(octets[3:])
+    capture = CaptureFile(_Trickle(octets))
+    assert (capture.kind, len(list(capture.frames()))) == ("pcap", 3)
+
+
+def test_files_of_fewer_octets_than_say_what_they_are() -> None:
+    assert CaptureFile(_Trickle(b"\0\x0a")).kind == "ipfix"
+    with pytest.raises(CaptureError, match="begins with d4 c3"):
+        CaptureFile(_Trickle(b"\xd4\xc3"))

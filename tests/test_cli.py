@@ -485,3 +485,18 @@ def test_what_comes_bit_by_bit_is_printed_at_once(form) -> None:
             assert process.poll() is None
             process.stdin.close()
         process.stdout.read()
+
+
+@pytest.mark.parametrize("most", [(20, 1 << 18), (1024, 40)])
+def test_a_table_of_too_many_fields(
+    most: tuple[int, int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scapy_ipfix.cli._COLUMNS", most[0])
+    monkeypatch.setattr("scapy_ipfix.cli._FIELDS", most[1])
+    path = str(PCAPS / "softflowd_v9.pcap")
+    assert main([path, "--csv"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "too many fields for one table" in err
+    assert "--fields says which" in err
+    assert main([path, "--csv", "--fields", "sourceIPv4Address"]) == 0

@@ -246,3 +246,19 @@ def test_long_numbers_do_not_run_into_each_other(capsys):
     assert line.split()[:8] == [
         *("warning", "100000", "x", "packet", "123456789", "RFC", "7011", "3.1"),
     ]
+
+
+def test_many_exporters_are_counted_together(monkeypatch):
+    monkeypatch.setattr(cli_check, "_FINDINGS", 5)
+    report = Report()
+    for number in range(20):
+        report.take(diagnostic("set-reserved", number, exporter=f"host {number}", set_id=9))
+        report.take(diagnostic("set-empty", number, exporter=f"host {number}", set_id=256))
+    report.take(diagnostic("set-reserved", 99, exporter="host 1", set_id=9))
+    others = [each for each in report.findings if each.first.exporter == "other exporters"]
+    assert {(each.first.code, each.first.domain, each.count) for each in others} == {
+        ("set-reserved", None, 17),
+        ("set-empty", None, 18),
+    }
+    assert len(report.findings) == 7
+    assert sum(each.count for each in report.findings) == 41

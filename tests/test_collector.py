@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Template state without packets: whose a template is, what waits for one, what is kept."""
 
+import gc
 import struct
+import sys
 from weakref import ref
 
 import pytest
@@ -24,6 +26,7 @@ from scapy_ipfix import (
 from scapy_ipfix.checks import FINDINGS_IN_A_MESSAGE
 from scapy_ipfix.codec import RecordCodec
 from scapy_ipfix.collector import TEMPLATES_IN_A_MESSAGE, Collector
+from scapy_ipfix.domain import Domain
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.metadata import FACTS_IN_A_MESSAGE
@@ -771,3 +774,69 @@ def test_a_set_without_a_record_makes_no_codec(waits: bool) -> None:
     assert domain.stats.undecoded_sets == 0
     assert collector.read(UDP_A, ipfix(data())).ready != []
     assert "codec" in vars(domain.states[T.id].template)
+
+
+def test_a_domain_that_goes_leaves_nothing_behind():
+    """Neither its streams nor, in what lists of before go by, itself."""
+    lists = Template(301, "basicList")
+    collector = Collector(limits=Limits(domains=2))
+    key = UDP_A._replace(protocol="sctp")
+    for stream in range(50):
+        collector.read(
+            key, ipfix(announce(lists), data(lists, [(b"\0",)]), domain=1), stream=stream
+        )
+    first = domain_of(collector, 1)
+    assert len(first) == 49
+    for domain in (2, 3):
+        collector.read(key, ipfix(announce(lists), domain=domain))
+    assert (len(first), len(collector._streams), len(collector.past)) == (0, 0, 1)
+    held, seen = [collector.past], set()
+    while held:
+        each = held.pop()
+        assert not isinstance(each, Domain)
+        if id(each) not in seen and not isinstance(each, type):
+            seen.add(id(each))
+            held += gc.get_referents(each) if not isinstance(each, Template) else []
+
+
+def test_tables_of_what_waited_go():
+    collector = Collector()
+    ids = range(300, 1300)
+    collector.read(UDP_A, ipfix(*(DataSet(setId=id, records=[bytes(4)]) for id in ids)))
+    (domain,) = collector.domains
+    assert sys.getsizeof(domain.pending) > 30_000
+    for half in (ids[:500], ids[500:]):
+        collector.read(UDP_A, ipfix(announce(*(OTHER.with_id(id) for id in half))))
+    assert domain.pending == {}
+    assert sys.getsizeof(domain.pending) < 5_000
+
+
+def test_a_connection_ends_once(monkeypatch):
+    """What ended already is not looked at again, of a thousand domains."""
+    ended = []
+    end = Domain.end
+    monkeypatch.setattr(Domain, "end", lambda self: (ended.append(self.id), end(self))[1])
+    collector = Collector()
+    for domain in range(5):
+        collector.read(TCP_A, ipfix(announce(T), domain=domain))
+    for _ in range(3):
+        collector.end(TCP_A)
+    assert ended == [0, 1, 2, 3, 4]
+    assert templates(collector) == {}
+    collector.read(TCP_A, ipfix(announce(T), domain=2))
+    collector.read(TCP_A, ipfix(data(), domain=2))
+    collector.end(UDP_A)
+    assert len(templates(collector)) == 1
+    collector.end(TCP_A)
+    assert ended[5:] == [2]
+    assert templates(collector) == {}
+
+
+def test_tables_of_connections_go_with_their_domains():
+    collector = Collector(limits=Limits(domains=2000))
+    for domain in range(2000):
+        collector.read(UDP_A, ipfix(announce(T), domain=domain))
+    for domain in range(1999):
+        collector.read(UDP_B, ipfix(announce(T), domain=domain))
+    assert len(collector._open[UDP_A]) == 1
+    assert sys.getsizeof(collector._open[UDP_A]) < 1000

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.columns import CONTEXT, address_text, read_columns, to_pandas
+from scapy_ipfix.columns import CONTEXT, Gathered, address_text, read_columns, to_pandas
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.elements import InformationElement, elements
 from scapy_ipfix.messages import IPFIX, NetFlowV9
@@ -448,3 +448,20 @@ def test_a_template_whose_records_are_not_read(fields):
     template = Template(300, *fields)
     message = IPFIX(sets=[TemplateSet(templates=[template]), Set(setId=300, data=bytes(8))])
     assert len(read_columns(bytes(message), list(template.names[:1]))) == 0
+
+
+def test_layouts_count_for_what_is_held() -> None:
+    """Of a thousand there may be a record each, which is next to nothing."""
+    held = Gathered(None)
+    wide = Template(256, *["octetDeltaCount[1]"] * 200)
+    for number in range(50):
+        known = wide.with_id(256 + number)
+        data = DataSet(template=known, records=[bytes(200)])
+        octets = [bytes(IPFIX(sets=[known])), bytes(IPFIX(sets=[data]))]
+        for read in iter_sets(octets, IPFIXSession()):
+            assert read.template is not None
+            held.add(read, read.template)
+    assert held.records == 50
+    assert held.fields == 50 * 201
+    list(held.take())
+    assert (held.records, held.octets, held.fields) == (0, 0, 0)

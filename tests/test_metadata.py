@@ -516,3 +516,25 @@ def test_templates_whose_records_are_not_in_the_captures(captures: Path) -> None
     assert view.sampling_rate(flow, values) == 2000
     assert view.vrf_name(flow, values) == "default"
     assert view.vrf_name(flow, values, "egress") is None
+
+
+def test_long_facts_count_for_several() -> None:
+    """Counters, names and sequences of selectors take kilobytes, a rate a few hundred octets."""
+    many = Template(256, "exportingProcessId", *["exportedOctetTotalCount"] * 60, scope=1)
+    applications = Template(257, "applicationId[4]", "applicationName", scope=1)
+    sequences = Template(258, "selectionSequenceId", *["selectorId"] * 64, scope=1)
+    for template, values, most in (
+        (many, range(60), 1000 // 48),
+        (applications, ["a" * 255], 1000 // 4),
+        (sequences, range(64), 1000 // 9),
+        (SAMPLERS, [5], 1000),
+    ):
+        metadata = Metadata(limit=1000)
+        for number in range(1200):
+            own = number.to_bytes(4, "big") if template is applications else number
+            metadata.begin()
+            state(metadata, template, (own, *values))
+        assert len(metadata) == len(metadata._stated) == most
+    while len(metadata) > 1:
+        metadata._bound()
+    assert metadata._weight == 1

@@ -192,3 +192,26 @@ def test_only_some_fields_in_a_table():
         "#  octetDeltaCount  interfaceName  octetDeltaCount",
         "1  5                eth0           5",
     ]
+
+
+def wide(fields: int, rows: int) -> list[bytes]:
+    template = Template(256, *["octetDeltaCount[1]"] * fields)
+    data = DataSet(template=template, records=[bytes(fields)] * rows)
+    return [bytes(IPFIX(sets=[template])), bytes(IPFIX(sets=[data]))]
+
+
+def test_layouts_of_very_many_fields_are_not_kept():
+    text, output = write(wide(400, 3), JSONLines)
+    assert len([json.loads(line) for line in text.splitlines()]) == 3
+    assert output._lines == {}
+    _, output = write(wide(4, 3), JSONLines)
+    assert len(output._lines) == 1
+
+
+def test_a_table_is_written_after_so_many_cells():
+    announced, data = wide(5000, 4)
+    text, output = write([announced, *[data] * 6], TextTable)
+    assert output.records == 24
+    assert [line.split("  ")[-1] for line in text.splitlines() if "domain" in line] == [
+        *("12 records", "12 records"),
+    ]

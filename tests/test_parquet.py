@@ -245,9 +245,15 @@ def test_standard_input_is_read_twice(monkeypatch, root, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("records", "octets", "groups"), [(4, 1 << 20, [4, 4, 2]), (1000, 60, [3, 3, 3, 1])]
+    ("records", "octets", "fields", "groups"),
+    [
+        (4, 1 << 20, 99, [4, 4, 2]),
+        (1000, 60, 99, [3, 3, 3, 1]),
+        (1000, 1 << 20, 4, [1] * 10),
+    ],
 )
-def test_row_groups(monkeypatch, tmp_path, records, octets, groups):
+def test_row_groups(monkeypatch, tmp_path, records, octets, fields, groups):
+    monkeypatch.setattr(parquet, "_GROUP_FIELDS", fields)
     monkeypatch.setattr(parquet, "_GROUP_RECORDS", records)
     monkeypatch.setattr(parquet, "_GROUP_OCTETS", octets)
     messages = [data(FLOW)] + [data((FLOW, [(f"192.0.2.{i}", i, i)])) for i in range(10)]

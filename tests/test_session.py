@@ -556,3 +556,19 @@ def test_tcp():
     packet = session.process(wire(ETHER / around / Raw(octets)))
     assert packet[Record].octetDeltaCount == 5
     assert bytes(packet[TCP].payload) == octets
+
+
+@pytest.mark.parametrize("tags", [0, 1, 2])
+def test_the_padding_of_a_frame_of_zeros(tags):
+    """To look for the message from behind would take as long as both together, squared."""
+    octets = bytes(ANNOUNCED) + bytes(DataSet(setId=300, records=[bytes(500)]))
+    octets = octets[:2] + len(octets).to_bytes(2, "big") + octets[4:]
+    datagram = IP(src="192.0.2.1", dst="192.0.2.9") / UDP(sport=9, dport=2) / Raw(octets)
+    frame = Ether()
+    for tag in range(tags):
+        frame /= Dot1Q(vlan=1 + tag)
+    frame = Ether(bytes(frame / datagram) + bytes(700))
+    read = IPFIXSession(any_port=True).process(frame)
+    assert bytes(read[IPFIX])[: len(octets)] == octets
+    assert read.lastlayer().load == bytes(700)
+    assert bytes(read) == bytes(frame)

@@ -18,6 +18,7 @@ from scapy_ipfix import (
     iter_records,
 )
 from scapy_ipfix.cli import main
+from scapy_ipfix.state import StateError
 
 PCAPS = Path(__file__).parent.parent / "pcaps"
 FLOW = Template(301, "foo(4242/7)<unsigned32>", "octetDeltaCount[3]", "interfaceName")
@@ -113,3 +114,95 @@ def test_the_command_goes_on_with_it(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "state.json").write_text("no")
     assert main([str(second), "--state", state]) == 2
     assert "state.json" in capsys.readouterr().err
+
+
+HERE = ["udp", "192.0.2.1", 1, "192.0.2.2", 2]
+
+
+def state_of(**parts: object) -> dict[str, object]:
+    empty = {"format": "scapy-ipfix state", "version": 1, "scope": "session"}
+    return {**empty, "elements": [], "domains": [], "metadata": [], **parts}
+
+
+def domain_with(template: dict[str, object] | None = None, **parts: object) -> dict[str, object]:
+    whole = {"id": 256, "scope": 0, "options": False, "refreshes": 0, "seen": 0.0}
+    templates = [{**whole, "fields": [[0, 4, 1]], **template}] if template else []
+    domain = {"transport": HERE, "version": 10, "id": 1, "templates": templates, **parts}
+    return state_of(domains=[domain])
+
+
+def fact(what: object, which: object, value: object, since: object = 0.0) -> dict[str, object]:
+    return state_of(metadata=[[[HERE, 10, 1], what, which, value, since]])
+
+
+INFINITE = float("inf")
+DEEP = "deep"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        domain_with(version=INFINITE),
+        domain_with(id=INFINITE),
+        domain_with({"refreshes": INFINITE}),
+        domain_with({"seen": 10**400}),
+        domain_with({"seen": float("nan")}),
+        domain_with({"fields": [[True, True, True]]}),
+        domain_with({"id": True}),
+        fact("interface", 1, {"Interface": ["a", "b"]}, 10**400),
+        fact("interface", 1, {"Interface": ["a", "b"]}, INFINITE),
+        fact("interface", 1, 5),
+        fact("interface", 1, {"Interface": [5, 6]}),
+        fact("interface", "1", {"Interface": ["a", "b"]}),
+        fact("interface", True, {"Interface": ["a", "b"]}),
+        fact("sampling", {"tuple": ["system", 0]}, {"Sampling": ["x", None, None]}),
+        fact("sampling", {"tuple": ["system", 0]}, {"Sampling": [INFINITE, None, None]}),
+        fact("sampling", {"tuple": ["system"]}, {"Sampling": [1, None, None]}),
+        fact("selection sequence", 1, {"tuple": ["a"]}),
+        fact("VRF", 1, 5),
+        fact("application", {"octets": ""}, {"Application": ["a", "b", "c"]}),
+        fact("application", 1, {"Application": ["a", "b", "c"]}),
+        fact("domain", 1, "name"),
+        fact("counters", {"tuple": []}, {"dict": [["a", "b"]]}),
+        fact("counters", {"tuple": [1]}, {"dict": [["a", 1]]}),
+        fact("weather", None, "fine"),
+        fact(None, None, "fine"),
+        fact("VRF", 1, DEEP),
+    ],
+)
+def test_what_a_state_cannot_hold(tmp_path: Path, state: dict[str, object]) -> None:
+    path = tmp_path / "state.json"
+    deep = '{"tuple": [' * 2000 + "0" + "]}" * 2000
+    path.write_text(json.dumps(state).replace(f'"{DEEP}"', deep))
+    with pytest.raises(StateError):
+        IPFIXSession.load(path)
+
+
+def test_a_state_of_nothing_but_brackets(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(StateError):
+        IPFIXSession.load(path)
+
+
+@pytest.mark.parametrize(
+    ("what", "which", "value"),
+    [
+        ("interface", None, {"Interface": ["a", None]}),
+        ("interface", 1, {"Interface": ["a", "b"]}),
+        ("sampling", {"tuple": ["system", 0]}, {"Sampling": [0.5, None, "x"]}),
+        ("selection sequence", 1, {"tuple": [1, 2]}),
+        ("VRF", 1, "red"),
+        ("application", {"octets": "0300"}, {"Application": ["a", None, None]}),
+        ("domain", None, "name"),
+        ("counters", {"tuple": [{"tuple": ["exportingProcessId", 1]}]}, {"dict": [["a", 1]]}),
+    ],
+)
+def test_facts_that_a_state_holds(tmp_path: Path, what: str, which: object, value: object) -> None:
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps(fact(what, which, value)))
+    session = IPFIXSession.load(path)
+    assert len(session.collector.metadata) == 1
+    assert str(session.metadata)
+    session.save(path)
+    assert json.loads(path.read_text())["metadata"][0][1:4] == [what, which, value]

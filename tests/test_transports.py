@@ -3,6 +3,7 @@
 
 import itertools
 import random
+import sys
 import tracemalloc
 from collections import OrderedDict
 
@@ -506,3 +507,14 @@ def test_costs_add_up(rng: random.Random):
         connections.settle(key)
         kept = sum(each.cost for each in connections._streams.values())
         assert connections._total == kept
+
+
+def test_the_table_of_what_waited_goes():
+    stream = TCPStream()
+    stream.take(0, b"", syn=True)
+    for at in range(2, 3000):
+        stream.take(at, b"x")
+    assert sys.getsizeof(stream._ahead) > 50_000
+    stream.take(1, b"x")
+    assert stream._ahead == {}
+    assert sys.getsizeof(stream._ahead) < 5_000
