@@ -122,7 +122,7 @@ class Collector:
         self.packet = 0
         self.time = 0.0
         self._domains: OrderedDict[tuple[TransportKey, int, int], Domain] = OrderedDict()
-        #: The same by transport session.
+        #: By transport session, those that something came for since its connection last ended.
         self._open: dict[TransportKey, dict[tuple[int, int], Domain]] = {}
         #: How many fields each template has.
         self._templates: OrderedDict[tuple[Domain, int], int] = OrderedDict()

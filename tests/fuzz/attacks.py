@@ -133,6 +133,15 @@ def wide_templates(session: IPFIXSession, number: int) -> None:
     session.collector.read(_UDP, octets, TIME, number)
 
 
+def wide_unknown(session: IPFIXSession, number: int) -> None:
+    """Elements that nobody knows have a name of their own each; a record makes a codec."""
+    set_id = 256 + number % 65280
+    fields = [(1 + (number + each) % 32767, 1) for each in range(12_000)]
+    head = struct.pack("!HH", set_id, len(fields))
+    body = head + b"".join(struct.pack("!HH", *field) for field in fields)
+    read(session, number, message(set_of(2, body), set_of(set_id, bytes(12_000))))
+
+
 def wide_records(session: IPFIXSession, number: int) -> None:
     fields = [(1 + (number + each) % 400, 1) for each in range(7000)]
     sets = set_of(2, template(256, *fields)), set_of(256, bytes(7000))
@@ -393,6 +402,7 @@ ATTACKS = {
         Attack("layouts-shown", "the same, each record shown", new_layouts_looked_at, 0.02),
         Attack("template-ids", "a new template id in every message", new_template_ids),
         Attack("wide-templates", "templates of 16,000 fields", wide_templates, 0.001),
+        Attack("wide-unknown", "12,000 elements nobody knows, and a record", wide_unknown, 0.001),
         Attack("wide-records", "records of 7,000 fields, looked at", wide_records, 0.001),
         Attack("domains", "a new observation domain in every message", new_domains),
         Attack("ports", "a new source port in every message", new_ports),

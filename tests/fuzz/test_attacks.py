@@ -51,7 +51,7 @@ MESSAGES = 2400
 _SAMPLES = 12
 #: An association may have 65,536 streams, each with a number that is next.
 _GROWING = {"sctp-streams"}
-_FEW = {"wide-templates": 40, "wide-records": 36}
+_FEW = {"wide-templates": 40, "names-of-many": 600, "wide-records": 36, "wide-unknown": 36}
 #: What is reached from a session, and is everybody's.
 _SHARED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
 
