@@ -324,7 +324,7 @@ class Collector:
         """Learns from Options Data Records: elements (RFC 5610) and metadata."""
         describes = self.learn_elements and is_type_information(template)
         describes = describes and self._described <= IN_A_MESSAGE
-        states = is_metadata(template)
+        states = not self.metadata.is_full and is_metadata(template)
         if not (describes or states):
             return
         records = read.options()

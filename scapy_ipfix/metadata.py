@@ -122,6 +122,11 @@ class Metadata:
         """Another message begins, and may state as much as the one before."""
         self._room = FACTS_IN_A_MESSAGE
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the message may state no more, and that was said."""
+        return self._room < 0
+
     def learn(
         self,
         domain: DomainKey,
@@ -137,7 +142,7 @@ class Metadata:
         say otherwise is not kept: nothing came between them.
         """
         statements = statements_of(template)
-        if statements is None or self._room < 0:
+        if statements is None or self.is_full:
             return []
         if len(records) > 1:
             # Records that say the same are read once, in the place of the last of them.
