@@ -13,7 +13,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
@@ -64,10 +64,13 @@ Span = tuple[float, int, bytes, int, int]
 class _Source(io.RawIOBase):
     """What a buffer reads: at first as many octets as say what kind of file it is.
 
-    One reading may give fewer, of a pipe or of a gzip file in pieces.
+    ``some`` reads at most so many; of a pipe, or a gzip file in pieces, that may be one.
+    Closing the buffer closes nothing else.
     """
 
-    _begun = False
+    def __init__(self, some: Callable[[int], bytes | None]) -> None:
+        self._some = some
+        self._begun = False
 
     def readable(self) -> bool:
         return True
@@ -85,30 +88,16 @@ class _Source(io.RawIOBase):
         buffer[: len(octets)] = octets
         return len(octets)
 
-    def _some(self, most: int) -> bytes | None:
-        raise NotImplementedError
-
-
-class _Borrowed(_Source):
-    """A file that someone else opened, for a buffer that must not close it in the end."""
-
-    def __init__(self, source: Any) -> None:
-        # read() of a pipe's buffer waits until it has all that was asked for, read1() does not
-        self._read = getattr(source, "read1", source.read)
-
-    def _some(self, most: int) -> bytes | None:
-        octets: bytes | None = self._read(most)
-        return octets
-
 
 class _Unpacked(_Source):
     """What is in a gzip file, up to where that is cut off or broken: ``problem`` says so."""
 
     def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(self._unpack)
         self._file = gzip.GzipFile(fileobj=packed)
         self.problem: str | None = None
 
-    def _some(self, most: int) -> bytes:
+    def _unpack(self, most: int) -> bytes:
         if self.problem is not None:
             return b""
         try:
@@ -152,7 +141,8 @@ class CaptureFile:
             raise
 
     def _open(self, raw: BinaryIO) -> None:
-        self.stream = _buffered(_Borrowed(raw))
+        # read() of a pipe's buffer waits until it has all that was asked for, read1() does not
+        self.stream = _buffered(_Source(getattr(raw, "read1", raw.read)))
         self._unpacked: _Unpacked | None = None
         if self.stream.peek(2)[:2] == _GZIP_MAGIC:
             self._unpacked = _Unpacked(self.stream)

@@ -448,32 +448,31 @@ def test_classes_of_wide_layouts_are_few():
     assert len(record_class(wide[0]).fields_desc) == WIDE + 1
 
 
-def test_wide_classes_that_nobody_uses_go_sooner(monkeypatch):
+@pytest.fixture
+def rarely_collected(monkeypatch):
+    """Python collects no garbage by itself, we do after a hundred classes."""
     monkeypatch.setattr(records, "_COLLECTED", 100)
     thresholds = gc.get_threshold()
     gc.collect()
     gc.set_threshold(1_000_000)
-    try:
-        for at in range(100):
-            record_class(Template(256, *[(99998, at + 1)] * (4 * WIDE)))
-        left = len([each for each in Record.__subclasses__() if len(each.fields_desc) == 4 * WIDE])
-    finally:
-        gc.set_threshold(*thresholds)
+    yield
+    gc.set_threshold(*thresholds)
+
+
+@pytest.mark.usefixtures("rarely_collected")
+def test_wide_classes_that_nobody_uses_go_sooner():
+    for at in range(100):
+        record_class(Template(256, *[(99998, at + 1)] * (4 * WIDE)))
+    left = len([each for each in Record.__subclasses__() if len(each.fields_desc) == 4 * WIDE])
     assert left <= WIDE_CLASSES + 100 // (4 * WIDE // 64) + 1
 
 
-def test_classes_that_nobody_uses_go_in_time(monkeypatch):
+@pytest.mark.usefixtures("rarely_collected")
+def test_classes_that_nobody_uses_go_in_time():
     """However rarely Python collects garbage, of which a class is part by itself."""
-    monkeypatch.setattr(records, "_COLLECTED", 100)
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.set_threshold(1_000_000)
-    try:
-        for id in range(1, CLASS_CACHE + 400):
-            record_class(Template(256, (77777, id), (77777, id + 1)))
-        made = len(Record.__subclasses__())
-    finally:
-        gc.set_threshold(*thresholds)
+    for id in range(1, CLASS_CACHE + 400):
+        record_class(Template(256, (77777, id), (77777, id + 1)))
+    made = len(Record.__subclasses__())
     assert made <= CLASS_CACHE + 100 + 10
 
 
