@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from scapy_ipfix.checks import FINDINGS_IN_A_MESSAGE, has_checks, value_defects
 from scapy_ipfix.diagnostics import Defect, Diagnostics, shown_octets
+from scapy_ipfix.domainstate import DomainStats, TemplateState
 from scapy_ipfix.elements import InformationModel
 from scapy_ipfix.learning import Allowance, Learning, is_named, relearned
 from scapy_ipfix.metadata import Metadata
@@ -55,32 +56,6 @@ class Keeper(Protocol):
     def stream_used(self, domain: Domain, number: int) -> None: ...
     def now_pending(self, domain: Domain, read: DataRead) -> None: ...
     def no_longer_pending(self, read: DataRead) -> None: ...
-
-
-@dataclass(slots=True)
-class TemplateState:
-    """A template as one domain has it: how often it came, and when last (capture time)."""
-
-    template: Template
-    refreshes: int = 0
-    seen: float = 0.0
-    #: Which lesson of the exporter it has the names of (:meth:`Learning.version`).
-    version: int = 0
-
-
-@dataclass(slots=True)
-class DomainStats:
-    """What one observation domain has sent. Times are export times, seconds since 1970."""
-
-    messages: int = 0
-    octets: int = 0
-    records: int = 0
-    templates: int = 0
-    undecoded_sets: int = 0
-    first_export: int | None = None
-    last_export: int | None = None
-    #: NetFlow v9: milliseconds since the exporter booted, as its last message had it.
-    uptime: int | None = None
 
 
 @dataclass(slots=True, eq=False)

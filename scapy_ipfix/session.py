@@ -22,7 +22,8 @@ from scapy.sessions import DefaultSession, TCPSession
 from scapy_ipfix.collector import Collector, Limits
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics
-from scapy_ipfix.domain import Domain, DomainStats
+from scapy_ipfix.domain import Domain
+from scapy_ipfix.domainstate import DomainStats
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.lazy import LazyPacketList
 from scapy_ipfix.messages import MESSAGE_CLASSES, Message

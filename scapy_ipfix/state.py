@@ -15,7 +15,8 @@ from typing import Any
 
 from scapy_ipfix.collector import Collector
 from scapy_ipfix.datatypes import data_type
-from scapy_ipfix.domain import Domain, TemplateState
+from scapy_ipfix.domain import Domain
+from scapy_ipfix.domainstate import TemplateState
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.statements import (
     APPLICATION,
