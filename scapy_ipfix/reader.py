@@ -88,18 +88,20 @@ def iter_records(
     "python" gives ``ipaddress`` and aware ``datetime``, "json" what JSON can have: times as
     ISO text, octets in hexadecimal. ``resolve`` adds what options records said of sampling,
     interfaces, VRFs and applications (``sampling_rate``, ``ingress_interface_name``, ...) to
-    the dicts. ``lists=False`` leaves structured data (RFC 6313) as octets, which takes less
-    time. ``session`` keeps what is learned, for a look at its diagnostics afterwards or to
-    go on with the next file.
+    the dicts, and does not go with ``fields``. ``lists=False`` leaves structured data (RFC
+    6313) as octets, which takes less time. ``session`` keeps what is learned, for a look at
+    its diagnostics afterwards or to go on with the next file.
 
     Records whose template comes late come when it does. Raises ValueError for an unknown
-    ``kind``, ``values`` or element, CaptureError (a ValueError) for a file that is no
-    capture, OSError.
+    ``kind``, ``values`` or element, or ``fields`` beside ``resolve``, CaptureError (a
+    ValueError) for a file that is no capture, OSError.
     """
     options = options_wanted(kind)
     if values not in VALUE_DOMAINS:
         raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
     session = session or IPFIXSession()
+    if resolve and fields is not None:
+        raise ValueError("resolve adds to dicts, and with fields records are tuples: give one")
     names = None if fields is None else field_names(fields, session.collector.model)
     return _records(iter_sets(source, session), names, options, values, resolve, lists)
 

@@ -339,6 +339,8 @@ def test_unknown_options_at_once() -> None:
         iter_records(MESSAGES, kind="flows")
     with pytest.raises(ValueError, match="not 'native'"):
         iter_records(MESSAGES, values="native")
+    with pytest.raises(ValueError, match="resolve adds to dicts"):
+        iter_records([], ["octetDeltaCount"], resolve=True)
 
 
 def test_files_that_are_none_at_once(tmp_path: Path) -> None:
