@@ -8,7 +8,7 @@ The types themselves are in :mod:`~scapy_ipfix.numbertypes`, :mod:`~scapy_ipfix.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -47,6 +47,12 @@ class Cache(dict[Any, Any]):
     def __init__(self, function: Callable[[Any], Any], size: int = CACHE_SIZE) -> None:
         self._function = function
         self._size = size
+
+    def expect(self, keys: Iterable[Any], value: Any) -> None:
+        """Remembers a value for many keys at once."""
+        if len(self) >= self._size:
+            self.clear()
+        self.update(dict.fromkeys(keys, value))
 
     def __missing__(self, key: Any) -> Any:
         value = self._function(key)

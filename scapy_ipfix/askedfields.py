@@ -41,7 +41,7 @@ class AskedFields:
     #: What sampling may be limited to, of records metered at ingress, and at egress.
     sampled: tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
     direction: int
-    #: By side: how to name the interface, and of what: see :func:`_names`, :func:`_name_of`.
+    #: By side: how to name the interface, and of what: see :func:`_names`, :func:`name_of`.
     interfaces: tuple[tuple[_Namer, _Pick], tuple[_Namer, _Pick]]
     #: The first number of an interface of either side.
     both: _Pick
@@ -84,7 +84,7 @@ _ASKED = frozenset(
 def asked_fields(template: Template) -> AskedFields:
     """The fields of a layout that say which facts its records are about."""
     fields = tuple([each for each in template.fields if each[0].name in _ASKED and not each[0].pen])
-    return _of_fields(fields) if fields else _NOTHING
+    return _of_fields(fields) if fields else NOTHING_ASKED
 
 
 def _of_fields(fields: Sequence[TemplateField]) -> AskedFields:
@@ -120,7 +120,7 @@ def _of_fields(fields: Sequence[TemplateField]) -> AskedFields:
     def namer(side: int) -> tuple[_Namer, _Pick]:
         numbers = [at(named[name]) for name in indices[side]]
         if names[side] is descriptions[side] is None and len(numbers) == 1:
-            return _name_of, itemgetter(*numbers)
+            return name_of, itemgetter(*numbers)
         return _names, itemgetter(at(names[side]), at(descriptions[side]), *numbers)
 
     def vrf(side: int) -> _Pick:
@@ -186,10 +186,15 @@ def _names(find: Find, asked: tuple[Any, ...]) -> tuple[str | None, str | None]:
     return name or None, description or None
 
 
-def _name_of(find: Find, index: object) -> tuple[str | None, str | None]:
+def name_of(find: Find, index: object) -> tuple[str | None, str | None]:
     """As :func:`_names`, where there is nothing in the record but one number."""
     found = find(INTERFACE, index) if isinstance(index, int) else None
-    return (None, None) if found is None else (found.name or None, found.description or None)
+    return NO_NAMES if found is None else (found.name or None, found.description or None)
 
 
-_NOTHING = _of_fields(())
+#: What :func:`name_of` says of an interface of which nothing was stated.
+NO_NAMES = None, None
+
+
+#: What a layout has that has none of them.
+NOTHING_ASKED = _of_fields(())

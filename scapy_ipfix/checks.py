@@ -7,7 +7,7 @@ Reading does not look for it, since most readers want speed; ``scapy-ipfix check
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -93,8 +93,9 @@ def value_defects(
             if len(found) >= _PER_SET:
                 break
         for position, name, kind in codec.structured:
-            octets = map(itemgetter(position), rows)
-            found += _list_defects(name, kind, octets, context or ListContext())
+            lists = map(itemgetter(position), rows)
+            defect = _list_defect(kind, name, lists, context or ListContext())
+            found += [] if defect is None else [defect]
     if len(ends) > 1:
         start, stop = ends[-2:]
         if stop - start >= _PADDING and body.count(0, start, stop) == stop - start:
@@ -103,31 +104,26 @@ def value_defects(
     return found
 
 
-def _list_defects(
-    name: str, kind: str, values: Iterable[Any], context: ListContext
-) -> Iterator[Defect]:
-    for octets in values:
-        defect = _list_defect(name, kind, octets, context)
-        if defect is not None:
-            yield defect
-            return
-
-
-def _list_defect(name: str, kind: str, octets: bytes, context: ListContext) -> Defect | None:
-    """The first thing that is wrong with a list or with a list within it."""
-    if not octets:
-        return Defect.of("list-malformed", name=name, flaw="no octets")
+def _list_defect(
+    kind: str, name: str, lists: Iterable[bytes], context: ListContext
+) -> Defect | None:
+    """The first thing that is wrong with any of these lists, or with a list within one."""
     inner = context.deeper()
-    if inner is None:
-        return Defect.of("list-too-deep", name=name, limit=context.limit)
-    parts, defect = list_parts(kind, octets, inner, name=name)
-    if defect is not None:
-        return defect
-    for codec, body in parts:
-        rows = codec.rows(body) if codec.structured else ()
-        for position, below, below_kind in codec.structured:
-            for row in rows:
-                defect = _list_defect(below, below_kind, row[position], inner)
+    for octets in lists:
+        if not octets:
+            return Defect.of("list-malformed", name=name, flaw="no octets")
+        if inner is None:
+            return Defect.of("list-too-deep", name=name, limit=context.limit)
+        parts, defect = list_parts(kind, octets, inner, name=name)
+        if defect is not None:
+            return defect
+        if inner.parts is not None:
+            inner.parts[kind, octets] = parts
+        for codec, body in parts:
+            rows = codec.rows(body) if codec.structured else ()
+            for position, below, below_kind in codec.structured:
+                within = map(itemgetter(position), rows)
+                defect = _list_defect(below_kind, below, within, inner)
                 if defect is not None:
                     return defect
     return None

@@ -177,27 +177,31 @@ class RecordCodec:
 
     def values(self, body: bytes) -> list[Any]:
         """The values in the body of a Set whose records have one field, or only one is wanted."""
+        if not body:
+            return []
         decode = self._decoders.get(0)
+        if self.is_fixed and len(body) == self.minimum != 0:
+            (value,) = self._struct.unpack(body)  # many a list holds one
+            return [value if decode is None else decode(value)]
         if decode is None:
             return [item for (item,) in self.items(body)]
         return [decode(item) for (item,) in self.items(body)]
 
     def dicts(self, body: bytes) -> list[dict[str, Any]]:
         """The records in the body of a Set, each a dict keyed by field name."""
-        names = self.names
-        if len(names) == 1:
+        names, size = self.names, self.minimum
+        if self.is_fixed and len(body) == size:
+            # Many a Set holds one record.
+            records = [dict(zip(names, self._struct.unpack(body)))] if size else []
+        elif len(names) == 1:
             (name,) = names
             return [{name: value} for value in self.values(body)]
-        if self.is_fixed:
-            size = self.minimum
+        elif self.is_fixed:
             if not size:
                 return []
-            if len(body) == size:
-                records = [dict(zip(names, self._struct.unpack(body)))]
-            else:
-                excess = len(body) % size
-                rows = self._struct.iter_unpack(body[:-excess] if excess else body)
-                records = [dict(zip(names, row)) for row in rows]
+            excess = len(body) % size
+            rows = self._struct.iter_unpack(body[:-excess] if excess else body)
+            records = [dict(zip(names, row)) for row in rows]
         else:
             records = [dict(zip(names, row)) for row in self.items(body)]
         for name, decode in self._named_decoders:

@@ -18,7 +18,7 @@ from typing import Any
 
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics, shown_octets
-from scapy_ipfix.domain import Domain, Parsed
+from scapy_ipfix.domain import SETS_LOOKED_INTO, Domain, ForNow, Parsed
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.learning import (
     IN_A_MESSAGE,
@@ -47,7 +47,7 @@ from scapy_ipfix.wire import (
 )
 
 #: How many templates are taken from one message; withdrawals beside. Who exports has some dozens.
-TEMPLATES_IN_A_MESSAGE = 1024
+TEMPLATES_IN_A_MESSAGE = 512
 #: Template Sets of up to so many octets are remembered with what they parse to.
 _REMEMBERED_SET = 4096
 _REMEMBERED_SETS = 1024
@@ -135,11 +135,12 @@ class Collector:
         self._parsed_octets = 0
         self._shared: dict[TransportKey, SharedSequence] = {}
         self._recent: Domain | None = None
-        self.findings = 0
-        #: Sets of the last message that were read already.
-        self._learned_from: list[DataRead] = []
-        #: Records of type information in the message that is being read.
-        self._described = 0
+        self.checked = self.findings = 0
+        #: What is remembered of the last message, for who asks for its records next.
+        self.for_now: list[ForNow] = []
+        #: Records of type information in the message that is being read, and Sets of options
+        #: that were learned from.
+        self._described = self._taught = 0
 
     @property
     def domains(self) -> Iterator[Domain]:
@@ -159,10 +160,11 @@ class Collector:
         ``time`` is the capture's (seconds since 1970), ``packet`` its number there from 1:
         diagnostics say it. ``stream`` is SCTP's, each of which has its own sequence.
         """
-        self.time, self.packet, self._described, self.findings = time, packet, 0, 0
-        for each in self._learned_from:
-            each.forget_options()
-        self._learned_from.clear()
+        self.time, self.packet = time, packet
+        self._described = self._taught = self.checked = self.findings = 0
+        for each in self.for_now:
+            each.clear()
+        self.for_now.clear()
         self.metadata.begin()
         self.allowance = Allowance()  # that of an earlier message is for its lists, whenever read
         version = int.from_bytes(octets[:2], "big")
@@ -325,10 +327,16 @@ class Collector:
         describes = self.learn_elements and is_type_information(template)
         describes = describes and self._described <= IN_A_MESSAGE
         states = not self.metadata.is_full and is_metadata(template)
-        if not (describes or states):
+        if not (describes or states) or self._taught > SETS_LOOKED_INTO:
+            return
+        self._taught += 1
+        if self._taught > SETS_LOOKED_INTO:
+            domain.note(
+                *("sets-many", read.index), what="options are learned from", limit=SETS_LOOKED_INTO
+            )
             return
         records = read.options()
-        self._learned_from.append(read)
+        self.for_now.append(read)
         if states:
             defects = self.metadata.learn(domain.key, template, records, self.time)
             if defects:

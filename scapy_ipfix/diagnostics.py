@@ -193,6 +193,9 @@ CATALOGUE: dict[str, Entry] = {
         "RFC 7011 11.4",
         "a message has {limit} wrong values and more: the rest of it is not checked",
     ),
+    "sets-many": Entry(
+        WARNING, "RFC 7011 11.4", "{what} no more than {limit} Sets of a message, and it has more"
+    ),
     "facts-many": Entry(
         WARNING,
         "RFC 7011 11.4",
@@ -317,11 +320,11 @@ class Diagnostics:
         """As :meth:`add`, of defects that were in one place; a Set may have 16,000."""
         counts, kept = self.counts, self._kept
         for code, numbers in defects:
-            counts[code] += 1
+            count = counts[code] = counts[code] + 1
             parts = code, numbers, packet, exporter, domain, set_index
             if len(kept) < self.limit:
                 kept.append(parts)
-            if self.observers or counts[code] <= LOGGED_PER_CODE:
+            if count <= LOGGED_PER_CODE or self.observers:
                 self._tell(parts)
 
     def _tell(self, parts: _Parts) -> None:

@@ -27,7 +27,17 @@ from scapy_ipfix.templates import Template
 from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import IPFIX_VERSION, MINIMUM_DATA_SET, TEMPLATE_SETS, TemplateSpan, walk_sets
 
+#: In so many Sets of a message values are checked, and options are learned from so many. Who
+#: exports puts records together: a message of 64 KiB has some hundred Sets at most.
+SETS_LOOKED_INTO = 512
+
 Parsed = list[tuple[TemplateSpan, "Template | None", list[Defect]]]
+
+
+class ForNow(Protocol):
+    """What is not to be remembered for longer than until the next message comes."""
+
+    def clear(self) -> None: ...
 
 
 class Keeper(Protocol):
@@ -39,8 +49,11 @@ class Keeper(Protocol):
     diagnostics: Diagnostics
     template_timeout: float | None
     check_values: bool
-    #: Findings about values in the message that is being read.
+    #: Sets whose values were checked in the message that is being read, and findings in these.
+    checked: int
     findings: int
+    #: What is remembered of the message, until the next one comes.
+    for_now: list[ForNow]
     learning: Learning
     #: For the names that templates get in the message that is being read.
     allowance: Allowance
@@ -111,11 +124,12 @@ class Domain:
 
     def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None:
         """Notes a defect with where it was."""
-        keeper = self.keeper
-        keeper.diagnostics.add(code, numbers, keeper.packet, self.exporter, self.id, set_index)
+        self.note_defects(((code, numbers),), set_index)
 
-    def note_defects(self, defects: Iterable[Defect], set_index: int | None = None) -> None:
-        """Notes what a layer found wrong, with where it was."""
+    def note_defects(
+        self, defects: Iterable[tuple[str, Any]], set_index: int | None = None
+    ) -> None:
+        """Notes what a layer found wrong, defects or their parts, with where it was."""
         keeper = self.keeper
         keeper.diagnostics.add_all(defects, keeper.packet, self.exporter, self.id, set_index)
 
@@ -202,11 +216,10 @@ class Domain:
         """How many records a Data Set holds; what is wrong with it is noted."""
         codec = template.codec
         keeper = self.keeper
-        checks = keeper.check_values and keeper.findings < FINDINGS_IN_A_MESSAGE
-        if codec.is_fixed:
+        checks = keeper.check_values and self._is_checked(template, read)
+        if codec.is_fixed and not checks:
             records, rest = divmod(read.stop - read.start - 4, template.length)
-            checks = checks and (records > 1 or has_checks(template))
-            if not rest and not checks:
+            if not rest:
                 return records
         body = read.body
         ends = codec.ends(body)
@@ -221,6 +234,19 @@ class Domain:
             self.note_defects(template.rest_defects(rest_octets, len(ends)), read.index)
         return len(ends)
 
+    def _is_checked(self, template: Template, read: DataRead) -> bool:
+        """Whether to look for what is wrong with the values of a Set: not of all in a message."""
+        keeper = self.keeper
+        if keeper.findings >= FINDINGS_IN_A_MESSAGE or keeper.checked > SETS_LOOKED_INTO:
+            return False
+        if read.stop - read.start - 4 < 2 * template.length and not has_checks(template):
+            return False  # nothing can be wrong with one record
+        keeper.checked += 1
+        if keeper.checked > SETS_LOOKED_INTO:
+            self.note("sets-many", read.index, what="values are checked in", limit=SETS_LOOKED_INTO)
+            return False
+        return True
+
     def list_context(self) -> ListContext:
         """What lists are read with: the templates of now, and later ones where there is none."""
         lists, model = self._lists, self.model
@@ -229,6 +255,10 @@ class Domain:
             lists = self._lists = ListContext(
                 then.template, model, self.version, learned=model.learned, layout=then.layout
             )
+            if self.keeper.check_values:
+                # Who reads the lists after they were checked need not find out all again.
+                lists.parts = {}
+                self.keeper.for_now.append(lists.parts)
             self.has_lists = True
         return lists
 
@@ -428,7 +458,10 @@ class Domain:
         read.octets = read.octets[read.start : read.stop]
         read.start, read.stop = 0, len(read.octets)
         self.stats.undecoded_sets += 1
-        self.pending.setdefault(read.set_id, deque()).append(read)
+        waiting = self.pending.get(read.set_id)
+        if waiting is None:
+            waiting = self.pending[read.set_id] = deque()
+        waiting.append(read)
         self.note(
             "missing-template",
             read.index,

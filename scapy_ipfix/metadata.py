@@ -13,7 +13,7 @@ record is the number that was the latest when it came.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ DomainKey = tuple[Any, int, int]
 #: How many facts are kept, what they were before included.
 FACTS = 131_072
 #: How many facts are taken from one message: rows of interfaces and applications are longer.
-FACTS_IN_A_MESSAGE = 4096
+FACTS_IN_A_MESSAGE = 2048
 #: Counters of one process that are kept, and for how many facts these count.
 _COUNTERS, _COUNTERS_WEIGHT = 256, 48
 #: Characters, and selectors of a sequence, that count for a fact more.
@@ -85,6 +85,43 @@ class _Domain:
     facts: dict[tuple[str, Any], _Fact] = field(default_factory=dict)
     #: Facts that went since the table was made.
     removed: int = 0
+
+
+class Finder:
+    """What facts of some domains were at a number; see :meth:`Metadata.finder`."""
+
+    __slots__ = ("_known", "_number")
+
+    def __init__(self, known: list[dict[tuple[str, Any], _Fact]], number: int) -> None:
+        self._known = known
+        self._number = number
+
+    def __call__(self, what: str, which: Any) -> Any:
+        """A fact, None where it was not stated."""
+        key = what, which
+        for facts in self._known:
+            fact = facts.get(key)
+            if fact is not None and (version := fact.until(self._number)) is not None:
+                return version.value
+        return None
+
+    def all(self, what: str, which: Iterable[Any]) -> dict[Any, Any]:
+        """Those of many facts that were stated: a Set may ask for 30,000."""
+        if not self._known:
+            return {}
+        (*others, facts), number, found = self._known, self._number, {}
+        for each in which:
+            fact = facts.get((what, each))
+            if fact is None:
+                continue
+            version = fact._entries[-1]  # what it is now, mostly: a call less
+            if version[0] <= number:
+                found[each] = version[1]
+            elif (before := fact.until(number)) is not None:
+                found[each] = before.value
+        for facts in reversed(others):
+            found |= Finder([facts], number).all(what, which)
+        return found
 
 
 class Metadata:
@@ -251,22 +288,13 @@ class Metadata:
             return None
         return version.value.copy() if what == COUNTERS else version.value
 
-    def finder(self, domains: Iterable[DomainKey], number: int) -> Callable[[str, Any], Any]:
+    def finder(self, domains: Iterable[DomainKey], number: int) -> Finder:
         """What finds many facts, but counters, as :meth:`find` does: in the first that has one.
 
         It goes by the domains that there are now: the others had nothing at that number.
         """
         known = [self._domains[each].facts for each in domains if each in self._domains]
-
-        def find(what: str, which: Any) -> Any:
-            key = what, which
-            for facts in known:
-                fact = facts.get(key)
-                if fact is not None and (version := fact.until(number)) is not None:
-                    return version.value
-            return None
-
-        return find
+        return Finder(known, number)
 
     @property
     def domains(self) -> Iterator[DomainKey]:

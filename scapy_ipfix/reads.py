@@ -124,8 +124,8 @@ class DataRead:
         self._learned_from = self.records(lists=False)
         return self._learned_from
 
-    def forget_options(self) -> None:
-        """Nobody asked while the message was at hand."""
+    def clear(self) -> None:
+        """Forgets what :meth:`options` gave: nobody asked while the message was at hand."""
         self._learned_from = None
 
     def records(
@@ -145,16 +145,16 @@ class DataRead:
         codec = template.projection(names, values) if template is not None else None
         if codec is None:
             return []
-        body = self.body
         learned = None
         if self._learned_from is not None and names is None and values == "scapy":
             learned, self._learned_from = self._learned_from, None
-        records: list[Any] = learned or (codec.dicts(body) if names is None else codec.rows(body))
+        read = codec.dicts if names is None else codec.rows
+        records: list[Any] = learned or read(self.octets[self.start + 4 : self.stop])
         if codec.structured and (lists or values == "json"):
             context = self.kept_lists if lists and self.kept_lists else _NO_LISTS
             records = lists_read(records, codec, context, values)
-        if resolve and template is not None:
-            answer = self.view.resolver(template)
+        if resolve and names is None and template is not None and not template.is_options:
+            answer = self.view.resolver(template, records)
             for record in records:
                 record.update(answer(record))
         return records

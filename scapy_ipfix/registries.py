@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from scapy_ipfix.datatypes import DataType, octetArray
 from scapy_ipfix.iespec import MAX_ID, MAX_V9_TYPE, InformationElement
 from scapy_ipfix.registryfiles import (
     COLUMNS,
@@ -66,16 +67,19 @@ class ElementFile(Mapping[int, InformationElement]):
             self.ids.setdefault(cells[1], id)
 
     def __getitem__(self, id: int) -> InformationElement:
-        made = self._made.get(id)
-        if made is None:
-            line, cells = self._rows[id]
-            made = make_element(self.path, line, Row(*cells), self.pen, self._enums)
-            self._made[id] = made
+        return self._made.get(id) or self._make(id)
+
+    def _make(self, id: int) -> InformationElement:
+        line, cells = self._rows[id]
+        made = make_element(self.path, line, Row(*cells), self.pen, self._enums)
+        self._made[id] = made
         return made
 
     def get(self, id: int, default: Any = None) -> Any:
         """As a dict has it: what is not there costs no exception, and a message asks for 16,000."""
-        return self[id] if id in self._rows else default
+        if id not in self._rows:
+            return default
+        return self._made.get(id) or self._make(id)
 
     def __contains__(self, id: object) -> bool:
         return id in self._rows
@@ -106,10 +110,17 @@ class Registry:
         self._found: dict[tuple[int, int], InformationElement] = {}
         self._placeholders: deque[tuple[int, int]] = deque()
         self._v9_found: dict[int, InformationElement] = {}
+        self._types: dict[tuple[int, int], DataType] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, or what is pickled, looks up anew."""
-        return self.__dict__ | {"_found": {}, "_placeholders": deque(), "_v9_found": {}}
+        nothing: dict[str, Any] = {
+            "_found": {},
+            "_placeholders": deque(),
+            "_v9_found": {},
+            "_types": {},
+        }
+        return self.__dict__ | nothing
 
     def element(self, pen: int, id: int) -> InformationElement:
         """The element of that number, or the stand-in of one that nobody knows.
@@ -134,9 +145,21 @@ class Registry:
             self._found.pop(self._placeholders.popleft(), None)
         return element
 
+    def type(self, pen: int, id: int) -> DataType:
+        """The type of :meth:`element`: a message may ask for 13,000, which need no stand-ins."""
+        type = self._types.get((pen, id))
+        if type is None:
+            known = self.known(pen, id)
+            type = octetArray if known is None else known.type
+            if len(self._types) >= PLACEHOLDERS:
+                self._types.clear()
+            self._types[pen, id] = type
+        return type
+
     def known(self, pen: int, id: int) -> InformationElement | None:
         """The element of that number, one that it reverses included; None if nobody knows it."""
-        element = self.elements(pen).get(id)
+        file = self._elements.get(pen) or self._file(pen)
+        element: InformationElement | None = None if file is None else file.get(id)
         if element is not None:
             return element
         if not pen:

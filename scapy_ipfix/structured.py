@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.codec import CODEC_CACHE, STRUCTURED, RecordCodec, record_codec
-from scapy_ipfix.datatypes import DataType, octetArray
+from scapy_ipfix.datatypes import DataType
 from scapy_ipfix.diagnostics import Defect
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.iespec import MAX_ID, InformationElement
@@ -37,7 +37,6 @@ DEPTH_LIMIT = 8
 #: Elements of basicLists in one set for which the codec is at hand.
 _CODECS = 256
 _list_header = struct.Struct("!BHH").unpack_from
-_new = tuple.__new__
 _block_header = struct.Struct("!HH").unpack_from
 
 
@@ -69,6 +68,8 @@ class ListContext:
     view: Any = None
     #: As ``template``, by whatever names its fields have: for lists without a record.
     layout: Callable[[int], Any | None] | None = None
+    #: What lists hold, by kind and octets, as whoever checked them found; None: nobody does.
+    parts: dict[tuple[str, bytes], list[Part]] | None = None
     # A set may hold 65,000 lists: what they have in common is found once.
     _deeper: ListContext | None = field(default=None, init=False, repr=False)
     _codecs: dict[tuple[bytes, str], tuple[RecordCodec, int]] | None = field(
@@ -88,7 +89,7 @@ class ListContext:
     def _like(self, depth: int, view: Any) -> ListContext:
         return ListContext(
             *(self.template, self.model, self.version, depth, self.limit, self.learned, view),
-            self.layout,
+            *(self.layout, self.parts),
         )
 
     def element(self, pen: int, id: int) -> InformationElement:
@@ -96,12 +97,6 @@ class ListContext:
         if self.learned is None:
             return self.model.element(pen, id)
         return self.model.element_then(pen, id, self.learned)
-
-    def _type(self, pen: int, id: int) -> DataType:
-        """The type of :meth:`element`, for whom a name is not worth the while."""
-        model, learned = self.model, self.learned
-        known = model.known(pen, id) if learned is None else model.known_then(pen, id, learned)
-        return octetArray if known is None else known.type
 
     def basic_codec(self, octets: bytes, values: str) -> tuple[RecordCodec, int] | None:
         """What reads the values of a basicList, and where they begin; None if it is cut off."""
@@ -111,11 +106,12 @@ class ListContext:
             codecs = self._codecs = {}
         known = codecs.get(key)
         if known is None:
-            header = basic_list_header(octets)
-            if header is None:
+            specifier = _specifier(octets)
+            if specifier is None:
                 return None
-            _, _, pen, id, length, size = header
-            known = _value_codec(self._type(pen, id), length, values), size
+            pen, id, length, size = specifier
+            type = self.model.type_then(pen, id, self.learned)
+            known = _value_codec(type, length, values), size
             if len(codecs) < _CODECS:
                 codecs[key] = known
         return known
@@ -154,15 +150,23 @@ def _value_codec(kind: DataType, length: int, values: str) -> RecordCodec:
 
 def basic_list_header(octets: bytes) -> BasicListHeader | None:
     """The header that a basicList begins with; None if it is cut off."""
+    specifier = _specifier(octets)
+    if specifier is None:
+        return None
+    pen, id, length, size = specifier
+    return BasicListHeader(octets[0], size == 9, pen, id, length, size)
+
+
+def _specifier(octets: bytes) -> tuple[int, int, int, int] | None:
+    """What a basicList is of, enterprise, number and length, and where its values begin."""
     if len(octets) < 5:
         return None
-    semantic, id, length = _list_header(octets)
+    _, id, length = _list_header(octets)
     if id < 0x8000:
-        return _new(BasicListHeader, (semantic, False, 0, id, length, 5))
+        return 0, id, length, 5
     if len(octets) < 9:
         return None
-    pen = int.from_bytes(octets[5:9], "big")
-    return _new(BasicListHeader, (semantic, True, pen, id & 0x7FFF, length, 9))
+    return int.from_bytes(octets[5:9], "big"), id & 0x7FFF, length, 9
 
 
 def multi_list_blocks(octets: bytes) -> tuple[list[tuple[int, int, int]], int]:
@@ -188,11 +192,10 @@ def with_lists(
     records: list[dict[str, Any]], codec: RecordCodec, context: ListContext, values: str
 ) -> list[dict[str, Any]]:
     """Records whose list fields are octets, with what the lists hold instead."""
-    nothing = "" if values == "json" else b""
     for _, name, kind in codec.structured:
-        for record in records:
-            octets = record[name]
-            record[name] = read_list(kind, octets, context, values) if octets else nothing
+        lists = read_lists(kind, [record[name] for record in records], context, values)
+        for record, found in zip(records, lists):
+            record[name] = found
     return records
 
 
@@ -200,13 +203,12 @@ def rows_with_lists(
     rows: list[tuple[Any, ...]], codec: RecordCodec, context: ListContext, values: str
 ) -> list[tuple[Any, ...]]:
     """As :func:`with_lists`, of rows in the order that the codec gives them."""
-    if not codec.structured:
+    if not codec.structured or not rows:
         return rows
-    changed = [list(row) for row in rows]
+    columns: list[Iterable[Any]] = list(zip(*rows))
     for position, _, kind in codec.structured:
-        for row in changed:
-            row[position] = read_list(kind, row[position], context, values)
-    return [tuple(row) for row in changed]
+        columns[position] = read_lists(kind, columns[position], context, values)
+    return list(zip(*columns))
 
 
 def lists_read(records: list[Any], codec: RecordCodec, context: ListContext, values: str) -> Any:
@@ -222,25 +224,42 @@ def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy
     ``values`` is the domain of the values. Octets that cannot be read, of a list that is cut
     off, nested too deep or of unknown template, stay octets (in hexadecimal for "json").
     """
-    inner = context.deeper() if octets and isinstance(octets, bytes) else None
-    parts, defect = _NOTHING if inner is None else list_parts(kind, octets, inner, values)
-    if inner is None or defect is not None:
-        return octets.hex() if values == "json" and isinstance(octets, bytes) else octets
-    found: list[Any] = []
-    for codec, body in parts:
-        if kind == "basicList":
-            found += codec.values(body)
-            for _, _, within in codec.structured:
-                found = [read_list(within, value, inner, values) for value in found]
-        else:
-            records = codec.dicts(body)
-            found += with_lists(records, codec, inner, values) if codec.structured else records
-    return found
+    return read_lists(kind, (octets,), context, values)[0]
+
+
+def read_lists(
+    kind: str, lists: Iterable[Any], context: ListContext, values: str = "scapy"
+) -> list[Any]:
+    """Many lists of a kind, each as :func:`read_list` gives it: a Set may hold 65,000."""
+    inner = context.deeper()
+    checked = inner.parts if inner is not None and values == "scapy" else None
+    read: list[Any] = []
+    for octets in lists:
+        parts = None
+        if octets and inner is not None and isinstance(octets, bytes):
+            parts = checked.get((kind, octets)) if checked else None
+            if parts is None:
+                parts, defect = list_parts(kind, octets, inner, values)
+                if defect is not None:
+                    parts = None
+        if parts is None or inner is None:
+            read.append(octets.hex() if values == "json" and isinstance(octets, bytes) else octets)
+            continue
+        found: list[Any] = []
+        for codec, body in parts:
+            if kind == "basicList":
+                found += codec.values(body)
+                for _, _, within in codec.structured:
+                    found = read_lists(within, found, inner, values)
+            else:
+                records = codec.dicts(body)
+                found += with_lists(records, codec, inner, values) if codec.structured else records
+        read.append(found)
+    return read
 
 
 #: Records within a list: what reads them, and their octets.
 Part = tuple[RecordCodec, bytes]
-_NOTHING: tuple[list[Part], Defect | None] = [], None
 _OF_NOTHING = RecordCodec(())
 
 
@@ -252,19 +271,19 @@ def list_parts(
     That is ``list-malformed``, or ``missing-template``. The values of a basicList are records
     of one field; ``name`` is that of the field which the list is in.
     """
-    parts: list[Part] = []
-    stop = len(octets)
-    blocks: list[tuple[int, int, int]] = []
-    rest = 0
     if kind == "basicList":
         known = context.basic_codec(octets, values)
         if known is None:
             return [], _malformed(name or kind, "cut off")
         codec, start = known
         body = octets[start:]
-        parts.append((codec, body))
         rest = codec.rest(body) if body else 0
-    elif kind == "subTemplateList":
+        if rest:
+            return [], _malformed(name or kind, f"{rest} octets after the last value")
+        return [(codec, body)], None
+    parts: list[Part] = []
+    rest, stop = 0, len(octets)
+    if kind == "subTemplateList":
         if stop < 3:
             return [], _malformed(name or kind, "cut off")
         blocks = [(int.from_bytes(octets[1:3], "big"), 3, stop)]
@@ -289,8 +308,7 @@ def list_parts(
         parts.append((codec, body))
         rest = rest or codec.rest(body)
     if rest:
-        what = "value" if kind == "basicList" else "record"
-        return [], _malformed(name or kind, f"{rest} octets after the last {what}")
+        return [], _malformed(name or kind, f"{rest} octets after the last record")
     if stop != len(octets):
         return [], _malformed(name or kind, f"{len(octets) - stop} octets after the last block")
     return parts, None

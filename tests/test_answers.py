@@ -6,8 +6,10 @@ import pickle
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from scapy_ipfix.answers import View
+from scapy_ipfix.answers import _MANY, View
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.metadata import Metadata
@@ -397,6 +399,32 @@ def test_a_resolver_says_what_the_methods_say() -> None:
                         "ingress_interface_name": view.interface_name(template, values),
                         "egress_interface_name": view.interface_name(template, values, "egress"),
                     }
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20),
+    st.lists(st.tuples(*[st.one_of(st.integers(0, 9), st.sampled_from([None, b"??"]))] * 2)),
+    st.booleans(),
+)
+def test_many_records_are_told_what_one_is(
+    facts: list[tuple[int, int]], rows: list[tuple[Any, Any]], rated: bool
+) -> None:
+    domains = (HERE, (*HERE[:2], 0))
+    metadata = Metadata()
+    views = []
+    for at, (number, mark) in enumerate(facts):
+        template, values = (INTERFACE, (number, f"Gi{mark}", "")), (BY_INTERFACE, (number, mark))
+        for each, row in (template, values) if rated else (template,):
+            metadata.learn(domains[at % 2], each, [dict(zip(each.names, row))])
+        views.append(View(metadata, HERE, metadata.now))
+    layout, record = asked("ingressInterface", "egressInterface")
+    for view in views:
+        records = [record(*row) for row in rows]
+        metadata.answered = None
+        expected = [*map(view.resolver(layout), records)]
+        metadata.answered = None
+        many = records * (1 + _MANY // max(1, len(records)))
+        assert [*map(view.resolver(layout, many), records)] == expected
 
 
 def test_long_values_are_not_remembered_whole() -> None:

@@ -22,11 +22,13 @@ from scapy_ipfix import (
     Template,
     TemplateFlowSet,
     TemplateSet,
+    checks,
+    structured,
 )
 from scapy_ipfix.checks import FINDINGS_IN_A_MESSAGE
 from scapy_ipfix.codec import RecordCodec
 from scapy_ipfix.collector import TEMPLATES_IN_A_MESSAGE, Collector
-from scapy_ipfix.domain import Domain
+from scapy_ipfix.domain import SETS_LOOKED_INTO, Domain
 from scapy_ipfix.elements import elements
 from scapy_ipfix.iespec import InformationElement
 from scapy_ipfix.metadata import FACTS_IN_A_MESSAGE
@@ -578,15 +580,73 @@ def test_a_message_states_so_many_facts():
     """They are records, whatever is made of them."""
     names = Template(301, "ingressInterface", "interfaceName", scope=1)
     rows = [(at, "eth") for at in range(FACTS_IN_A_MESSAGE + 10)]
-    sets = [announce(names, cls=OptionsTemplateSet), data(names, rows[:4000])]
+    sets = [announce(names, cls=OptionsTemplateSet), data(names, rows[:2000])]
     collector = Collector()
-    message = collector.read(UDP_A, ipfix(*sets, data(names, rows[4000:]), data(names, rows[:9])))
+    message = collector.read(UDP_A, ipfix(*sets, data(names, rows[2000:]), data(names, rows[:9])))
     assert len(records(message)) == len(rows) + 9
     assert codes(collector) == ["facts-many"]
     assert len(collector.metadata) == FACTS_IN_A_MESSAGE
-    collector.read(UDP_A, ipfix(data(names, rows[4000:])))
+    collector.read(UDP_A, ipfix(data(names, rows[2000:])))
     assert len(collector.metadata) == len(rows)
     assert codes(collector) == ["facts-many"]
+
+
+def test_so_many_sets_of_a_message_are_learned_from():
+    """Records in the others are records."""
+    names = Template(301, "ingressInterface", "interfaceName", scope=1)
+    collector = Collector()
+    collector.read(UDP_A, ipfix(announce(names, cls=OptionsTemplateSet)))
+    for first in (0, 2 * SETS_LOOKED_INTO):
+        rows = [(first + at, "eth") for at in range(SETS_LOOKED_INTO + 3)]
+        message = collector.read(UDP_A, ipfix(*(data(names, [row]) for row in rows)))
+        assert len(records(message)) == len(rows)
+    assert codes(collector) == ["sets-many"] * 2
+    (text,) = {each.text for each in collector.diagnostics if each.code == "sets-many"}
+    assert text == "options are learned from no more than 512 Sets of a message, and it has more"
+    assert len(collector.metadata) == 2 * SETS_LOOKED_INTO
+
+
+def test_values_are_checked_in_so_many_sets_of_a_message():
+    collector = Collector(check_values=True)
+    flag, count = Template(300, "dataRecordsReliability"), Template(302, "octetDeltaCount[4]")
+    collector.read(UDP_A, ipfix(announce(flag, count)))
+    right, wrong = data(flag, [b"\1"]), data(flag, [b"\7"])
+    plain = data(count, [(1,)])  # in which nothing can be wrong
+    before = [right, plain] * (SETS_LOOKED_INTO - 1)
+    for _ in range(2):
+        message = collector.read(UDP_A, ipfix(*before, wrong, wrong, wrong))
+        assert len(records(message)) == len(before) + 3
+    assert codes(collector) == ["value", "sets-many"] * 2
+    noted = [each.set_index for each in collector.diagnostics if each.set_index is not None]
+    assert noted == [len(before), len(before) + 1] * 2
+
+
+def test_lists_that_were_checked_are_not_looked_into_again(monkeypatch):
+    """While the message is at hand: nobody keeps what was found for longer."""
+    asked = []
+    parts = structured.list_parts
+
+    def list_parts(kind, octets, *more, **others):
+        asked.append(octets)
+        return parts(kind, octets, *more, **others)
+
+    for module in (structured, checks):
+        monkeypatch.setattr(module, "list_parts", list_parts)
+    holder = Template(300, "basicList", "octetDeltaCount[1]")
+    rows = [(("octetDeltaCount", [at]), at) for at in range(3)]
+    rows.append((("basicList", [("octetDeltaCount", [5])]), 9))
+    message = ipfix(announce(holder), data(holder, rows))
+    (expected,) = (records(Collector().read(UDP_A, message)),)
+    assert [row["basicList"] for row in expected] == [[0], [1], [2], [[5]]]
+    assert len(asked) == 5
+    collector = Collector(check_values=True)
+    first = collector.read(UDP_A, message)
+    assert len(asked) == 10
+    assert records(first) == expected
+    assert len(asked) == 10
+    collector.read(UDP_A, ipfix())
+    assert records(first) == expected
+    assert len(asked) == 15
 
 
 def test_a_message_has_so_many_wrong_values():

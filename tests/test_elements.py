@@ -513,7 +513,10 @@ class TestLearn:
             numbers = 9001, 9001 | 0x4000, 9002
             then = [model.copy().element_then(6871, id, learned) for id in numbers]
             assert [each.name for each in then] == expected
+            types = [model.copy().type_then(6871, id, learned) for id in numbers]
+            assert types == [each.type for each in then]
             assert model.element_then(0, 1, learned) is model["octetDeltaCount"]
+            assert model.type_then(0, 1, learned) is model["octetDeltaCount"].type
 
     def test_a_reverse_that_was_learned_by_itself_was_known_then(
         self, model: InformationModel

@@ -227,6 +227,7 @@ def test_ever_new_facts_do_not_fill_the_memory() -> None:
     metadata = Metadata(limit=50)
     for number in range(2000):
         domain = ("attacker", 10, number % 300)
+        metadata.begin()
         state(metadata, NAMES, (number, "x" * 60_000), domain=domain)
         state(metadata, SAMPLERS, (number % 7, number), domain=domain)
         assert len(metadata) <= 50

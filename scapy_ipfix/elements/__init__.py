@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from scapy_ipfix.datatypes import data_type
+from scapy_ipfix.datatypes import DataType, data_type, octetArray
 from scapy_ipfix.iespec import (
     MAX_ID,
     FieldSpec,
@@ -112,7 +112,19 @@ class InformationModel:
 
     def known_then(self, pen: int, id: int, learned: int) -> InformationElement | None:
         """As :meth:`known` was when :attr:`learned` was that."""
-        return None if self._is_since(pen, id, learned) else self.known(pen, id)
+        if learned < len(self._learned) and self._is_since(pen, id, learned):
+            return None
+        return self.known(pen, id)
+
+    def type_then(self, pen: int, id: int, learned: int | None) -> DataType:
+        """The type of :meth:`element_then`, for whom a name is not worth the while."""
+        if self._own:
+            if learned is not None and self._is_since(pen, id, learned):
+                return octetArray
+            own = self._of_our_own(pen, id)
+            if own is not None:
+                return own.type
+        return self._registry.type(pen, id)
 
     def _is_since(self, pen: int, id: int, learned: int) -> bool:
         """Whether an element is one that was learned later, or the reverse of one."""

@@ -9,6 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 
+from scapy_ipfix.collector import TEMPLATES_IN_A_MESSAGE
+from scapy_ipfix.domain import SETS_LOOKED_INTO
+from scapy_ipfix.metadata import FACTS_IN_A_MESSAGE
+
 from .attacks import message, options, set_of, template
 from .worst_messages import TYPES, type_of
 from .worstcase import BODY, ROOM, numbered, worst_case
@@ -214,6 +218,18 @@ def _pairs() -> bytes:
 
 
 @worst_case(resolve=True)
+def records_each_of_two_other_interfaces() -> tuple[bytes, ...]:
+    known = set_of(3, options(256, 1, (10, 4), (82, 65535))), set_of(2, _pairs())
+    names = [each.to_bytes(4, "big") + b"\1a" for each in range(65536)]
+    stated = [
+        message(set_of(256, b"".join(names[at : at + FACTS_IN_A_MESSAGE])))
+        for at in range(0, len(names), FACTS_IN_A_MESSAGE)
+    ]
+    rows = numbered(BODY // 4, lambda each: struct.pack("!HH", 2 * each, 2 * each + 1))
+    return message(*known), *stated, message(set_of(257, rows))
+
+
+@worst_case(resolve=True)
 def records_that_sequences_are_looked_up_for() -> tuple[bytes, ...]:
     """Of 64 selectors each."""
     sequences = options(256, 1, (301, 1), *[(302, 1)] * 64)
@@ -225,17 +241,23 @@ def records_that_sequences_are_looked_up_for() -> tuple[bytes, ...]:
     return known, message(set_of(257, rates), set_of(256, rows)), message(set_of(258, asked))
 
 
-@worst_case("templates-many", "facts-many", "values-many", check_values=True, resolve=True)
+@worst_case("templates-many", "facts-many", "sets-many", "value", check_values=True, resolve=True)
 def as_much_of_everything_as_is_taken() -> tuple[bytes, ...]:
     """Layouts that are each used, facts and wrong values in Sets of their own, and lists."""
     vrfs = set_of(3, options(60_000, 1, (234, 1), (236, 65535)))
     known = message(vrfs, set_of(2, template(60_001, (291, 65535)) + template(60_002, (276, 1))))
-    layouts = numbered(1025, lambda each: template(256 + each, (1 + each, 65535)))
-    used = numbered(1025, lambda each: set_of(256 + each, b"\0"))
-    facts = numbered(4097, lambda each: set_of(60_000, bytes((each % 256, 1)) + b"a"))
-    wrong = set_of(60_002, b"\7") * 1000
-    sets = set_of(2, layouts) + used + facts + wrong
+    some = TEMPLATES_IN_A_MESSAGE + 1
+    layouts = numbered(some, lambda each: template(256 + each, (1 + each, 65535)))
+    used = numbered(some, lambda each: set_of(256 + each, b"\0"))
+    # Every Set of options that is learned from, and more facts in the last one than are taken.
+    facts = numbered(
+        SETS_LOOKED_INTO - 1, lambda each: set_of(60_000, bytes((each % 256, 1)) + b"a")
+    )
+    rows = numbered(FACTS_IN_A_MESSAGE, lambda each: bytes((each % 256, 2, each // 256 + 65, 98)))
+    facts += set_of(60_000, rows) + set_of(60_000, b"\1\1a")
+    wrong = set_of(60_002, b"\7") * 100
+    sets = set_of(2, layouts) + wrong + used + facts
     lists = numbered(
         (ROOM - len(sets) - 4) // 6, lambda each: b"\5" + struct.pack("!BHH", 3, 1 + each, 1)
     )
-    return known, message(sets, set_of(60_001, lists))
+    return known, message(set_of(60_001, lists), sets)
