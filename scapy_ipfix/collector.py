@@ -331,9 +331,8 @@ class Collector:
             return
         self._taught += 1
         if self._taught > SETS_LOOKED_INTO:
-            domain.note(
-                *("sets-many", read.index), what="options are learned from", limit=SETS_LOOKED_INTO
-            )
+            what = "options are learned from"
+            domain.note("sets-many", read.index, what=what, limit=SETS_LOOKED_INTO)
             return
         records = read.options()
         self.for_now.append(read)

@@ -77,8 +77,10 @@ class ListContext:
     )
 
     def seen_with(self, view: Any) -> ListContext:
-        """The same with that view."""
-        return self._like(self.depth, view)
+        """The same with that view, for whom nobody checked anything."""
+        seen = self._like(self.depth, view)
+        seen.parts = None
+        return seen
 
     def deeper(self) -> ListContext | None:
         """The context of the lists within; None when that would be too deep."""
