@@ -18,13 +18,14 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from scapy_ipfix.capture import CaptureFile
-from scapy_ipfix.codec import STRUCTURED, RecordCodec, record_codec
+from scapy_ipfix.codec import STRUCTURED, WIDE, RecordCodec, record_codec
 from scapy_ipfix.reader import read_capture
 from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.sending import Address, Pace, Sender
 from scapy_ipfix.session import IPFIXSession
 from scapy_ipfix.structured import ListContext, list_parts
 from scapy_ipfix.templatefield import TemplateField
+from scapy_ipfix.templates import Template, kept_by_template
 from scapy_ipfix.transportkey import TransportKey
 from scapy_ipfix.wire import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, walk_sets
 
@@ -33,6 +34,8 @@ MAX_SENDERS = 256
 #: An export time may be so many seconds off before the shift of its exporter changes.
 _DRIFT = 1
 _LAYOUTS = 1024
+#: Domains whose shift and numbers are known, and exporters that are counted.
+DOMAINS = 65_536
 #: Octets before the records of a block in a subTemplateMultiList (RFC 6313 4.5.3).
 _BLOCK_HEADER = 4
 
@@ -133,9 +136,17 @@ def _unit(each: TemplateField) -> _Unit | None:
     return unit if unit is not None and each.length == unit[0].size else None
 
 
-@lru_cache(_LAYOUTS)
 def _times(fields: tuple[TemplateField, ...]) -> _Times:
-    return _Times(fields)
+    """Where the times are; equal layouts share that, but a thousand wide ones are gigabytes."""
+    return _shared_times(fields) if len(fields) <= WIDE else _Times(fields)
+
+
+_shared_times = lru_cache(_LAYOUTS)(_Times)
+
+
+@kept_by_template
+def _times_of(template: Template) -> _Times:
+    return _times(template.fields)
 
 
 class Rewriter:
@@ -168,8 +179,9 @@ class Rewriter:
         #: Data Sets that came before their template: nobody knows where their times are.
         self.unread = 0
         self._clock = clock
-        self._shifts: dict[object, int] = {}
-        self._sequences: dict[object, int] = {}
+        # By domain; those that were quiet for longest go when there are too many.
+        self._shifts: OrderedDict[object, int] = OrderedDict()
+        self._sequences: OrderedDict[object, int] = OrderedDict()
 
     def rewrite(self, read: MessageRead) -> bytes:
         """The octets of a message that was just read, changed as asked."""
@@ -196,18 +208,27 @@ class Rewriter:
         key = read.domain.key
         shift = self._shifts.get(key)
         if shift is None or abs(read.exported + shift - now) > _DRIFT:
-            shift = self._shifts[key] = now - read.exported
+            shift = now - read.exported
+        _put(self._shifts, key, shift)
         return shift
 
     def _move_times(
         self, octets: bytearray, read: MessageRead, known: list[DataRead], shift: int
     ) -> None:
+        spans = None
         for each in known:
             assert each.template is not None
-            times = _times(each.template.fields)
-            if times.any:
-                start, stop = _place(each, read)
-                times.shift(octets, start, stop, shift, each.lists)
+            times = _times_of(each.template)
+            if not times.any:
+                continue
+            start, stop = each.start, each.stop
+            if each.octets is not read.octets:
+                # It waited for a template that came later in the message, and has its own.
+                if spans is None:
+                    header = IPFIX_HEADER if read.version == IPFIX_VERSION else V9_HEADER
+                    spans, _, _ = walk_sets(read.octets, header.size, len(read.octets))
+                _, start, stop = spans[each.index]
+            times.shift(octets, start + 4, stop, shift, each.lists)
 
     def _number(self, read: MessageRead, known: list[DataRead]) -> int:
         domain = read.domain
@@ -216,23 +237,23 @@ class Rewriter:
         step = 1
         if read.version == IPFIX_VERSION:
             step = sum(each.template.codec.count(each.body)[0] for each in known if each.template)
-        self._sequences[key] = number + step & 0xFFFFFFFF
+        _put(self._sequences, key, number + step & 0xFFFFFFFF)
         return number
 
 
-def _place(data: DataRead, read: MessageRead) -> tuple[int, int]:
-    """Where in the octets of its message the records of a Data Set are."""
-    if data.octets is read.octets:
-        return data.start + 4, data.stop
-    # It waited for a template that came later in the message, and has octets of its own.
-    header = IPFIX_HEADER if read.version == IPFIX_VERSION else V9_HEADER
-    spans, _, _ = walk_sets(read.octets, header.size, len(read.octets))
-    return spans[data.index].start + 4, spans[data.index].stop
+def _put(table: OrderedDict[object, int], key: object, number: int) -> None:
+    table[key] = number
+    table.move_to_end(key)
+    if len(table) > DOMAINS:
+        table.popitem(last=False)
 
 
 @dataclass(slots=True)
 class Replayed:
-    """What a replay has sent so far. ``unread`` are Data Sets as in :class:`Rewriter`."""
+    """What a replay has sent so far. ``unread`` are Data Sets as in :class:`Rewriter`.
+
+    ``exporters`` are all that sent it, or the first :data:`DOMAINS` of them.
+    """
 
     messages: int = 0
     octets: int = 0
@@ -335,7 +356,8 @@ def replay(
                 senders.get(key).send(octets)
                 totals.messages += 1
                 totals.octets += len(octets)
-                totals.exporters.add(key)
+                if len(totals.exporters) < DOMAINS:
+                    totals.exporters.add(key)
                 totals.seconds = time.monotonic() - started
                 if progress is not None:
                     progress(totals, capture)

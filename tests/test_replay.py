@@ -253,6 +253,49 @@ def test_data_before_its_template() -> None:
     }
 
 
+def test_a_message_is_walked_once_for_all_sets_that_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[int] = []
+    walk = replay_module.walk_sets
+    monkeypatch.setattr(
+        replay_module, "walk_sets", lambda *each: walked.append(len(each[0])) or walk(*each)
+    )
+    (first, *_) = made()
+    template, data = bytes(first)[16:36], bytes(first)[36:]
+    sets = data * 500 + template
+    message = bytes(first)[:2] + (16 + len(sets)).to_bytes(2, "big") + bytes(first)[4:16] + sets
+    (changed,), rewriter = rewritten([message], retime=True)
+    assert rewriter.unread == 0
+    assert len(walked) == 1
+    assert {each["flowEndMilliseconds"] for each in iter_records([changed])} == {
+        (NOW - 5) * 1000 + 250
+    }
+
+
+def test_domains_are_remembered_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_module, "DOMAINS", 3)
+    session = IPFIXSession()
+    rewriter = Rewriter(retime=True, renumber=True, clock=lambda: NOW)
+    numbers = []
+    for domain in (0, 1, 2, 0, 3, 0, 1):
+        (first, *_) = Exporter(domain).export(FLOW, ROWS[:2], export_time=THEN)
+        (message,) = iter_messages([bytes(first)], session)
+        numbers.append(IPFIX(rewriter.rewrite(message)).sequenceNumber)
+        assert max(len(rewriter._shifts), len(rewriter._sequences)) <= 3
+    assert numbers == [0, 0, 0, 2, 0, 4, 0]
+
+
+def test_where_wide_layouts_have_times_is_known_by_their_templates() -> None:
+    """A thousand of them for whoever sends one again would be gigabytes."""
+    wide = Template(300, *["octetDeltaCount[1]"] * 300, "flowEndSeconds")
+    (message,) = Exporter(7, mtu=9000).export(wide, [(1,) * 300 + (THEN,)], export_time=THEN)
+    before = replay_module._shared_times.cache_info()
+    for _ in range(2):
+        (changed,), _ = rewritten([message], retime=True)
+        (record,) = iter_records([changed])
+        assert record["flowEndSeconds"] == NOW
+    assert replay_module._shared_times.cache_info() == before
+
+
 @pytest.mark.parametrize("changes", [{"retime": True}, {"renumber": True}, {"domain": 5}])
 def test_captures_stay_readable(root: Path, changes: dict[str, Any]) -> None:
     for path in sorted((root / "pcaps").glob("*.pcap")):
