@@ -38,6 +38,8 @@ __all__ = ["address_text", "read_columns", "to_pandas"]
 
 #: Columns that say where a record is from; no Information Element that we know has their names.
 CONTEXT = ("_exporter", "_domain", "_template")
+#: Columns of one DataFrame that come of themselves: each has a cell for every record.
+COLUMNS = 1024
 _OCTETS = InformationElement("octets", 0)
 
 
@@ -96,20 +98,23 @@ def to_pandas(
     record has not is missing there. Integers and booleans are of pandas' nullable types
     (``UInt64``), times are aware (UTC), addresses and strings text, octets ``bytes``.
 
-    Raises what read_columns does, and MissingPackage (an ImportError) without pandas.
+    Raises what read_columns does, ValueError where that would be more than :data:`COLUMNS`
+    columns, and MissingPackage (an ImportError) without pandas.
     """
     pandas = extra("pandas", "to_pandas", "pandas")
     np = numpy("to_pandas")
     gathered = _gather(source, fields, kind, session)
-    frames = [
-        pandas.DataFrame(
-            {
-                name: _series(pandas, array, layout.fields.get(name))
-                for name, array in layout.arrays(np, context=True).items()
-            }
-        )
-        for layout in gathered.take()
-    ]
+    frames = []
+    names: set[str] = set()
+    for layout in gathered.take():
+        names.update(layout.fields)
+        if len(names) > COLUMNS:
+            raise ValueError(f"too many columns for one table, more than {COLUMNS}: give fields")
+        columns = {
+            name: _series(pandas, array, layout.fields.get(name))
+            for name, array in layout.arrays(np, context=True).items()
+        }
+        frames.append(pandas.DataFrame(columns))
     if not frames:
         return pandas.DataFrame(columns=[*CONTEXT, *(gathered.names or ())])
     return pandas.concat(frames, ignore_index=True)

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.columns import CONTEXT, Gathered, address_text, read_columns, to_pandas
+from scapy_ipfix.columns import (
+    COLUMNS,
+    CONTEXT,
+    Gathered,
+    address_text,
+    read_columns,
+    to_pandas,
+)
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.elements import InformationElement, elements
 from scapy_ipfix.messages import IPFIX, NetFlowV9
@@ -465,3 +472,19 @@ def test_layouts_count_for_what_is_held() -> None:
     assert held.fields == 50 * 201
     list(held.take())
     assert (held.records, held.octets, held.fields) == (0, 0, 0)
+
+
+def test_a_table_of_too_many_columns_is_asked_for_by_name():
+    """Each would have a cell for each record, and a peer may define any number."""
+    pytest.importorskip("pandas")
+    half = COLUMNS // 2 + 1
+    wide = [
+        Template(300 + at, *(f"_ipfix_64999_{at * half + each}[1]" for each in range(half)))
+        for at in range(2)
+    ]
+    parts = [(each, [(b"\0",) * half]) for each in wide]
+    assert len(to_pandas([message(wide[0], parts[0])]).columns) == half + len(CONTEXT)
+    both = [message(*wide, *parts)]
+    with pytest.raises(ValueError, match="more than 1024: give fields"):
+        to_pandas(both)
+    assert len(to_pandas(both, ["_ipfix_64999_1"])) == 1
