@@ -24,7 +24,7 @@ _BY_SENTENCE = frozenset(
     {
         *("field-length", "template-empty", "template-id", "template-redefined", "template-scope"),
         *("template-redefined-reliable", "template-zero-length", "enterprise-zero", "value"),
-        *("set-reserved", "list-malformed", "element-conflict"),
+        *("set-reserved", "list-malformed", "element-conflict", "sets-many"),
     }
 )
 #: Sentences of one kind and exporter that are kept apart.
