@@ -23,6 +23,7 @@ from scapy_ipfix.text import counted
 from scapy_ipfix.wire import (
     IPFIX_HEADER,
     IPFIX_VERSION,
+    MINIMUM_DATA_SET,
     TEMPLATE_SETS,
     V9_HEADER,
     V9_VERSION,
@@ -227,6 +228,19 @@ class Message(LazyPacket):
         return found
 
     def _counts(self) -> str:
+        sets, context = self.fields.get("sets"), self.context
+        octets = sets.octets if isinstance(sets, LazyPacketList) else None
+        if octets is not None and context is not None:
+            templates, records, unknown = self._counted_in(octets, context)
+        else:
+            templates, records, unknown = self._counted()
+        parts = [counted(templates, "template"), counted(records, "record")]
+        if unknown:
+            parts.append(f"{counted(unknown, 'set')} of unknown template")
+        return ", ".join(parts)
+
+    def _counted(self) -> tuple[int, int, int]:
+        """How many templates and records there are, and Data Sets of unknown template."""
         templates = records = unknown = 0
         for each in self.sets:
             if isinstance(each, TemplateSet):
@@ -236,10 +250,25 @@ class Message(LazyPacket):
                     unknown += 1
                 else:
                     records += len(each.fields.get("records", ()))
-        parts = [counted(templates, "template"), counted(records, "record")]
-        if unknown:
-            parts.append(f"{counted(unknown, 'set')} of unknown template")
-        return ", ".join(parts)
+        return templates, records, unknown
+
+    def _counted_in(self, octets: bytes, context: MessageContext) -> tuple[int, int, int]:
+        """The same of Sets that nobody looked at: to make packets of 14,000 takes a second."""
+        spans, _, _ = walk_sets(octets, 0, len(octets))
+        version = self.version_number
+        templates = records = unknown = 0
+        for index, (set_id, start, stop) in enumerate(spans):
+            body = octets[start + 4 : stop]
+            if set_id >= MINIMUM_DATA_SET:
+                template = context.template(index)
+                if template is None:
+                    unknown += body != b""
+                elif 0 < template.length <= len(body):
+                    records += template.codec.count(body)[0]
+            elif set_id in TEMPLATE_SETS[version]:
+                options = set_id == TEMPLATE_SETS[version][1]
+                templates += len(walk_templates(body, options=options, version=version)[0])
+        return templates, records, unknown
 
     def copy(self) -> Any:
         clone = super().copy()

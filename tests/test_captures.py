@@ -405,12 +405,12 @@ def test_looking_changes_nothing(path: Path) -> None:
     before = [bytes(packet) for packet in packets]
     if "_tcp" not in path.name and "_fragmented" not in path.name:
         assert before == [packet.original for packet in plain]
+    said = [packet.summary() for packet in packets]
     shown = [packet.show(dump=True) for packet in packets]
     assert [bytes(packet) for packet in packets] == before
     assert [bytes(packet.copy()) for packet in packets] == before
     assert [packet.show(dump=True) for packet in packets] == shown
-    for packet in packets:
-        assert packet.summary()
+    assert [packet.summary() for packet in packets] == said
 
 
 @every_capture

@@ -147,10 +147,11 @@ def test_session_takes_it_with_the_diagnostics_that_it_names(case: Case) -> None
     processed = [session.process(packet) for packet in packets(case)]
     for octets, packet in zip(case.messages, processed, strict=True):
         assert packet is not None
+        said = packet.summary()
         assert packet.show(dump=True)
         message = packet.payload.payload
         assert bytes(message) == octets
-        assert packet.summary()
+        assert packet.summary() == said
     assert set(session.diagnostics.counts) == set(case.diagnostics)
 
 

@@ -204,6 +204,7 @@ def _look(made: Sequence[Packet], rng: Random, thorough: bool) -> None:
     if messages and not thorough:
         messages = [rng.choice(messages)]
     for message in messages:
+        said = message.summary()
         _look_at(message, rng)
         for record in message.records[:2]:
             if isinstance(record, Record):
@@ -213,6 +214,7 @@ def _look(made: Sequence[Packet], rng: Random, thorough: bool) -> None:
             for defect in message.all_defects:
                 str(defect)
             _same("what command says", bytes(_typed(command)), bytes(message), command)
+        _same("what summary says of Sets once made", said, message.summary())
 
 
 def _look_at(packet: Packet, rng: Random) -> None:
