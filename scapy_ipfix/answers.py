@@ -43,8 +43,9 @@ from scapy_ipfix.statements import (
 from scapy_ipfix.templates import Template
 from scapy_ipfix.wire import IPFIX_VERSION
 
-#: Answers remembered for the records of a template, and of each kind what facts say.
-_REMEMBERED, _FACTS = 4096, 65_536
+#: Answers remembered for the records of a template, and of each kind what facts say of numbers:
+#: as many as a message can name.
+_REMEMBERED, _FACTS = 4096, 32_768
 #: So many records ask at once.
 _MANY = 256
 #: What counts of long values: what is behind is cut off of text, and makes a number none.
@@ -212,7 +213,9 @@ class _Answers:
         # collect garbage: there may be one for every Set.
         find = view.metadata.finder(view.domains, view.number)
         self._finder = find
-        self._find = _memo(lambda fact: find(*fact))
+        # Texts of records that are remembered may be 512 characters.
+        most = _REMEMBERED if fields.long else _FACTS
+        self._find = Cache(lambda fact: find(*fact), most)
         # Either interface is looked up in the same place: most are both, in other records.
         self._by_kind = rates = {
             kind: _memo(partial(_rate, find, kind))
@@ -222,7 +225,9 @@ class _Answers:
         self._rates = [
             [(position, rates[kind]) for kind, position in sampled] for sampled in fields.sampled
         ]
-        self._by_namer = {names: _memo(partial(names, find)) for names, _ in fields.interfaces}
+        self._by_namer = {
+            names: Cache(partial(names, find), most) for names, _ in fields.interfaces
+        }
         self._names = [(self._by_namer[names], pick) for names, pick in fields.interfaces]
         self._both = fields.both
         #: What holds where nothing narrower does: a rate, the interface that a probe is on.
@@ -234,7 +239,7 @@ class _Answers:
         numbers: set[Any] = set()
         for position in {at for kind, at in self._fields.sampled[0] if kind == "interface"}:
             name = self._asked[position]
-            numbers.update([record[name] for record in records])
+            numbers.update([record.get(name) for record in records])
         if set(map(type, numbers)) != {int}:
             numbers = {each for each in numbers if type(each) is int}
         rates, names = self._by_kind.get("interface"), self._by_namer.get(name_of)

@@ -12,7 +12,7 @@ from typing import BinaryIO, TextIO, cast
 
 from scapy_ipfix.capture import CaptureFile
 from scapy_ipfix.cli_arguments import endpoint, natural
-from scapy_ipfix.replay import Replayed, replay
+from scapy_ipfix.replay import DOMAINS, Replayed, replay
 from scapy_ipfix.text import counted
 
 _PROGRESS_EVERY = 0.5
@@ -111,11 +111,16 @@ def _rate(text: str) -> float:
     return value
 
 
+def _exporters(totals: Replayed) -> str:
+    more = "at least " if len(totals.exporters) == DOMAINS else ""
+    return more + counted(len(totals.exporters), "exporter")
+
+
 def _summary(totals: Replayed, options: argparse.Namespace) -> None:
     host, port = options.to
     print(
         f"{counted(totals.messages, 'message')}, {counted(totals.octets, 'octet')} of "
-        f"{counted(len(totals.exporters), 'exporter')} sent to {options.proto} "
+        f"{_exporters(totals)} sent to {options.proto} "
         f"{f'[{host}]' if ':' in host else host}:{port} in {totals.seconds:.1f} s, "
         f"{totals.rate:.0f} a second",
         flush=True,

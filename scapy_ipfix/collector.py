@@ -322,18 +322,23 @@ class Collector:
             self._parsed[key] = parsed
         return parsed
 
-    def learn(self, domain: Domain, template: Template, read: DataRead) -> None:
-        """Learns from Options Data Records: elements (RFC 5610) and metadata."""
+    def learn(self, domain: Domain, template: Template, read: DataRead, late: bool) -> None:
+        """Learns from Options Data Records: elements (RFC 5610) and metadata.
+
+        Those that came ``late`` are of another message, whose Sets are not counted.
+        """
         describes = self.learn_elements and is_type_information(template)
         describes = describes and self._described <= IN_A_MESSAGE
         states = not self.metadata.is_full and is_metadata(template)
-        if not (describes or states) or self._taught > SETS_LOOKED_INTO:
+        if not (describes or states):
             return
-        self._taught += 1
-        if self._taught > SETS_LOOKED_INTO:
-            what = "options are learned from"
-            domain.note("sets-many", read.index, what=what, limit=SETS_LOOKED_INTO)
-            return
+        if not late:
+            self._taught += 1
+            if self._taught == SETS_LOOKED_INTO + 1:
+                what = "options are learned from"
+                domain.note("sets-many", read.index, what=what, limit=SETS_LOOKED_INTO)
+            if self._taught > SETS_LOOKED_INTO:
+                return
         records = read.options()
         self.for_now.append(read)
         if states:

@@ -104,17 +104,17 @@ def to_pandas(
     pandas = extra("pandas", "to_pandas", "pandas")
     np = numpy("to_pandas")
     gathered = _gather(source, fields, kind, session)
-    frames = []
-    names: set[str] = set()
-    for layout in gathered.take():
-        names.update(layout.fields)
-        if len(names) > COLUMNS:
-            raise ValueError(f"too many columns for one table, more than {COLUMNS}: give fields")
-        columns = {
-            name: _series(pandas, array, layout.fields.get(name))
-            for name, array in layout.arrays(np, context=True).items()
-        }
-        frames.append(pandas.DataFrame(columns))
+    if fields is None and len(gathered.found()) > COLUMNS:
+        raise ValueError(f"too many columns for one table, more than {COLUMNS}: give fields")
+    frames = [
+        pandas.DataFrame(
+            {
+                name: _series(pandas, array, layout.fields.get(name))
+                for name, array in layout.arrays(np, context=True).items()
+            }
+        )
+        for layout in gathered.take()
+    ]
     if not frames:
         return pandas.DataFrame(columns=[*CONTEXT, *(gathered.names or ())])
     return pandas.concat(frames, ignore_index=True)
@@ -312,6 +312,11 @@ class Gathered:
         if layout is None:
             layout = self._by_fields[template.fields] = Layout(template, self.names)
         return layout
+
+    def found(self) -> set[str]:
+        """The fields that any of the records have."""
+        layouts = [each for each in self._by_fields.values() if each.records]
+        return {name for each in layouts for name in each.fields}
 
     def take(self) -> Iterator[Layout]:
         """The layouts that have records, in order of appearance; forgets each when it is given."""

@@ -60,7 +60,7 @@ class Keeper(Protocol):
     metadata: Metadata
     past: Past
 
-    def learn(self, domain: Domain, template: Template, read: DataRead) -> None: ...
+    def learn(self, domain: Domain, template: Template, read: DataRead, late: bool) -> None: ...
     def parse(
         self, domain: Domain, body: bytes, options: bool, index: int, taken: int
     ) -> Parsed: ...
@@ -197,26 +197,31 @@ class Domain:
         self.forget(template.id)
         return None
 
-    def _read_data(self, read: DataRead, template: Template, message: MessageRead) -> int:
-        """A Data Set has its template: gives how many records it holds, which are ready then."""
+    def _read_data(
+        self, read: DataRead, template: Template, message: MessageRead, late: bool = False
+    ) -> int:
+        """A Data Set has its template: gives how many records it holds, which are ready then.
+
+        One that is ``late`` is of another message, whose Sets this one's are not.
+        """
         if not 0 < template.length <= read.stop - read.start - 4:
             # No record: not worth a codec, which takes as long as there are fields.
             self.note_defects(template.rest_defects(read.body, 0), read.index)
             return 0
         if template.codec.structured:
             read.keep_lists()
-        records = self._count(read, template)
+        records = self._count(read, template, late)
         if records:
             message.ready.append(read)
             if template.is_options:
-                self.keeper.learn(self, template, read)
+                self.keeper.learn(self, template, read, late)
         return records
 
-    def _count(self, read: DataRead, template: Template) -> int:
+    def _count(self, read: DataRead, template: Template, late: bool) -> int:
         """How many records a Data Set holds; what is wrong with it is noted."""
         codec = template.codec
         keeper = self.keeper
-        checks = keeper.check_values and self._is_checked(template, read)
+        checks = keeper.check_values and self._is_checked(template, read, late)
         if codec.is_fixed and not checks:
             records, rest = divmod(read.stop - read.start - 4, template.length)
             if not rest:
@@ -234,18 +239,19 @@ class Domain:
             self.note_defects(template.rest_defects(rest_octets, len(ends)), read.index)
         return len(ends)
 
-    def _is_checked(self, template: Template, read: DataRead) -> bool:
+    def _is_checked(self, template: Template, read: DataRead, late: bool) -> bool:
         """Whether to look for what is wrong with the values of a Set: not of all in a message."""
         keeper = self.keeper
-        if keeper.findings >= FINDINGS_IN_A_MESSAGE or keeper.checked > SETS_LOOKED_INTO:
+        if keeper.findings >= FINDINGS_IN_A_MESSAGE:
             return False
         if read.stop - read.start - 4 < 2 * template.length and not has_checks(template):
             return False  # nothing can be wrong with one record
+        if late:
+            return True
         keeper.checked += 1
-        if keeper.checked > SETS_LOOKED_INTO:
+        if keeper.checked == SETS_LOOKED_INTO + 1:
             self.note("sets-many", read.index, what="values are checked in", limit=SETS_LOOKED_INTO)
-            return False
-        return True
+        return keeper.checked <= SETS_LOOKED_INTO
 
     def list_context(self) -> ListContext:
         """What lists are read with: the templates of now, and later ones where there is none."""
@@ -380,9 +386,10 @@ class Domain:
         self.keeper.no_longer_pending(read)
         self.stats.undecoded_sets -= 1
         read.template = template
-        records = self._read_data(read, template, message)
+        late = id(read) not in message.waiting
+        records = self._read_data(read, template, message, late)
         read.answer()
-        if id(read) not in message.waiting:
+        if late:
             self.stats.records += records
             return
         message.waiting.discard(id(read))

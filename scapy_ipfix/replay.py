@@ -33,7 +33,7 @@ from scapy_ipfix.wire import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, walk_sets
 MAX_SENDERS = 256
 #: An export time may be so many seconds off before the shift of its exporter changes.
 _DRIFT = 1
-_LAYOUTS = 1024
+_LAYOUTS, _WIDE_LAYOUTS = 1024, 8
 #: Domains whose shift and numbers are known, and exporters that are counted.
 DOMAINS = 65_536
 #: Octets before the records of a block in a subTemplateMultiList (RFC 6313 4.5.3).
@@ -138,10 +138,11 @@ def _unit(each: TemplateField) -> _Unit | None:
 
 def _times(fields: tuple[TemplateField, ...]) -> _Times:
     """Where the times are; equal layouts share that, but a thousand wide ones are gigabytes."""
-    return _shared_times(fields) if len(fields) <= WIDE else _Times(fields)
+    return _shared_times(fields) if len(fields) <= WIDE else _wide_times(fields)
 
 
 _shared_times = lru_cache(_LAYOUTS)(_Times)
+_wide_times = lru_cache(_WIDE_LAYOUTS)(_Times)
 
 
 @kept_by_template

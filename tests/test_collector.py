@@ -606,6 +606,20 @@ def test_so_many_sets_of_a_message_are_learned_from():
     assert len(collector.metadata) == 2 * SETS_LOOKED_INTO
 
 
+def test_sets_that_waited_are_learned_from_and_checked_however_many_they_are():
+    """They are of other messages: who is heard in the middle loses nothing."""
+    names = Template(301, "ingressInterface", "interfaceName", scope=1)
+    collector = Collector(check_values=True)
+    count = SETS_LOOKED_INTO + 50
+    for at in range(count):
+        collector.read(UDP_A, ipfix(data(names, [(at, b"\xff")]), sequence=at))
+    message = collector.read(UDP_A, ipfix(announce(names, cls=OptionsTemplateSet), sequence=count))
+    assert len(records(message)) == count
+    assert len(collector.metadata) == count
+    assert collector.diagnostics.counts["value"] == count
+    assert "sets-many" not in collector.diagnostics.counts
+
+
 def test_values_are_checked_in_so_many_sets_of_a_message():
     collector = Collector(check_values=True)
     flag, count = Template(300, "dataRecordsReliability"), Template(302, "octetDeltaCount[4]")

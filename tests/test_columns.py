@@ -488,3 +488,6 @@ def test_a_table_of_too_many_columns_is_asked_for_by_name():
     with pytest.raises(ValueError, match="more than 1024: give fields"):
         to_pandas(both)
     assert len(to_pandas(both, ["_ipfix_64999_1"])) == 1
+    whole = Template(302, *(f"_ipfix_64999_{each}[1]" for each in range(COLUMNS + 1)))
+    asked = to_pandas([message(whole, (whole, [(b"\0",) * (COLUMNS + 1)]))], whole.names)
+    assert asked.shape == (1, COLUMNS + 1 + len(CONTEXT))

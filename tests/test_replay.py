@@ -284,8 +284,8 @@ def test_domains_are_remembered_so_many(monkeypatch: pytest.MonkeyPatch) -> None
     assert numbers == [0, 0, 0, 2, 0, 4, 0]
 
 
-def test_where_wide_layouts_have_times_is_known_by_their_templates() -> None:
-    """A thousand of them for whoever sends one again would be gigabytes."""
+def test_where_wide_layouts_have_times_is_kept_of_a_few() -> None:
+    """Of a thousand it would be gigabytes."""
     wide = Template(300, *["octetDeltaCount[1]"] * 300, "flowEndSeconds")
     (message,) = Exporter(7, mtu=9000).export(wide, [(1,) * 300 + (THEN,)], export_time=THEN)
     before = replay_module._shared_times.cache_info()
@@ -294,6 +294,7 @@ def test_where_wide_layouts_have_times_is_known_by_their_templates() -> None:
         (record,) = iter_records([changed])
         assert record["flowEndSeconds"] == NOW
     assert replay_module._shared_times.cache_info() == before
+    assert replay_module._wide_times.cache_info().maxsize == 8
 
 
 @pytest.mark.parametrize("changes", [{"retime": True}, {"renumber": True}, {"domain": 5}])
