@@ -124,12 +124,11 @@ class Domain:
 
     def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None:
         """Notes a defect with where it was."""
-        self.note_defects(((code, numbers),), set_index)
+        keeper, defects = self.keeper, ((code, numbers),)
+        keeper.diagnostics.add_all(defects, keeper.packet, self.exporter, self.id, set_index)
 
-    def note_defects(
-        self, defects: Iterable[tuple[str, Any]], set_index: int | None = None
-    ) -> None:
-        """Notes what a layer found wrong, defects or their parts, with where it was."""
+    def note_defects(self, defects: Iterable[Defect], set_index: int | None = None) -> None:
+        """Notes what a layer found wrong, with where it was."""
         keeper = self.keeper
         keeper.diagnostics.add_all(defects, keeper.packet, self.exporter, self.id, set_index)
 
