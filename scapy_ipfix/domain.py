@@ -18,7 +18,7 @@ from scapy_ipfix.domainstate import DomainStats, TemplateState
 from scapy_ipfix.elements import InformationModel
 from scapy_ipfix.learning import Allowance, Learning, is_named, relearned
 from scapy_ipfix.metadata import Metadata
-from scapy_ipfix.past import Past
+from scapy_ipfix.past import Past, TemplatesThen
 from scapy_ipfix.reads import DataRead, MessageRead
 from scapy_ipfix.sequence import Counts, SharedSequence, Stream
 from scapy_ipfix.shrinking import remake, shrink
@@ -256,7 +256,7 @@ class Domain:
         """What lists are read with: the templates of now, and later ones where there is none."""
         lists, model = self._lists, self.model
         if lists is None or lists.model is not model or lists.learned != model.learned:
-            then = _Then(self, self._changes, model, model.learned)
+            then = TemplatesThen(self, self._changes, model, self.keeper.allowance)
             lists = self._lists = ListContext(
                 then.template, model, self.version, learned=model.learned, layout=then.layout
             )
@@ -475,42 +475,3 @@ class Domain:
             octets=read.stop - 4,
         )
         self.keeper.now_pending(self, read)
-
-
-class _Then:
-    """The templates of a domain as they were when lists came, for whenever someone looks.
-
-    ``changes`` is how many there had been, ``learned`` how many elements the model had
-    learned: templates have the names of then.
-    """
-
-    __slots__ = ("_allowance", "_changes", "_domain", "_known", "_learned", "_model")
-
-    def __init__(self, domain: Domain, changes: int, model: InformationModel, learned: int) -> None:
-        self._domain = domain
-        self._allowance = domain.keeper.allowance
-        self._changes = changes
-        self._model = model
-        self._learned = learned
-        self._known: dict[int, Template] = {}
-
-    def template(self, template_id: int) -> Template | None:
-        known = self._known.get(template_id)
-        if known is None:
-            layout = self.layout(template_id)
-            if layout is None:
-                return None
-            domain, model = self._domain, self._model
-            state = domain.states.get(template_id)
-            is_now = domain.model is model and model.learned == self._learned
-            if is_now and state is not None and state.template is layout:
-                known = domain.template(template_id, self._allowance)
-            elif self._allowance.take(layout):
-                known = relearned(layout, model, self._learned)
-            known = self._known[template_id] = known or layout
-        return known
-
-    def layout(self, template_id: int) -> Template | None:
-        """The same, by whatever names: finding these takes as long as there are fields."""
-        known = self._known.get(template_id)
-        return known or self._domain.layout_then(self._changes, template_id)

@@ -10,8 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
+from typing import Protocol
 
+from scapy_ipfix.domainstate import TemplateState
+from scapy_ipfix.elements import InformationModel
 from scapy_ipfix.history import History
+from scapy_ipfix.learning import Allowance, relearned
 from scapy_ipfix.templates import Template
 
 #: Fields of all templates that are kept.
@@ -54,3 +58,56 @@ class Past:
         known = self._until.get((domain, template_id))
         found = None if known is None else known.since(number)
         return None if found is None else found[1]
+
+
+class Changing(Protocol):
+    """An observation domain, whose templates change."""
+
+    states: dict[int, TemplateState]
+
+    @property
+    def model(self) -> InformationModel: ...
+    def template(self, template_id: int, allowance: Allowance | None = None) -> Template | None: ...
+    def layout_then(self, changes: int, template_id: int) -> Template | None: ...
+
+
+class TemplatesThen:
+    """The templates of a domain as they were when lists came, for whenever someone looks.
+
+    ``changes`` is how many there had been. Templates have the names of then, those that the
+    model had learned; ``allowance`` is how many fields may still get some.
+    """
+
+    __slots__ = ("_allowance", "_changes", "_domain", "_known", "_learned", "_model")
+
+    def __init__(
+        self, domain: Changing, changes: int, model: InformationModel, allowance: Allowance
+    ) -> None:
+        self._domain = domain
+        self._allowance = allowance
+        self._changes = changes
+        self._model = model
+        self._learned = model.learned
+        self._known: dict[int, Template] = {}
+
+    def template(self, template_id: int) -> Template | None:
+        """The template that had that id, or the first that got it later."""
+        known = self._known.get(template_id)
+        if known is None:
+            layout = self.layout(template_id)
+            if layout is None:
+                return None
+            domain, model = self._domain, self._model
+            state = domain.states.get(template_id)
+            is_now = domain.model is model and model.learned == self._learned
+            if is_now and state is not None and state.template is layout:
+                known = domain.template(template_id, self._allowance)
+            elif self._allowance.take(layout):
+                known = relearned(layout, model, self._learned)
+            known = self._known[template_id] = known or layout
+        return known
+
+    def layout(self, template_id: int) -> Template | None:
+        """The same, by whatever names: finding these takes as long as there are fields."""
+        known = self._known.get(template_id)
+        return known or self._domain.layout_then(self._changes, template_id)
