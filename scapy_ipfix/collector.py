@@ -18,7 +18,7 @@ from typing import Any
 
 from scapy_ipfix.datatypes import data_type
 from scapy_ipfix.diagnostics import Defect, Diagnostic, Diagnostics, shown_octets
-from scapy_ipfix.domain import SETS_LOOKED_INTO, Domain, ForNow, Parsed
+from scapy_ipfix.domain import Domain, ForNow, Parsed
 from scapy_ipfix.elements import InformationModel, elements
 from scapy_ipfix.learning import (
     IN_A_MESSAGE,
@@ -135,12 +135,12 @@ class Collector:
         self._parsed_octets = 0
         self._shared: dict[TransportKey, SharedSequence] = {}
         self._recent: Domain | None = None
-        self.checked = self.findings = 0
+        self.looked_into: dict[str, int] = {}
+        self.findings = 0
         #: What is remembered of the last message, for who asks for its records next.
         self.for_now: list[ForNow] = []
-        #: Records of type information in the message that is being read, and Sets of options
-        #: that were learned from.
-        self._described = self._taught = 0
+        #: Records of type information in the message that is being read.
+        self._described = 0
 
     @property
     def domains(self) -> Iterator[Domain]:
@@ -161,7 +161,8 @@ class Collector:
         diagnostics say it. ``stream`` is SCTP's, each of which has its own sequence.
         """
         self.time, self.packet = time, packet
-        self._described = self._taught = self.checked = self.findings = 0
+        self._described = self.findings = 0
+        self.looked_into.clear()
         for each in self.for_now:
             each.clear()
         self.for_now.clear()
@@ -332,13 +333,8 @@ class Collector:
         states = not self.metadata.is_full and is_metadata(template)
         if not (describes or states):
             return
-        if not late:
-            self._taught += 1
-            if self._taught == SETS_LOOKED_INTO + 1:
-                what = "options are learned from"
-                domain.note("sets-many", read.index, what=what, limit=SETS_LOOKED_INTO)
-            if self._taught > SETS_LOOKED_INTO:
-                return
+        if not late and not domain.looks_into(read, "options are learned from"):
+            return
         records = read.options()
         self.for_now.append(read)
         if states:

@@ -49,8 +49,9 @@ class Keeper(Protocol):
     diagnostics: Diagnostics
     template_timeout: float | None
     check_values: bool
-    #: Sets whose values were checked in the message that is being read, and findings in these.
-    checked: int
+    #: Of the message that is being read: its Sets that were looked into, by what for, and
+    #: what was found wrong with values.
+    looked_into: dict[str, int]
     findings: int
     #: What is remembered of the message, until the next one comes.
     for_now: list[ForNow]
@@ -245,12 +246,18 @@ class Domain:
             return False
         if read.stop - read.start - 4 < 2 * template.length and not has_checks(template):
             return False  # nothing can be wrong with one record
-        if late:
-            return True
-        keeper.checked += 1
-        if keeper.checked == SETS_LOOKED_INTO + 1:
-            self.note("sets-many", read.index, what="values are checked in", limit=SETS_LOOKED_INTO)
-        return keeper.checked <= SETS_LOOKED_INTO
+        return late or self.looks_into(read, "values are checked in")
+
+    def looks_into(self, read: DataRead, what: str) -> bool:
+        """Counts a Set that is looked into for something; False, and that is said, when too many.
+
+        ``what`` is what for, as ``sets-many`` says it.
+        """
+        looked = self.keeper.looked_into
+        count = looked[what] = looked.get(what, 0) + 1
+        if count == SETS_LOOKED_INTO + 1:
+            self.note("sets-many", read.index, what=what, limit=SETS_LOOKED_INTO)
+        return count <= SETS_LOOKED_INTO
 
     def list_context(self) -> ListContext:
         """What lists are read with: the templates of now, and later ones where there is none."""
