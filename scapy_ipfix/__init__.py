@@ -2,14 +2,13 @@
 """IPFIX (RFC 7011) and NetFlow v9 (RFC 3954) for Scapy.
 
 Layers that dissect and craft export messages, and a session that keeps Template state, so
-that Data Sets become Data Records with one typed field per Information Element::
+that Data Sets become Data Records with one typed field per Information Element:
 
-    from scapy.all import *
-    from scapy_ipfix import *
-
-    s = IPFIXSession()
-    pkts = sniff(offline="pcaps/softflowd_ipfix.pcap", session=s)
-    pkts[3].show()
+>>> from scapy.all import *
+>>> from scapy_ipfix import *
+>>> s = IPFIXSession()
+>>> pkts = sniff(offline="pcaps/softflowd_ipfix.pcap", session=s)
+>>> pkts[3].show()
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ from scapy_ipfix.wire import IPFIX_VERSION
 #: Answers remembered for the records of a template, and of each kind what facts say of numbers:
 #: as many as a message can name.
 _REMEMBERED, _FACTS = 4096, 32_768
-#: So many records ask at once.
+#: From so many records of a Set on, what they ask for is looked up all at once.
 _MANY = 256
 #: What counts of long values: what is behind is cut off of text, and makes a number none.
 _COUNTS: dict[type, int] = {str: 2 * MAX_OCTETS + 2, bytes: 4 * MAX_TEXT}
@@ -236,17 +236,18 @@ class _Answers:
 
     def expect(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Looks up what records say of interfaces all at once: one by one takes twice as long."""
-        numbers: set[Any] = set()
+        rates, names = self._by_kind.get("interface"), self._by_namer.get(name_of)
+        if rates is None:
+            return  # no such field
+        said: set[Any] = set()
         for position in {at for kind, at in self._fields.sampled[0] if kind == "interface"}:
             name = self._asked[position]
-            numbers.update([record.get(name) for record in records])
-        if set(map(type, numbers)) != {int}:
-            numbers = {each for each in numbers if type(each) is int}
-        rates, names = self._by_kind.get("interface"), self._by_namer.get(name_of)
-        if rates is not None:
-            rates.expect(numbers, None)
-            found = self._finder.all(SAMPLING, [("interface", each) for each in numbers])
-            rates.update({number: sampling.rate for (_, number), sampling in found.items()})
+            said.update([record.get(name) for record in records])
+        # Those of the Sets before are known already: most name the same few.
+        numbers = [each for each in said if each not in rates and type(each) is int]
+        rates.expect(numbers, None)
+        found = self._finder.all(SAMPLING, [("interface", each) for each in numbers])
+        rates.update({number: sampling.rate for (_, number), sampling in found.items()})
         if names is not None:
             names.expect(numbers, NO_NAMES)
             found = self._finder.all(INTERFACE, numbers)
