@@ -65,24 +65,40 @@ _TIME = data_type("dateTimeSeconds")
 _new = tuple.__new__
 
 
-class _Fact(History[Version]):
-    """What a fact of a domain is, and what it was before; ``key``: of what, of which one."""
+class _Fact:
+    """What a fact is, as a :class:`Version` has it; ``which`` one it is of its kind.
 
-    __slots__ = ("domain", "key")
+    There may be 131,072, most of which never change.
+    """
 
-    def __init__(self, domain: _Domain, key: tuple[str, Any], version: Version) -> None:
-        self._entries = [version]
-        self._gone = 0
-        self.domain = domain
-        self.key = key
+    __slots__ = ("before", "kind", "number", "since", "value", "which")
+
+    def __init__(self, kind: _Kind, which: Any, number: int, value: Any, since: float) -> None:
+        self.kind = kind
+        self.which = which
+        self.number = number
+        self.value = value
+        self.since = since
+        #: What it was.
+        self.before: History[Version] | None = None
+
+    def until(self, number: int) -> Any:
+        """Its value at a number, None where it was not stated."""
+        if self.number <= number:
+            return self.value
+        version = self.before.until(number) if self.before is not None else None
+        return None if version is None else version.value
 
 
 @dataclass(slots=True, eq=False)
-class _Domain:
-    """The facts of one observation domain."""
+class _Kind:
+    """The facts of an observation domain that are of the same: its interfaces, its VRFs."""
 
-    key: DomainKey
-    facts: dict[tuple[str, Any], _Fact] = field(default_factory=dict)
+    domain: DomainKey
+    what: str
+    facts: dict[Any, _Fact] = field(default_factory=dict)
+    #: The number of the latest change of one of them.
+    changed: int = 0
     #: Facts that went since the table was made.
     removed: int = 0
 
@@ -92,35 +108,32 @@ class Finder:
 
     __slots__ = ("_known", "_number")
 
-    def __init__(self, known: list[dict[tuple[str, Any], _Fact]], number: int) -> None:
+    def __init__(self, known: list[list[_Kind]], number: int) -> None:
         self._known = known
         self._number = number
 
     def __call__(self, what: str, which: Any) -> Any:
         """A fact, None where it was not stated."""
-        key = what, which
-        for facts in self._known:
-            fact = facts.get(key)
-            if fact is not None and (version := fact.until(self._number)) is not None:
-                return version.value
+        for kinds in self._known:
+            for kind in kinds:
+                if kind.what == what:
+                    fact = kind.facts.get(which)
+                    if fact is not None and (value := fact.until(self._number)) is not None:
+                        return value
         return None
 
-    def all(self, what: str, which: Iterable[Any]) -> dict[Any, Any]:
+    def all(self, what: str, which: Sequence[Any]) -> dict[Any, Any]:
         """Those of many facts that were stated: a Set may ask for 30,000."""
-        if not self._known:
-            return {}
-        (*others, facts), number, found = self._known, self._number, {}
-        for each in which:
-            fact = facts.get((what, each))
-            if fact is None:
+        found: dict[Any, Any] = {}
+        # The first that has one answers, so it is asked last.
+        for kind in [each for kinds in self._known[::-1] for each in kinds if each.what == what]:
+            stated = zip(which, map(kind.facts.get, which))
+            if kind.changed <= self._number:  # nobody stated anything since, mostly
+                found |= {each: fact.value for each, fact in stated if fact is not None}
                 continue
-            version = fact._entries[-1]  # what it is now, mostly: a call less
-            if version[0] <= number:
-                found[each] = version[1]
-            elif (before := fact.until(number)) is not None:
-                found[each] = before.value
-        for facts in reversed(others):
-            found |= Finder([facts], number).all(what, which)
+            for each, fact in stated:
+                if fact is not None and (value := fact.until(self._number)) is not None:
+                    found[each] = value
         return found
 
 
@@ -135,7 +148,7 @@ class Metadata:
         self.limit = limit
         #: The number of the latest change: by it, records that come now are answered.
         self.now = 0
-        self._domains: dict[DomainKey, _Domain] = {}
+        self._domains: dict[DomainKey, list[_Kind]] = {}
         self._stated: OrderedDict[_Fact, None] = OrderedDict()
         self._superseded: deque[_Fact] = deque()
         self._count = 0
@@ -189,7 +202,7 @@ class Metadata:
         defects = []
         dropped = False
         seen = self.now
-        own: _Domain | None = None
+        own: dict[str, _Kind] = {}
         for values in records:
             if not self._room:
                 defects.append(Defect.of("facts-many", limit=FACTS_IN_A_MESSAGE))
@@ -199,12 +212,12 @@ class Metadata:
             self._room = max(0, self._room - len(found))
             for what, which, value, about in found:
                 if about is not None:
-                    target = self._domain((*domain[:2], about))
-                elif own is not None and own.facts:
-                    target = own
+                    kind = self._kind((*domain[:2], about), what)
+                elif (known := own.get(what)) is not None and known.facts:
+                    kind = known
                 else:
-                    target = own = self._domain(domain)
-                dropped |= self._state(target, (what, which), value, time, seen)
+                    kind = own[what] = self._kind(domain, what)
+                dropped |= self._state(kind, which, value, time, seen)
         if dropped:
             defects.append(Defect.of("limit", what="facts of metadata", limit=self.limit))
         return defects
@@ -213,50 +226,49 @@ class Metadata:
         """Keeps a fact that was saved, as :meth:`facts` gave it."""
         if what == COUNTERS:
             value = dict(value)
-        self._state(self._domain(domain), (what, which), value, since, self.now)
+        self._state(self._kind(domain, what), which, value, since, self.now)
 
-    def _domain(self, key: DomainKey) -> _Domain:
-        """The facts of a domain, to which another is to be added."""
-        domain = self._domains.get(key)
-        if domain is None:
-            domain = self._domains[key] = _Domain(key)
-        return domain
+    def _kind(self, domain: DomainKey, what: str) -> _Kind:
+        """The facts of a kind about a domain, to which another is to be added."""
+        kinds = self._domains.setdefault(domain, [])
+        for kind in kinds:
+            if kind.what == what:
+                return kind
+        kinds.append(_Kind(domain, what))
+        return kinds[-1]
 
-    def _state(
-        self, domain: _Domain, key: tuple[str, Any], value: Any, time: float, seen: int
-    ) -> bool:
+    def _state(self, kind: _Kind, which: Any, value: Any, time: float, seen: int) -> bool:
         """Keeps a fact, and says whether another had to go.
 
         What it was since a later change than ``seen`` is kept no longer, as nobody can ask.
         """
-        fact = domain.facts.get(key)
+        what = kind.what
+        fact = kind.facts.get(which)
         if fact is not None:
             self._stated.move_to_end(fact)
-            last = fact.last
-            before = last.value
-            if key[0] == COUNTERS:
+            before = fact.value
+            if what == COUNTERS:
                 if not _count(before, value):
                     return False
                 value = before
             elif value == before or (value := _merged(before, value)) == before:
                 return False
-            self.now += 1
-            version = _new(Version, (self.now, value, time))
             # Counters change all the time, nobody asks what they were.
-            if last.number > seen or key[0] == COUNTERS:
-                self._weight -= _weight(key[0], last.value)
-                fact.last = version
+            if fact.number > seen or what == COUNTERS:
+                self._weight -= _weight(what, before)
             else:
-                fact.append(version)
+                if fact.before is None:
+                    fact.before = History()
+                fact.before.append(_new(Version, (fact.number, before, fact.since)))
                 self._superseded.append(fact)
                 self._count += 1
+            fact.number, fact.value, fact.since = self.now + 1, value, time
         else:
-            self.now += 1
-            version = _new(Version, (self.now, value, time))
-            fact = domain.facts[key] = _Fact(domain, key, version)
+            fact = kind.facts[which] = _Fact(kind, which, self.now + 1, value, time)
             self._stated[fact] = None
             self._count += 1
-        self._weight += _weight(key[0], value)
+        kind.changed = self.now = self.now + 1
+        self._weight += _weight(what, value)
         bounded = False
         while self._weight > self.limit and self._count > 1:
             self._bound()
@@ -267,33 +279,35 @@ class Metadata:
         """Lets go of one fact, or of what one was before."""
         if self._superseded:
             fact = self._superseded.popleft()
+            assert fact.before is not None  # it is there once for each of them
             self._count -= 1
-            self._weight -= _weight(fact.key[0], fact.drop_oldest().value)
+            self._weight -= _weight(fact.kind.what, fact.before.drop_oldest().value)
+            if not fact.before:
+                fact.before = None
             return
         fact, _ = self._stated.popitem(last=False)
         self._count -= 1
-        self._weight -= _weight(fact.key[0], fact.last.value)
-        domain = fact.domain
-        del domain.facts[fact.key]
-        domain.removed = shrink(domain.facts, domain.removed + 1)
-        if not domain.facts:
-            del self._domains[domain.key]
+        kind = fact.kind
+        self._weight -= _weight(kind.what, fact.value)
+        del kind.facts[fact.which]
+        kind.removed = shrink(kind.facts, kind.removed + 1)
+        if not kind.facts:
+            kinds = self._domains[kind.domain]
+            kinds.remove(kind)
+            if not kinds:
+                del self._domains[kind.domain]
 
     def find(self, domain: DomainKey, what: str, which: Any, number: int) -> Any:
         """What a fact was at that number, None where it was not stated."""
-        known = self._domains.get(domain)
-        fact = known.facts.get((what, which)) if known is not None else None
-        version = fact.until(number) if fact is not None else None
-        if version is None:
-            return None
-        return version.value.copy() if what == COUNTERS else version.value
+        value = self.finder((domain,), number)(what, which)
+        return value.copy() if what == COUNTERS and value is not None else value
 
     def finder(self, domains: Iterable[DomainKey], number: int) -> Finder:
         """What finds many facts, but counters, as :meth:`find` does: in the first that has one.
 
         It goes by the domains that there are now: the others had nothing at that number.
         """
-        known = [self._domains[each].facts for each in domains if each in self._domains]
+        known = [self._domains[each] for each in domains if each in self._domains]
         return Finder(known, number)
 
     @property
@@ -303,13 +317,10 @@ class Metadata:
 
     def facts(self, domain: DomainKey) -> Iterator[tuple[str, Any, Version]]:
         """The facts about a domain as they are now: of what, of which one, and what."""
-        known = self._domains.get(domain)
-        if known is not None:
-            for (what, which), fact in known.facts.items():
-                version = fact.last
-                if what == COUNTERS:
-                    version = version._replace(value=version.value.copy())
-                yield what, which, version
+        for kind in self._domains.get(domain, ()):
+            for which, fact in kind.facts.items():
+                value = fact.value.copy() if kind.what == COUNTERS else fact.value
+                yield kind.what, which, Version(fact.number, value, fact.since)
 
 
 def is_metadata(template: Template) -> bool:

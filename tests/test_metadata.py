@@ -132,13 +132,13 @@ def test_counters_change_in_place_where_nobody_sees_it() -> None:
     which = (("exportingProcessId", 1),)
     state(metadata, EXPORTED, (1, 1))
     (fact,) = metadata._stated
-    kept = fact.last.value
+    kept = fact.value
     found = metadata.find(HERE, COUNTERS, which, metadata.now)
     ((_, _, version),) = metadata.facts(HERE)
     viewed = View(metadata, HERE, metadata.now).counters
     now = metadata.now
     state(metadata, EXPORTED, (1, 2))
-    assert fact.last.value is kept
+    assert fact.value is kept
     assert metadata.now == now + 1
     assert found == version.value == viewed[which] == {"exportedOctetTotalCount": 1}
     found["exportedOctetTotalCount"] = 99
@@ -234,7 +234,8 @@ def test_ever_new_facts_do_not_fill_the_memory() -> None:
     # what nothing is kept of is forgotten altogether
     assert len(metadata._domains) <= 50
     assert len(metadata._stated) + len(metadata._superseded) == len(metadata)
-    assert all(domain.facts for domain in metadata._domains.values())
+    assert all(kind.facts for kinds in metadata._domains.values() for kind in kinds)
+    assert all(metadata._domains.values())
     name = metadata.find(("attacker", 10, 1999 % 300), INTERFACE, 1999, metadata.now).name
     assert len(name) < 300
 
