@@ -7,9 +7,10 @@ A :class:`View` sees the facts of an observation domain as they were when a reco
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 from scapy_ipfix.abstracttype import Cache
@@ -164,12 +165,8 @@ class View:
         answers = self._answers(template)
         return answers.application(answers.asked(values))
 
-    def resolver(
-        self, template: Template, records: Sequence[Mapping[str, Any]] = ()
-    ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-        """What answers for many records of a template: from their values, a dict to add.
-
-        ``records`` are those that it will be asked for, where they are at hand already.
+    def resolver(self, template: Template) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+        """What answers for records of a template: from the values of one, a dict to add.
 
         ``sampling_rate`` is in it for every layout, ``ingress_interface_name``,
         ``egress_interface_name``, ``application_name``, ``ingress_vrf_name`` and
@@ -183,10 +180,18 @@ class View:
             find = self.metadata.finder(self.domains, self.number)
             told = {"sampling_rate": _other_rate(find, template.id)}
             return lambda values: told
-        answers = self._answers(template)
-        if len(records) >= _MANY:
-            answers.expect(records)
-        return answers.of
+        return self._answers(template).of
+
+    def resolve(self, template: Template, records: Sequence[dict[str, Any]]) -> None:
+        """Adds to records of a template what :meth:`resolver` answers for each."""
+        if len(records) < _MANY or template.is_options or asked_fields(template) is NOTHING_ASKED:
+            answer = self.resolver(template)
+            for record in records:
+                record.update(answer(record))
+            return
+        for key, column in self._answers(template).columns(records):
+            for record, value in zip(records, column):
+                record[key] = value
 
     def _answers(self, template: Template) -> _Answers:
         """What answers for the records of a template, as it was left if it answered last."""
@@ -229,31 +234,11 @@ class _Answers:
             names: Cache(partial(names, find), most) for names, _ in fields.interfaces
         }
         self._names = [(self._by_namer[names], pick) for names, pick in fields.interfaces]
+        self._wanted = [(key, *self._names[side]) for key, side in fields.wanted_interfaces]
         self._both = fields.both
         #: What holds where nothing narrower does: a rate, the interface that a probe is on.
         self._other = _other_rate(find, template.id)
         self._watched: Interface | None = find(INTERFACE, None)
-
-    def expect(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Looks up what records say of interfaces all at once: one by one takes twice as long."""
-        rates, names = self._by_kind.get("interface"), self._by_namer.get(name_of)
-        if rates is None:
-            return  # no such field
-        said: set[Any] = set()
-        for position in {at for kind, at in self._fields.sampled[0] if kind == "interface"}:
-            name = self._asked[position]
-            said.update([record.get(name) for record in records])
-        # Those of the Sets before are known already: most name the same few.
-        numbers = [each for each in said if each not in rates and type(each) is int]
-        rates.expect(numbers, None)
-        found = self._finder.all(SAMPLING, [("interface", each) for each in numbers])
-        rates.update({number: sampling.rate for (_, number), sampling in found.items()})
-        if names is not None:
-            names.expect(numbers, NO_NAMES)
-            found = self._finder.all(INTERFACE, numbers)
-            names.update(
-                {each: (name or None, more or None) for each, (name, more) in found.items()}
-            )
 
     def asked(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """What a record asks for: its values that say which facts it is about."""
@@ -271,18 +256,55 @@ class _Answers:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             answers = self._known[asked] = {"sampling_rate": self.rate(asked)}
+            for key, names, pick in self._wanted:
+                name, description = names[pick(asked)]
+                if self._watched is not None and not name:
+                    name, description = self._watching(asked, (name, description))
+                answers[key] = name or description or None
             for key, what, side in self._fields.wanted:
-                if what == INTERFACE:
-                    names, pick = self._names[side]
-                    name, description = names[pick(asked)]
-                    if self._watched is not None and not name:
-                        name, description = self._watching(asked, name, description)
-                    answers[key] = name or description
-                elif what == VRF:
-                    answers[key] = self.vrf(asked, side)
-                else:
-                    answers[key] = self.application(asked)
+                answers[key] = self._other_answer(asked, what, side)
         return answers
+
+    def _other_answer(self, asked: tuple[Any, ...], what: str, side: int) -> str | None:
+        return self.vrf(asked, side) if what == VRF else self.application(asked)
+
+    def columns(self, records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Iterable[Any]]]:
+        """All answers for many records, answer by answer: one by one takes twice as long."""
+        asked: list[tuple[Any, ...]]
+        if self._fields.long:
+            asked = [*map(self.asked, records)]
+        else:
+            columns = [[record.get(name) for record in records] for name in self._asked]
+            self._expect(columns)
+            asked = [*zip(*columns)]
+        different = set(asked)
+        rates = {each: self.rate(each) for each in different}
+        yield "sampling_rate", map(rates.__getitem__, asked)
+        for key, names, pick in self._wanted:
+            found: Iterable[tuple[str | None, str | None]]
+            found = map(names.__getitem__, map(pick, asked))
+            if self._watched is not None:
+                found = [self._watching(*each) for each in zip(asked, found)]
+            yield key, [name or description or None for name, description in found]
+        for key, what, side in self._fields.wanted:
+            others = {each: self._other_answer(each, what, side) for each in different}
+            yield key, map(others.__getitem__, asked)
+
+    def _expect(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Looks up all at once what columns of what is asked for say of interfaces."""
+        rates, names = self._by_kind.get("interface"), self._by_namer.get(name_of)
+        if rates is None:
+            return  # no such field
+        at = {position for kind, position in self._fields.sampled[0] if kind == "interface"}
+        # Those of the Sets before are known already: most name the same few.
+        said = set().union(*[columns[position] for position in at]).difference(rates)
+        numbers = [each for each in said if type(each) is int]
+        found = self._finder.all(SAMPLING, [*zip(repeat("interface"), numbers)])
+        rates.expect(numbers, None)
+        rates.update({number: sampling.rate for (_, number), sampling in found.items()})
+        if names is not None:
+            names.expect(numbers, NO_NAMES)
+            names.update(self._finder.all(INTERFACE, numbers))
 
     def rate(self, asked: tuple[Any, ...]) -> float | None:
         """As :meth:`View.sampling_rate`."""
@@ -304,15 +326,16 @@ class _Answers:
     def interface(self, asked: tuple[Any, ...], side: int) -> tuple[str | None, str | None]:
         """The name and the description of the interface on a side."""
         names, pick = self._names[side]
-        return self._watching(asked, *names[pick(asked)])
+        return self._watching(asked, names[pick(asked)])
 
     def _watching(
-        self, asked: tuple[Any, ...], name: str | None, description: str | None
+        self, asked: tuple[Any, ...], names: tuple[str | None, str | None]
     ) -> tuple[str | None, str | None]:
         """What is not known of an interface, of a probe that is on this one only.
 
         Its options may name it without a number.
         """
+        name, description = names
         watched = self._watched
         one, other = self._both(asked)
         if watched is None or one is None or one != other:

@@ -51,7 +51,9 @@ class AskedFields:
     application: _Pick
     #: Whether some of their values may be long, as text is.
     long: bool
-    #: What a resolver answers beside the rate: what it is called, what it is, on which side.
+    #: The interfaces that a resolver names: what the answer is called, on which side it is.
+    wanted_interfaces: tuple[tuple[str, int], ...]
+    #: What it answers beside these and the rate: what that is called, what it is, on which side.
     wanted: tuple[tuple[str, str, int], ...]
 
 
@@ -108,10 +110,10 @@ def _of_fields(fields: Sequence[TemplateField]) -> AskedFields:
     before = [(kind, at(named[name])) for name, kind in _SAMPLERS.items() if name in named]
     metered = [("interface", at(named[name])) for side in indices for name in side]
     points = [(name, at(named[name])) for name in _POINTS if name in named]
-    wanted = []
+    wanted_interfaces, wanted = [], []
     for side, direction in enumerate(DIRECTIONS):
         if indices[side] or names[side]:
-            wanted.append((f"{direction}_interface_name", INTERFACE, side))
+            wanted_interfaces.append((f"{direction}_interface_name", side))
         if vrf_names[side] or _VRF_IDS[side][0] in named:
             wanted.append((f"{direction}_vrf_name", VRF, side))
     if "applicationId" in named or "applicationName" in named:
@@ -137,6 +139,7 @@ def _of_fields(fields: Sequence[TemplateField]) -> AskedFields:
         vrfs=(vrf(0), vrf(1)),
         application=itemgetter(at(named.get("applicationName")), at(named.get("applicationId"))),
         long=any(field.length > _LONG for field in fields),
+        wanted_interfaces=tuple(wanted_interfaces),
         wanted=tuple(wanted),
         names=(*asked, ""),
     )

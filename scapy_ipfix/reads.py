@@ -153,10 +153,8 @@ class DataRead:
         if codec.structured and (lists or values == "json"):
             context = self.kept_lists if lists and self.kept_lists else _NO_LISTS
             records = lists_read(records, codec, context, values)
-        if resolve and names is None and template is not None and not template.is_options:
-            answer = self.view.resolver(template, records)
-            for record in records:
-                record.update(answer(record))
+        if resolve and names is None and template is not None:
+            self.view.resolve(template, records)
         return records
 
 

@@ -230,6 +230,23 @@ def records_each_of_two_other_interfaces() -> tuple[bytes, ...]:
 
 
 @worst_case(resolve=True)
+def records_each_of_two_other_interfaces_that_are_sampled() -> tuple[bytes, ...]:
+    named, sampled = options(256, 1, (10, 4), (82, 65535)), options(258, 1, (10, 4), (305, 4))
+    known = set_of(3, named + sampled), set_of(2, _pairs())
+    numbers = [each.to_bytes(4, "big") for each in range(BODY // 2)]
+    stated = []
+    for at in range(0, len(numbers), FACTS_IN_A_MESSAGE):
+        some = numbers[at : at + FACTS_IN_A_MESSAGE]
+        names = b"".join([each + b"\1a" for each in some])
+        stated += [
+            message(set_of(256, names)),
+            message(set_of(258, b"".join([2 * each for each in some]))),
+        ]
+    rows = numbered(BODY // 4, lambda each: struct.pack("!HH", 2 * each, 2 * each + 1))
+    return message(*known), *stated, message(set_of(257, rows))
+
+
+@worst_case(resolve=True)
 def records_that_sequences_are_looked_up_for() -> tuple[bytes, ...]:
     """Of 64 selectors each."""
     sequences = options(256, 1, (301, 1), *[(302, 1)] * 64)
