@@ -270,41 +270,47 @@ class _Answers:
 
     def columns(self, records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Iterable[Any]]]:
         """All answers for many records, answer by answer: one by one takes twice as long."""
-        asked: list[tuple[Any, ...]]
+        columns = [[record.get(name) for record in records] for name in self._asked]
         if self._fields.long:
-            asked = [*map(self.asked, records)]
-        else:
-            columns = [[record.get(name) for record in records] for name in self._asked]
-            self._expect(columns)
-            asked = [*zip(*columns)]
-        different = set(asked)
-        rates = {each: self.rate(each) for each in different}
-        yield "sampling_rate", map(rates.__getitem__, asked)
+            columns = [[*map(_what_counts, column)] for column in columns]
+        asked = [*zip(*columns)]
+        yield "sampling_rate", self._rate_column(asked, columns)
         for key, names, pick in self._wanted:
-            found: Iterable[tuple[str | None, str | None]]
-            found = map(names.__getitem__, map(pick, asked))
+            if names is self._by_namer.get(name_of):
+                numbers = _numbers(pick(columns), names)
+                names.expect(numbers, NO_NAMES)
+                names.update(self._finder.all(INTERFACE, numbers))
+            found: Iterable[tuple[str | None, str | None]] = map(
+                names.__getitem__, map(pick, asked)
+            )
             if self._watched is not None:
                 found = [self._watching(*each) for each in zip(asked, found)]
             yield key, [name or description or None for name, description in found]
         for key, what, side in self._fields.wanted:
-            others = {each: self._other_answer(each, what, side) for each in different}
+            others = {each: self._other_answer(each, what, side) for each in set(asked)}
             yield key, map(others.__getitem__, asked)
 
-    def _expect(self, columns: Sequence[Sequence[Any]]) -> None:
-        """Looks up all at once what columns of what is asked for say of interfaces."""
-        rates, names = self._by_kind.get("interface"), self._by_namer.get(name_of)
-        if rates is None:
-            return  # no such field
-        at = {position for kind, position in self._fields.sampled[0] if kind == "interface"}
-        # Those of the Sets before are known already: most name the same few.
-        said = set().union(*[columns[position] for position in at]).difference(rates)
-        numbers = [each for each in said if type(each) is int]
-        found = self._finder.all(SAMPLING, [*zip(repeat("interface"), numbers)])
-        rates.expect(numbers, None)
-        rates.update({number: sampling.rate for (_, number), sampling in found.items()})
-        if names is not None:
-            names.expect(numbers, NO_NAMES)
-            names.update(self._finder.all(INTERFACE, numbers))
+    def _rate_column(
+        self, asked: Sequence[tuple[Any, ...]], columns: Sequence[Sequence[Any]]
+    ) -> Iterable[float | None]:
+        """What :meth:`rate` says of each: most layouts ask for one thing after the other."""
+        by_record = bool(self._fields.rates) or self._fields.direction >= 0
+        column: list[float | None] = [None] * len(asked)
+        for position, rates in self._rates[0]:
+            if rates is self._by_kind.get("interface"):
+                numbers = _numbers(columns[position], rates)
+                found = self._finder.all(SAMPLING, [*zip(repeat("interface"), numbers)])
+                rates.expect(numbers, None)
+                rates.update({number: sampling.rate for (_, number), sampling in found.items()})
+            if not by_record:
+                here = map(rates.__getitem__, columns[position])
+                column = [each if rate is None else rate for rate, each in zip(column, here)]
+                if None not in column:
+                    return column
+        if by_record:
+            known = {each: self.rate(each) for each in set(asked)}
+            return map(known.__getitem__, asked)
+        return [self._other if each is None else each for each in column]
 
     def rate(self, asked: tuple[Any, ...]) -> float | None:
         """As :meth:`View.sampling_rate`."""
@@ -361,6 +367,11 @@ def _what_counts(value: Any) -> Any:
     """A value that says which fact it is about, as long as it can be for that."""
     most = _COUNTS.get(type(value))
     return value if most is None else value[:most]
+
+
+def _numbers(column: Sequence[Any], known: Mapping[Any, Any]) -> list[int]:
+    """Which numbers are in a column that are not known: those of the Sets before mostly are."""
+    return [each for each in set(column).difference(known) if type(each) is int]
 
 
 def _memo(function: Callable[[Any], Any]) -> Cache:

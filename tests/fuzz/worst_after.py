@@ -231,19 +231,27 @@ def records_each_of_two_other_interfaces() -> tuple[bytes, ...]:
 
 @worst_case(resolve=True)
 def records_each_of_two_other_interfaces_that_are_sampled() -> tuple[bytes, ...]:
+    rows = numbered(BODY // 4, lambda each: struct.pack("!HH", 2 * each, 2 * each + 1))
+    return *_named_and_sampled(), message(set_of(2, _pairs())), message(set_of(257, rows))
+
+
+@worst_case(resolve=True)
+def records_each_of_two_other_interfaces_one_of_which_metered() -> tuple[bytes, ...]:
+    rows = numbered(BODY // 5, lambda each: struct.pack("!HHB", 2 * each, 2 * each + 1, each % 2))
+    directed = set_of(2, template(257, (10, 2), (14, 2), (61, 1)))
+    return *_named_and_sampled(), message(directed), message(set_of(257, rows))
+
+
+def _named_and_sampled() -> tuple[bytes, ...]:
+    """What states the name and the rate of each of 32,000 interfaces."""
     named, sampled = options(256, 1, (10, 4), (82, 65535)), options(258, 1, (10, 4), (305, 4))
-    known = set_of(3, named + sampled), set_of(2, _pairs())
     numbers = [each.to_bytes(4, "big") for each in range(BODY // 2)]
-    stated = []
+    stated = [message(set_of(3, named + sampled))]
     for at in range(0, len(numbers), FACTS_IN_A_MESSAGE):
         some = numbers[at : at + FACTS_IN_A_MESSAGE]
-        names = b"".join([each + b"\1a" for each in some])
-        stated += [
-            message(set_of(256, names)),
-            message(set_of(258, b"".join([2 * each for each in some]))),
-        ]
-    rows = numbered(BODY // 4, lambda each: struct.pack("!HH", 2 * each, 2 * each + 1))
-    return message(*known), *stated, message(set_of(257, rows))
+        stated.append(message(set_of(256, b"".join([each + b"\1a" for each in some]))))
+        stated.append(message(set_of(258, b"".join([2 * each for each in some]))))
+    return tuple(stated)
 
 
 @worst_case(resolve=True)
