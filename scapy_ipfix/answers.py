@@ -176,22 +176,30 @@ class View:
         if template.is_options:
             return lambda values: {}
         if asked_fields(template) is NOTHING_ASKED:
-            # All records are told the same: not worth more, a message may use 1,000 layouts.
-            find = self.metadata.finder(self.domains, self.number)
-            told = {"sampling_rate": _other_rate(find, template.id)}
+            told = {"sampling_rate": self._rate_of_all(template)}
             return lambda values: told
         return self._answers(template).of
 
     def resolve(self, template: Template, records: Sequence[dict[str, Any]]) -> None:
         """Adds to records of a template what :meth:`resolver` answers for each."""
-        if len(records) < _MANY or template.is_options or asked_fields(template) is NOTHING_ASKED:
-            answer = self.resolver(template)
+        if template.is_options:
+            return
+        if asked_fields(template) is NOTHING_ASKED:
+            rate = self._rate_of_all(template)
+            for record in records:
+                record["sampling_rate"] = rate
+        elif len(records) < _MANY:
+            answer = self._answers(template).of
             for record in records:
                 record.update(answer(record))
-            return
-        for key, column in self._answers(template).columns(records):
-            for record, value in zip(records, column):
-                record[key] = value
+        else:
+            for key, column in self._answers(template).columns(records):
+                for record, value in zip(records, column):
+                    record[key] = value
+
+    def _rate_of_all(self, template: Template) -> float | None:
+        """The rate of records that ask for nothing: not worth more, there may be 500 layouts."""
+        return _other_rate(self.metadata.finder(self.domains, self.number), template.id)
 
     def _answers(self, template: Template) -> _Answers:
         """What answers for the records of a template, as it was left if it answered last."""

@@ -330,11 +330,13 @@ def is_metadata(template: Template) -> bool:
 
 def _weight(what: str, value: Any) -> int:
     """For how many facts one counts: most say a number or a name."""
+    if type(value) is str:
+        return 1 + len(value) // _CHARACTERS
     if what == COUNTERS:
         return _COUNTERS_WEIGHT
     if what == SEQUENCE:
         return 1 + len(value) // _SELECTORS
-    texts = value if isinstance(value, tuple) else (value,)
+    texts = value if isinstance(value, tuple) else ()
     return 1 + sum([len(each) for each in texts if type(each) is str]) // _CHARACTERS
 
 
