@@ -329,6 +329,19 @@ def new_interfaces_of_many(session: IPFIXSession, number: int) -> None:
     read(session, number, octets)
 
 
+_PAIRS = set_of(2, template(260, (10, 4), (14, 4)))
+
+
+def names_looked_up(session: IPFIXSession, number: int) -> None:
+    """What 600 interfaces are called that nobody asked for before; now and then one has a name."""
+    if number % 50 == 0:
+        new_interfaces(session, 600 * number)
+    rows = struct.pack("!600I", *range(600 * number, 600 * number + 600))
+    found = session.collector.read(_UDP, message(_PAIRS, set_of(260, rows)), TIME, number)
+    for each in found.ready if found is not None else ():
+        each.records(resolve=True)
+
+
 # -- hosts
 
 
@@ -422,6 +435,7 @@ ATTACKS = {
         Attack("interfaces", "options for a new interface in every message", new_interfaces),
         Attack("names", "a new name for an interface in every message", new_names),
         Attack("interfaces-of-many", "the same, in a new domain each", new_interfaces_of_many),
+        Attack("names-looked-up", "records of 600 new interfaces, resolved", names_looked_up, 0.1),
         Attack("withdrawals", "a template, withdrawn and all withdrawn", withdrawals),
         Attack("hosts", "new hosts in every record, as Python's addresses", new_hosts),
         Attack("lists", "a basicList of a new element in every message", new_lists),
