@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 
+from scapy_ipfix.answers import _MANY
 from scapy_ipfix.collector import TEMPLATES_IN_A_MESSAGE
 from scapy_ipfix.domain import SETS_LOOKED_INTO
 from scapy_ipfix.metadata import FACTS_IN_A_MESSAGE
@@ -240,6 +241,18 @@ def records_each_of_two_other_interfaces_one_of_which_metered() -> tuple[bytes, 
     rows = numbered(BODY // 5, lambda each: struct.pack("!HHB", 2 * each, 2 * each + 1, each % 2))
     directed = set_of(2, template(257, (10, 2), (14, 2), (61, 1)))
     return *_named_and_sampled(), message(directed), message(set_of(257, rows))
+
+
+@worst_case(resolve=True)
+def sets_of_interfaces_that_are_sampled() -> tuple[bytes, ...]:
+    """As many records as are looked up at once, time after time."""
+    sets = BODY // (4 * _MANY + 4)
+    rows = [
+        b"".join([struct.pack("!HH", each, each + sets * _MANY) for each in some])
+        for some in (range(at, at + _MANY) for at in range(0, sets * _MANY, _MANY))
+    ]
+    asking = message(*[set_of(257, each) for each in rows])
+    return *_named_and_sampled(), message(set_of(2, _pairs())), asking, asking
 
 
 def _named_and_sampled() -> tuple[bytes, ...]:
