@@ -28,15 +28,6 @@ class History(Generic[_T]):
     def append(self, entry: _T) -> None:
         self._entries.append(entry)
 
-    @property
-    def last(self) -> _T:
-        """The latest entry. Raises IndexError where there is none."""
-        return self._entries[-1]
-
-    @last.setter
-    def last(self, entry: _T) -> None:
-        self._entries[-1] = entry
-
     def until(self, number: int) -> _T | None:
         """The last entry whose number is not above that one."""
         entries = self._entries

@@ -414,7 +414,7 @@ def test_a_resolver_says_what_the_methods_say() -> None:
             ("interfaceName[v]", "egressInterface", "applicationName[v]", "applicationId"),
         ]
     ),
-    st.sets(st.sampled_from([BY_INTERFACE, SAMPLER, VRF, SYSTEM, WATCHED])),
+    st.sets(st.sampled_from([BY_INTERFACE, SAMPLER, VRF, SYSTEM, WATCHED, APPLICATION])),
 )
 def test_many_records_are_told_what_one_is(
     facts: list[tuple[int, int]],
@@ -427,8 +427,9 @@ def test_many_records_are_told_what_one_is(
     views = []
     for at, (number, mark) in enumerate(facts):
         for each in (INTERFACE, *stating):
-            texts = "interfaceName" in each.names or "VRFname" in each.names
-            row = dict(zip(each.names, (number, f"Gi{mark}" if texts else mark, "")))
+            texts = any(name.endswith(("Name", "name")) for name in each.names)
+            key: Any = number.to_bytes(4, "big") if each is APPLICATION else number
+            row = dict(zip(each.names, (key, (f"Gi{mark}" if mark else "") if texts else mark, "")))
             metadata.learn(domains[at % 2], each, [row])
         views.append(View(metadata, HERE, metadata.now))
     layout, record = asked(*fields)
@@ -441,6 +442,19 @@ def test_many_records_are_told_what_one_is(
         view.resolve(layout, many)
         assert many[: len(records)] == expected
         assert many == expected * (len(many) // max(1, len(expected)))
+        then = [told(view, layout, each) for each in records]
+        metadata.answered = None
+        assert then == [told(view, layout, each) for each in records]
+
+
+def told(view: View, layout: Template, values: dict[str, Any]) -> list[Any]:
+    """What the methods say of a record."""
+    each_side = view.interface_name, view.interface_description, view.vrf_name
+    return [
+        view.sampling_rate(layout, values),
+        view.application_name(layout, values),
+        *(ask(layout, values, side) for ask in each_side for side in ("ingress", "egress")),
+    ]
 
 
 def test_long_values_are_not_remembered_whole() -> None:

@@ -14,8 +14,6 @@ def test_by_number() -> None:
     assert [each and each[1] for each in until] == [None, "b", "b", "b", "c", "c"]
     since = [history.since(number) for number in range(1, 7)]
     assert [each and each[1] for each in since] == ["a", "a", "c", "c", "c", None]
-    history.last = 6, "d"
-    assert history.last == history.until(6) == (6, "d")
 
 
 @given(

@@ -333,9 +333,9 @@ _PAIRS = set_of(2, template(260, (10, 4), (14, 4)))
 
 
 def names_looked_up(session: IPFIXSession, number: int) -> None:
-    """What 600 interfaces are called that nobody asked for before; now and then one has a name."""
-    if number % 50 == 0:
-        new_interfaces(session, 600 * number)
+    """What 600 interfaces are called that nobody asked for before."""
+    if number == 0:
+        new_interfaces(session, 1)
     rows = struct.pack("!600I", *range(600 * number, 600 * number + 600))
     found = session.collector.read(_UDP, message(_PAIRS, set_of(260, rows)), TIME, number)
     for each in found.ready if found is not None else ():
@@ -496,9 +496,19 @@ def kept(session: IPFIXSession) -> dict[str, int]:
         "elements": collector.learning._learned,
         "facts": len(collector.metadata),
         "told": len(collector.learning._told),
+        "answers": _answers(collector.metadata.answered),
         "diagnostics": len(session.diagnostics),
         "codes": len(session.diagnostics.counts),
     }
+
+
+def _answers(answered: Any) -> int:
+    """The most that is remembered of what records asked for, of any kind."""
+    if answered is None:
+        return 0
+    kinds = *answered._by_kind.values(), *answered._by_namer.values(), answered._known_rates
+    others = (answered._vrfs[0][0], answered._application[0], answered._known)
+    return max(len(each) for each in (*kinds, *others))
 
 
 @dataclass(frozen=True, slots=True)

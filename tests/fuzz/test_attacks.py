@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scapy_ipfix import IPFIXSession
+from scapy_ipfix.answers import _FACTS
 from scapy_ipfix.collector import Limits
 from scapy_ipfix.elements import InformationModel
 
@@ -42,6 +43,7 @@ MOST = {
     "sctp": LIMITS.transports,
     "facts": LIMITS.metadata,
     "diagnostics": LIMITS.diagnostics,
+    "answers": _FACTS + 600,  # of a Set that comes when there is room for one more
     "sctp sequences": LIMITS.streams,
 }
 #: What one exporter may describe, instead of ``elements.LEARNED``.

@@ -244,6 +244,21 @@ def records_each_of_two_other_interfaces_one_of_which_metered() -> tuple[bytes, 
 
 
 @worst_case(resolve=True)
+def records_that_ask_for_everything() -> tuple[bytes, ...]:
+    """Interfaces, VRFs and an application, which is other ones each time; no two are alike."""
+    options_sets = (
+        set_of(3, options(256, 1, (10, 4), (82, 65535))),
+        set_of(3, options(258, 1, (234, 4), (236, 65535))),
+        set_of(3, options(259, 1, (95, 4), (96, 65535))),
+    )
+    names = [each.to_bytes(4, "big") + b"\1a" for each in range(256)]
+    stated = [set_of(each, b"".join(names)) for each in (256, 258, 259)]
+    asking = set_of(2, template(257, (10, 1), (14, 1), (234, 1), (235, 1), (236, 1), (95, 1)))
+    rows = numbered(BODY // 6, lambda each: (each * 2654435761 % (1 << 48)).to_bytes(6, "big"))
+    return message(*options_sets, *stated), message(asking), message(set_of(257, rows))
+
+
+@worst_case(resolve=True)
 def sets_of_interfaces_that_are_sampled() -> tuple[bytes, ...]:
     """As many records as are looked up at once, time after time."""
     sets = BODY // (4 * _MANY + 4)
