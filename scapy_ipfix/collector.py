@@ -53,6 +53,8 @@ _REMEMBERED_SET = 4096
 _REMEMBERED_SETS = 1024
 #: Octets of all of them: templates of unknown elements take a hundred times as many.
 _REMEMBERED_OCTETS = 1 << 18
+#: What Sets of options are looked into for.
+_LEARNING = "options are learned from"
 _seconds = data_type("dateTimeSeconds")
 #: An export time so many seconds away from the capture's is worth a word.
 _FAR = 3600
@@ -328,12 +330,14 @@ class Collector:
 
         Those that came ``late`` are of another message, whose Sets are not counted.
         """
+        if not late and domain.is_done_with(_LEARNING):
+            return
         describes = self.learn_elements and is_type_information(template)
         describes = describes and self._described <= IN_A_MESSAGE
         states = not self.metadata.is_full and is_metadata(template)
         if not (describes or states):
             return
-        if not late and not domain.looks_into(read, "options are learned from"):
+        if not late and not domain.looks_into(read, _LEARNING):
             return
         records = read.options()
         self.for_now.append(read)

@@ -259,6 +259,10 @@ class Domain:
             self.note("sets-many", read.index, what=what, limit=SETS_LOOKED_INTO)
         return count <= SETS_LOOKED_INTO
 
+    def is_done_with(self, what: str) -> bool:
+        """Whether :meth:`looks_into` said already that there were too many Sets for that."""
+        return self.keeper.looked_into.get(what, 0) > SETS_LOOKED_INTO
+
     def list_context(self) -> ListContext:
         """What lists are read with: the templates of now, and later ones where there is none."""
         lists, model = self._lists, self.model
