@@ -159,6 +159,20 @@ def test_any_octets_are_a_list_or_stay_octets(kind, octets):
         assert not parts or defect is None
 
 
+@pytest.mark.parametrize("element", ["protocolIdentifier", "_ipfix_7_7[1]", "basicList"])
+@pytest.mark.parametrize("domain", ["scapy", "python", "json"])
+def test_a_basic_list_of_no_values_is_empty_whatever_it_is_of(element, domain):
+    octets = encode_list("basicList", (element, []))
+    assert read_list("basicList", octets, ListContext(), domain) == []
+    cut = octets[:-1]
+    unread = cut.hex() if domain == "json" else cut
+    assert read_list("basicList", cut, ListContext(), domain) == unread
+    holder = Template(300, "basicList")
+    assert value_defects(holder, prefixed(octets), ListContext()) == []
+    (defect,) = value_defects(holder, prefixed(cut), ListContext())
+    assert defect.code == "list-malformed"
+
+
 def test_python_and_json_values_reach_into_lists():
     holder = Template(258, "basicList", "sourceIPv4Address")
     given_ = (holder, [(("sourceIPv4Address", ["192.0.2.1"]), "192.0.2.2")])

@@ -311,6 +311,6 @@ def as_much_of_everything_as_is_taken() -> tuple[bytes, ...]:
     wrong = set_of(60_002, b"\7") * 100
     sets = set_of(2, layouts) + wrong + used + facts
     lists = numbered(
-        (ROOM - len(sets) - 4) // 6, lambda each: b"\5" + struct.pack("!BHH", 3, 1 + each, 1)
+        (ROOM - len(sets) - 4) // 7, lambda each: b"\6" + struct.pack("!BHHB", 3, 1 + each, 1, 7)
     )
     return known, message(set_of(60_001, lists), sets)

@@ -404,6 +404,12 @@ def ten_thousand_basic_lists_each_of_another_element() -> tuple[bytes, ...]:
     return message(_LISTS), message(set_of(259, rows))
 
 
+@worst_case(check_values=True)
+def nine_thousand_values_each_in_a_basic_list_of_another_element() -> tuple[bytes, ...]:
+    rows = numbered(BODY // 7, lambda each: b"\6" + _basic(1 + each, 1, b"\7"))
+    return message(_LISTS), message(set_of(259, rows))
+
+
 @worst_case("missing-template", check_values=True)
 def sixteen_thousand_lists_of_records() -> tuple[bytes, ...]:
     known = message(set_of(2, template(256, (292, 65535)) + template(257, (4, 1))))
