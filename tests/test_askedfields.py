@@ -11,13 +11,17 @@ from scapy_ipfix.templates import Template
 
 
 def wanted(*fields: str) -> list[str]:
-    return [key for key, _, _ in asked_fields(Template(256, *fields)).wanted]
+    """What the records of a layout are told, beside a rate."""
+    found = asked_fields(Template(256, *fields))
+    return [key for key, *_ in (*found.wanted_interfaces, *found.wanted)]
 
 
 def test_a_layout_that_asks_nothing() -> None:
     plain = asked_fields(Template(256, "sourceIPv4Address", "octetDeltaCount"))
     assert plain is asked_fields(Template(257, "packetDeltaCount"))
-    assert (plain.names, plain.wanted, plain.rates, plain.sampled) == (("",), (), (), ((), ()))
+    assert plain.names == ("",)
+    assert plain.wanted == plain.wanted_interfaces == plain.rates == ()
+    assert plain.sampled == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -28,6 +32,7 @@ def test_a_layout_that_asks_nothing() -> None:
         (["interfaceName"], ["ingress_interface_name"]),
         (["ingressVRFID", "applicationId[4]"], ["ingress_vrf_name", "application_name"]),
         (["egressVRFID", "samplerId"], ["egress_vrf_name"]),
+        (["ingressVRFID", "egressInterface"], ["egress_interface_name", "ingress_vrf_name"]),
     ],
 )
 def test_what_a_layout_is_answered(fields: list[str], expected: list[str]) -> None:
