@@ -16,18 +16,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scapy_ipfix.bindings import bind_port
-from scapy_ipfix.collector import Limits
-from scapy_ipfix.columns import address_text, read_columns, to_pandas
-from scapy_ipfix.elements import InformationElement, InformationModel, elements
-from scapy_ipfix.exporter import Exporter
-from scapy_ipfix.files import read_ipfix, write_ipfix
-from scapy_ipfix.lists import BasicList, SubTemplateBlock, SubTemplateList, SubTemplateMultiList
-from scapy_ipfix.messages import IPFIX, NetFlowV9
-from scapy_ipfix.reader import dissect, iter_records
-from scapy_ipfix.records import Record
-from scapy_ipfix.session import IPFIXSession
-from scapy_ipfix.sets import (
+from scapy_ipfix.collector.collector import Limits
+from scapy_ipfix.exporting.exporter import Exporter
+from scapy_ipfix.layers.bindings import bind_port
+from scapy_ipfix.layers.messages import IPFIX, NetFlowV9
+from scapy_ipfix.layers.records import Record
+from scapy_ipfix.layers.sets import (
     DataFlowSet,
     DataSet,
     OptionsTemplateFlowSet,
@@ -36,7 +30,13 @@ from scapy_ipfix.sets import (
     TemplateFlowSet,
     TemplateSet,
 )
-from scapy_ipfix.templaterecords import (
+from scapy_ipfix.layers.structured import (
+    BasicList,
+    SubTemplateBlock,
+    SubTemplateList,
+    SubTemplateMultiList,
+)
+from scapy_ipfix.layers.templates import (
     FieldSpecifier,
     FlowSetFieldSpecifier,
     FlowSetOptionsTemplateRecord,
@@ -45,10 +45,15 @@ from scapy_ipfix.templaterecords import (
     ScopeFieldSpecifier,
     TemplateRecord,
 )
-from scapy_ipfix.templates import Template
-from scapy_ipfix.torture import torture
-from scapy_ipfix.traffic import traffic
+from scapy_ipfix.model.model import InformationElement, InformationModel, elements
+from scapy_ipfix.reading.columns import address_text, read_columns, to_pandas
+from scapy_ipfix.reading.ipfixfile import read_ipfix, write_ipfix
+from scapy_ipfix.reading.reader import dissect, iter_records
+from scapy_ipfix.reading.session import IPFIXSession
+from scapy_ipfix.testing.generator import traffic
+from scapy_ipfix.testing.torturecases.catalogue import torture
 from scapy_ipfix.version import __version__
+from scapy_ipfix.wire.template import Template
 
 __all__ = [
     "IPFIX",

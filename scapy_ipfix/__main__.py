@@ -3,6 +3,6 @@
 
 import sys
 
-from scapy_ipfix.cli import main
+from scapy_ipfix.cli.main import main
 
 sys.exit(main())

@@ -5,4 +5,3 @@ Scapy runs this file as ``scapy.layers.ipfix``, outside the package: it hands on
 """
 
 from scapy_ipfix import *  # noqa: F403
-from scapy_ipfix import __all__  # noqa: F401

@@ -7,13 +7,7 @@ may reach the terminal or break a line.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import Any
-
-from scapy_ipfix.formats import value_text
-from scapy_ipfix.templatefield import TemplateField
-from scapy_ipfix.templates import Template, kept_by_template
+from collections.abc import Iterable
 
 #: Longest cell of a table.
 CELL = 48
@@ -38,32 +32,25 @@ def cut(text: str, width: int = CELL) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _octets(value: Any) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Text in aligned columns below a header."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths[-1] = 0  # the last one needs none, and may be that of a template of 16,000 fields
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
 
 
-@kept_by_template
-def field_texts(template: Template) -> tuple[Callable[[Any], str], ...]:
-    """For each field of a template, what makes text of its value in the Scapy domain."""
-    return tuple(_texter(field) for field in template.fields)
+class Table(list[tuple[object, ...]]):
+    """Rows below a header that print as a table; ``rows[0]`` is a tuple like any."""
 
+    def __init__(self, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+        super().__init__(rows)
+        self.header = header
 
-def _texter(field: TemplateField) -> Callable[[Any], str]:
-    kind = field.data_type
-    plain = str if kind.name == "string" else kind.to_text
+    def __repr__(self) -> str:
+        return table(self.header, [tuple(map(str, row)) for row in self])
 
-    def text(value: Any) -> str:
-        if value is None:
-            return ""
-        if isinstance(value, list):
-            return printable(json.dumps(value, default=_octets))
-        named = value_text(field, value)
-        if named is not None:
-            return printable(named)
-        if isinstance(value, bytes):
-            if kind.name != "string":
-                return value.hex()
-            value = value.decode("utf-8", "replace")
-        return printable(plain(value))
-
-    return text
+    __str__ = __repr__

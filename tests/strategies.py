@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scapy.packet import Packet
 
 import scapy_ipfix
-from scapy_ipfix.datatypes import DATA_TYPES, VARIABLE, DataType
-from scapy_ipfix.elements import elements
-from scapy_ipfix.iespec import InformationElement
-from scapy_ipfix.templatefield import TemplateField
-from scapy_ipfix.templates import V9_SCOPES, Template
+from scapy_ipfix.model.datatypes import DATA_TYPES, VARIABLE, DataType
+from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.model import elements
+from scapy_ipfix.wire.field import TemplateField
+from scapy_ipfix.wire.template import V9_SCOPES, Template
 
 #: Types whose values are octets of a form of their own (RFC 6313).
 LISTS = ("basicList", "subTemplateList", "subTemplateMultiList")

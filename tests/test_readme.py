@@ -32,9 +32,9 @@ import pytest
 import scapy
 
 from scapy_ipfix import IPFIXSession, Limits, elements, torture
-from scapy_ipfix.iespec import MAX_ID
-from scapy_ipfix.reader import iter_sets
-from scapy_ipfix.registries import SHIPPED
+from scapy_ipfix.model.iespec import MAX_ID
+from scapy_ipfix.model.registry import SHIPPED
+from scapy_ipfix.reading.reader import iter_sets
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.datatypes import DATA_TYPES, VARIABLE
-from scapy_ipfix.elements import elements
-from scapy_ipfix.templatefield import TemplateField
-from scapy_ipfix.templates import Template
-from scapy_ipfix.text import CELL, cut, field_texts, printable
+from scapy_ipfix.model.datatypes import DATA_TYPES, VARIABLE
+from scapy_ipfix.model.model import elements
+from scapy_ipfix.text import CELL, cut, printable
+from scapy_ipfix.wire.display import field_texts
+from scapy_ipfix.wire.field import TemplateField
+from scapy_ipfix.wire.template import Template
 
 from .strategies import Filled, filled
 

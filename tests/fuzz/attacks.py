@@ -26,7 +26,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from scapy_ipfix import IPFIX, IPFIXSession, iter_records
-from scapy_ipfix.transportkey import TransportKey
+from scapy_ipfix.collector.transportkey import TransportKey
 
 from .harness import quiet
 from .wrapping import IPFIX_PORT, TIME, ipv4, ipv6, tcp, udp

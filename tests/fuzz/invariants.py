@@ -28,13 +28,13 @@ from scapy.layers.sctp import SCTPChunkData
 from scapy.packet import Packet
 
 from scapy_ipfix import IPFIXSession, Record, Template, dissect, iter_records
-from scapy_ipfix.capture import CaptureFile
-from scapy_ipfix.collector import Collector
-from scapy_ipfix.messages import MESSAGE_CLASSES, Message
-from scapy_ipfix.reader import read_sets
-from scapy_ipfix.reads import DataRead, MessageRead
-from scapy_ipfix.stream import MessageStream
-from scapy_ipfix.transportkey import TransportKey
+from scapy_ipfix.collector.collected import DataRead, MessageRead
+from scapy_ipfix.collector.collector import Collector
+from scapy_ipfix.collector.transportkey import TransportKey
+from scapy_ipfix.layers.messages import MESSAGE_CLASSES, Message
+from scapy_ipfix.reading.capture import CaptureFile
+from scapy_ipfix.reading.reader import read_sets
+from scapy_ipfix.wire.stream import MessageStream
 
 from .mutation import Mutant
 from .shape import HEADER, Shape, number

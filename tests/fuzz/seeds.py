@@ -13,10 +13,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 from scapy_ipfix import torture
-from scapy_ipfix.capture import CaptureFile, plain_udp
-from scapy_ipfix.collector import Collector
-from scapy_ipfix.reads import MessageRead
-from scapy_ipfix.transportkey import TransportKey
+from scapy_ipfix.collector.collected import MessageRead
+from scapy_ipfix.collector.collector import Collector
+from scapy_ipfix.collector.transportkey import TransportKey
+from scapy_ipfix.reading.capture import CaptureFile, plain_udp
 
 from .shape import HEADER, Shape, number
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from scapy_ipfix import IPFIXSession
-from scapy_ipfix.answers import _FACTS
-from scapy_ipfix.collector import Limits
-from scapy_ipfix.elements import InformationModel
+from scapy_ipfix.collector.collector import Limits
+from scapy_ipfix.collector.resolver import _FACTS
+from scapy_ipfix.model.model import InformationModel
 
 from .attacks import ATTACKS, Attack, kept, main, registries
 from .harness import quiet

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from scapy_ipfix import IPFIX, DataSet, Template, TemplateSet
-from scapy_ipfix.cli import main
+from scapy_ipfix.cli.main import main
 
 from ..test_text import is_harmless
 from .seeds import LONG, stories

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scapy_ipfix.collector import Collector
+from scapy_ipfix.collector.collector import Collector
 
 from . import harness, invariants
 from .__main__ import main

@@ -18,8 +18,8 @@ import pytest
 from scapy.packet import Packet
 
 from scapy_ipfix import IPFIXSession, iter_records
-from scapy_ipfix.collector import Collector
-from scapy_ipfix.transportkey import TransportKey
+from scapy_ipfix.collector.collector import Collector
+from scapy_ipfix.collector.transportkey import TransportKey
 
 from .attacks import message, options, set_of, template
 from .harness import quiet

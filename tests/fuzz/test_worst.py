@@ -8,7 +8,7 @@ import pytest
 from scapy.config import conf
 
 from scapy_ipfix import IPFIX, BasicList, IPFIXSession, Record, SubTemplateList, iter_records
-from scapy_ipfix.structured import DEPTH_LIMIT
+from scapy_ipfix.wire.structured import DEPTH_LIMIT
 
 from . import worst_messages
 from .attacks import message, set_of, template

@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 
-from scapy_ipfix.answers import _MANY
-from scapy_ipfix.collector import TEMPLATES_IN_A_MESSAGE
-from scapy_ipfix.domain import SETS_LOOKED_INTO
-from scapy_ipfix.metadata import FACTS_IN_A_MESSAGE
+from scapy_ipfix.collector.collector import TEMPLATES_IN_A_MESSAGE
+from scapy_ipfix.collector.domain import SETS_LOOKED_INTO
+from scapy_ipfix.collector.metadata import FACTS_IN_A_MESSAGE
+from scapy_ipfix.collector.resolver import _MANY
 
 from .attacks import message, options, set_of, template
 from .worst_messages import TYPES, type_of

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from scapy_ipfix.collector import Collector
-from scapy_ipfix.transportkey import TransportKey
+from scapy_ipfix.collector.collector import Collector
+from scapy_ipfix.collector.transportkey import TransportKey
 
 #: Octets that a message has for its Sets, and a Set for its records.
 ROOM = 65535 - 16

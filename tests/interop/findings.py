@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from scapy_ipfix.reader import iter_records
-from scapy_ipfix.sending import Pace, Sender
-from scapy_ipfix.torture import Case, canary, canary_address, torture
+from scapy_ipfix.exporting.sending import Pace, Sender
+from scapy_ipfix.reading.reader import iter_records
+from scapy_ipfix.testing.torturecases.catalogue import Case, canary, canary_address, torture
 
 from .collectors import (
     FILE_LIMIT,

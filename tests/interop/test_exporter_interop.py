@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scapy_ipfix.exporter import Exporter
-from scapy_ipfix.pcapwriter import write_pcap
-from scapy_ipfix.templates import Template
+from scapy_ipfix.exporting.exporter import Exporter
+from scapy_ipfix.exporting.pcap import write_pcap
+from scapy_ipfix.wire.template import Template
 from tests.interop import tshark
 
 pytestmark = pytest.mark.skipif(tshark.TSHARK is None, reason="tshark is not installed")

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from scapy_ipfix.exporter import Exporter
-from scapy_ipfix.files import read_ipfix, write_ipfix
-from scapy_ipfix.reader import iter_messages, iter_records
-from scapy_ipfix.session import IPFIXSession
-from scapy_ipfix.templates import Template
+from scapy_ipfix.exporting.exporter import Exporter
+from scapy_ipfix.reading.ipfixfile import read_ipfix, write_ipfix
+from scapy_ipfix.reading.reader import iter_messages, iter_records
+from scapy_ipfix.reading.session import IPFIXSession
+from scapy_ipfix.wire.template import Template
 
 from . import fixbuf
 

@@ -22,10 +22,10 @@ import pytest
 from scapy.all import AsyncSniffer, conf
 
 from scapy_ipfix import IPFIX, IPFIXSession, Template, traffic
-from scapy_ipfix.cli_generate import main as generate
-from scapy_ipfix.exporter import Exporter
-from scapy_ipfix.files import write_ipfix
-from scapy_ipfix.messages import Message
+from scapy_ipfix.cli.generate import main as generate
+from scapy_ipfix.exporting.exporter import Exporter
+from scapy_ipfix.layers.messages import Message
+from scapy_ipfix.reading.ipfixfile import write_ipfix
 
 from .collectors import DEADLINE, within_deadline
 

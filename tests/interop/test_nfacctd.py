@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from scapy_ipfix import IPFIX, DataSet, Template, TemplateSet
-from scapy_ipfix.cli_torture import main as torture
-from scapy_ipfix.exporter import Exporter
+from scapy_ipfix.cli.torturerun import main as torture
+from scapy_ipfix.exporting.exporter import Exporter
 
 from . import collectors, findings
 from .collectors import Nfacctd, missing

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from scapy_ipfix import IPFIX, DataSet, Template, TemplateSet, traffic
-from scapy_ipfix.cli_generate import main as generate
-from scapy_ipfix.cli_send import main as send
-from scapy_ipfix.exporter import Exporter
-from scapy_ipfix.pcapwriter import write_pcap
-from scapy_ipfix.traffic import traffic_messages
+from scapy_ipfix.cli.generate import main as generate
+from scapy_ipfix.cli.send import main as send
+from scapy_ipfix.exporting.exporter import Exporter
+from scapy_ipfix.exporting.pcap import write_pcap
+from scapy_ipfix.testing.generator import traffic_messages
 
 from . import collectors, findings
 from .collectors import Nfcapd, missing

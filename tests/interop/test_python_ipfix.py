@@ -42,7 +42,7 @@ from scapy_ipfix import (
     elements,
     iter_records,
 )
-from scapy_ipfix.exporter import Exporter
+from scapy_ipfix.exporting.exporter import Exporter
 
 # It asks for the time in ways that newer Pythons deprecate.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -29,7 +29,7 @@ from scapy_ipfix import (
     dissect,
     iter_records,
 )
-from scapy_ipfix.sending import Sender
+from scapy_ipfix.exporting.sending import Sender
 
 from .collectors import running, within_deadline
 

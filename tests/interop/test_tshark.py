@@ -32,10 +32,10 @@ from scapy_ipfix import (
     elements,
     iter_records,
 )
-from scapy_ipfix.elements import REVERSE_PEN, InformationElement
-from scapy_ipfix.reader import iter_messages
-from scapy_ipfix.reads import DataRead, MessageRead
-from scapy_ipfix.templatefield import TemplateField
+from scapy_ipfix.collector.collected import DataRead, MessageRead
+from scapy_ipfix.model.model import REVERSE_PEN, InformationElement
+from scapy_ipfix.reading.reader import iter_messages
+from scapy_ipfix.wire.field import TemplateField
 from tests.interop import tshark
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sequence numbers: what was lost, came late, came twice, or began anew.
+
+IPFIX counts the Data Records sent before a message (RFC 7011 3.1), NetFlow v9 counts export
+packets (RFC 3954 5.1), both modulo 2^32. Exporters read that in other ways too: softflowd
+counts the message's own records in, Open vSwitch counts over all of its domains. Such a
+convention is recognised by its arithmetic, said once, and gone by from then on, for a false
+gap in every message would hide the true ones.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from scapy_ipfix.wire.framing import V9_VERSION
+
+_MODULO = 1 << 32
+_HALF = 1 << 31
+#: Messages remembered to tell one that comes twice, gaps to tell one that comes late.
+_REMEMBERED = 64
+_GAPS = 32
+#: A number that falls back to fewer than this counts as a restart, not as a late message.
+_FIRST_NUMBERS = 1000
+#: Conventions are weighed by how many messages fit, of the first ones and after a misfit: one
+#: message may fit by chance, for a gap can look like any arithmetic.
+_WEIGHED = 64
+_MOST = 8
+
+#: In the order in which they are tried.
+CONVENTIONS = {
+    "records": "records sent before the message",
+    "own": "records up to the end of the message",
+    "own-data": "records up to the end of the message, without options",
+    "data": "records sent before the message, without options",
+    "shared": "records of all observation domains",
+    "messages": "messages",
+}
+
+
+class Counts(NamedTuple):
+    """A message as sequence numbers count it; ``records`` None: some set has no template.
+
+    ``exported`` is its export time, by which a number that comes twice is told from one that
+    an exporter uses again after a restart.
+    """
+
+    number: int
+    records: int | None
+    data_records: int | None
+    exported: int = 0
+
+
+@dataclass(slots=True)
+class SharedSequence:
+    """The last message of a transport session, whatever its observation domain."""
+
+    last: Counts | None = None
+
+
+class Verdict(NamedTuple):
+    """What a sequence number says: a code of the catalogue, and its numbers."""
+
+    code: str
+    got: int
+    expected: int
+    lost: int = 0
+    convention: str = ""
+
+
+@dataclass(slots=True)
+class Stream:
+    """The sequence of one observation domain; of a transport session for what is shared."""
+
+    version: int
+    convention: str = ""
+    last: Counts | None = None
+    lost: int = 0
+    reordered: int = 0
+    duplicates: int = 0
+    restarts: int = 0
+    #: Whether some message could not be counted, so that ``lost`` is a lower bound.
+    unknown: bool = False
+    _first: Counts | None = None
+    _weighed: int = 0
+    #: How many messages fit each convention of late, less those that do not.
+    _scores: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CONVENTIONS, 0))
+    #: The convention that was given up for the present one, and the gap it would have meant.
+    _doubt: tuple[str, Verdict] | None = None
+    #: A message that was behind for no reason known; one that goes on from it explains it.
+    _stray: Counts | None = None
+    _seen: deque[Counts] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    #: What is missing, from where to where, as :meth:`_place` counts.
+    _gaps: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.convention = "messages" if self.version == V9_VERSION else "records"
+        if self.version == V9_VERSION:
+            self._weighed = _WEIGHED  # there is nothing to weigh
+
+    def take(self, message: Counts, shared: Counts | None = None) -> Verdict | None:
+        """Takes the next message; None when its number is as expected.
+
+        ``shared`` is the last message of the same transport session, whatever its domain.
+        """
+        last, number = self.last, message.number
+        if last is None:
+            self._begin(message)
+            return None
+        expected = self._expected(self.convention, last, message, shared)
+        if number == expected:
+            self._doubt = None
+            if self._weighed < _WEIGHED:
+                self._weigh(self._fitting(last, message, shared))
+            self._advance(message)
+            return None
+        if expected is None:
+            self.unknown = True
+            if _ahead(number, last.number) >= _HALF or self._is_copy(message):
+                return self._behind(message, last.number)
+            self._advance(message)
+            return None
+        if _ahead(number, expected) >= _HALF and self._is_copy(message):
+            return self._behind(message, expected)
+        fitting = self._fitting(last, message, shared)
+        if fitting:
+            self._weighed = 0
+            self._weigh(fitting)
+            best = max(fitting, key=self._scores.__getitem__)
+            better = self._scores[best] - self._scores[self.convention]
+            if better > 0 or (better == 0 and self._doubt and self._doubt[0] == best):
+                return self._change(best, message, expected)
+        lost = _ahead(number, expected)
+        if lost >= _HALF:
+            return self._behind(message, expected)
+        self._miss(self._place(message), lost)
+        self._advance(message)
+        return Verdict("sequence-gap", number, expected, lost)
+
+    def _fitting(self, last: Counts, message: Counts, shared: Counts | None) -> list[str]:
+        """The conventions that a message's number fits."""
+        if self.version == V9_VERSION:
+            return []
+        return [
+            each
+            for each in CONVENTIONS
+            if self._expected(each, last, message, shared) == message.number
+        ]
+
+    def _weigh(self, fitting: list[str]) -> None:
+        self._weighed += 1
+        for each, score in self._scores.items():
+            self._scores[each] = max(-_MOST, min(_MOST, score + (1 if each in fitting else -1)))
+
+    def _change(self, convention: str, message: Counts, expected: int) -> Verdict:
+        """Another convention explains what the one in force does not: it is the one from now on.
+
+        Unless it was given up for that only just now: then there had been a gap after all.
+        """
+        before, doubt, last = self.convention, self._doubt, self.last
+        self.convention, self._doubt = convention, None
+        if doubt is not None and doubt[0] == convention and last is not None:
+            self._miss(self._place(last), doubt[1].lost)
+            self._advance(message)
+            return doubt[1]
+        lost = _ahead(message.number, expected)
+        if lost < _HALF:
+            self._doubt = before, Verdict("sequence-gap", message.number, expected, lost)
+        self._advance(message)
+        what = CONVENTIONS[convention]
+        return Verdict("sequence-convention", message.number, expected, 0, what)
+
+    @staticmethod
+    def _expected(
+        convention: str, last: Counts, message: Counts, shared: Counts | None
+    ) -> int | None:
+        if convention == "messages":
+            return (last.number + 1) % _MODULO
+        base, records = last.number, last.records
+        if convention == "shared":
+            if shared is None:
+                return None
+            base, records = shared.number, shared.records
+        elif convention == "data":
+            records = last.data_records
+        elif convention == "own":
+            records = message.records
+        elif convention == "own-data":
+            records = message.data_records
+        return None if records is None else (base + records) % _MODULO
+
+    def _behind(self, message: Counts, expected: int) -> Verdict:
+        """A number that came before, comes late, or begins anew."""
+        number, last = message.number, self.last
+        if self._is_copy(message):
+            return self._duplicate(message, expected)
+        # What comes late was exported before what came last.
+        late = last is None or message.exported <= last.exported
+        if not (late and self._fills_gap(message)):
+            if late and self._is_copy(message, cut=True):
+                return self._duplicate(message, expected)
+            if not late or self._is_restart(message, expected):
+                self.restarts += 1
+                self._begin(message)
+                return Verdict("sequence-restart", number, expected)
+        self.reordered += 1
+        self._seen.append(message)
+        return Verdict("sequence-reordered", number, expected)
+
+    def _duplicate(self, message: Counts, expected: int) -> Verdict:
+        self.duplicates += 1
+        return Verdict("sequence-duplicate", message.number, expected)
+
+    def _is_copy(self, message: Counts, cut: bool = False) -> bool:
+        """Whether the message was seen, perhaps before it could be counted.
+
+        ``cut`` takes one with other records for it, but not one that adds nothing: that has
+        the number of the next one.
+        """
+        size = self._size(message)
+        return any(
+            each.number == message.number
+            and each.exported == message.exported
+            and (
+                each.records == message.records
+                or None in (each.records, message.records)
+                or (cut and bool(self._size(each)) == bool(size))
+            )
+            for each in self._seen
+        )
+
+    def _fills_gap(self, message: Counts) -> bool:
+        """Whether a message is one that was missed, or came just before the first one seen."""
+        place, size = self._place(message), self._size(message)
+        after = (place + size) % _MODULO
+        if self._first is not None and after == self._place(self._first):
+            self._first = message
+            return True
+        for index, (start, stop) in enumerate(self._gaps):
+            if _ahead(place, start) < _ahead(stop, start):
+                left = [(start, place)] if place != start else []
+                if _ahead(after, start) < _ahead(stop, start):
+                    left.append((after, stop))
+                self._gaps[index : index + 1] = left
+                self.lost = max(0, self.lost - size)
+                return True
+        return False
+
+    def _is_restart(self, message: Counts, expected: int) -> bool:
+        number, stray = message.number, self._stray
+        self._stray = message
+        if number == 0 or number < _FIRST_NUMBERS <= expected:
+            return True
+        # An exporter may begin anew with any number: two in a row that fit together say so.
+        return stray is not None and number == self._expected(
+            self.convention, stray, message, stray
+        )
+
+    def _place(self, message: Counts) -> int:
+        """Where a message begins in what is counted, also where its number is of its end."""
+        own = self.convention in ("own", "own-data")
+        return (message.number - (self._size(message) if own else 0)) % _MODULO
+
+    def _size(self, message: Counts) -> int:
+        """What a message adds to what is counted, as far as that is known."""
+        if self.convention == "messages":
+            return 1
+        data = self.convention in ("data", "own-data")
+        return (message.data_records if data else message.records) or 0
+
+    def _miss(self, place: int, lost: int) -> None:
+        """So much is missing before that place."""
+        self.lost += lost
+        self._gaps.append(((place - lost) % _MODULO, place))
+        del self._gaps[:-_GAPS]
+
+    def _begin(self, message: Counts) -> None:
+        self._first = message
+        self._seen.clear()
+        self._gaps.clear()
+        self._advance(message)
+
+    def _advance(self, message: Counts) -> None:
+        self.last, self._stray = message, None
+        self._seen.append(message)
+
+    @property
+    def lost_text(self) -> str:
+        """How many are lost, as far as that can be known."""
+        if not self.unknown:
+            return str(self.lost)
+        return f"{self.lost} or more" if self.lost else "unknown"
+
+
+def _ahead(number: int, other: int) -> int:
+    """How far a number is ahead of another, modulo 2^32; half of that or more is behind."""
+    return (number - other) % _MODULO

@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The messages: :class:`IPFIX` (RFC 7011 3.1) and :class:`NetFlowV9` (RFC 3954 5.1).
+
+A message holds its Sets in a list, ``sets``. ``IPFIX() / TemplateSet() / DataSet()`` appends
+to that list; what is no Set becomes payload and stands behind the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from scapy.fields import IntField, ShortField
+from scapy.packet import Packet
+
+from scapy_ipfix.layers.fields import LazyListField, LengthField, UTCField
+from scapy_ipfix.layers.lazy import LazyPacket, LazyPacketList, raw
+from scapy_ipfix.layers.sets import DataSet, Set, TemplateSet, set_class
+from scapy_ipfix.text import counted
+from scapy_ipfix.wire.diagnostics import Defect, shown_octets
+from scapy_ipfix.wire.framing import (
+    IPFIX_HEADER,
+    IPFIX_VERSION,
+    MINIMUM_DATA_SET,
+    TEMPLATE_SETS,
+    V9_HEADER,
+    V9_VERSION,
+    SetSpan,
+    message_stop,
+    walk_sets,
+    walk_templates,
+)
+from scapy_ipfix.wire.structured import ListContext
+from scapy_ipfix.wire.template import Template
+
+
+class MessageContext(Protocol):
+    """What a session knows of one message, and the layers do not."""
+
+    def template(self, index: int) -> Template | None:
+        """The template of the Data Set at that index, None while it is unknown."""
+
+    def made(self, index: int, data_set: DataSet) -> None:
+        """The Data Set packet came to be; it wants its template as soon as it is known."""
+
+    def lists(self, index: int) -> ListContext:
+        """What lists in the records of the Data Set at that index are read with."""
+
+
+class _KnownTemplates:
+    """The context of a message that was pickled: the templates that its sets had then."""
+
+    def __init__(self, templates: dict[int, Template]) -> None:
+        self.templates = templates
+        # A message may hold 16,000 Sets: what their lists go by is found once.
+        self._lists = ListContext({each.id: each for each in templates.values()}.get)
+
+    def template(self, index: int) -> Template | None:
+        return self.templates.get(index)
+
+    def made(self, index: int, data_set: DataSet) -> None:
+        """Nobody learns anything any more."""
+
+    def lists(self, index: int) -> ListContext:
+        return self._lists
+
+
+class _SetsField(LazyListField):
+    """The Sets of a message; Template values are wrapped in a Set of their own."""
+
+    def make(self, pkt: Packet | None, items: list[Any]) -> Any:
+        version = pkt.version_number if pkt is not None else IPFIX_VERSION
+        return super().make(
+            pkt,
+            [_announcing(item, version) if isinstance(item, Template) else item for item in items],
+        )
+
+
+def _announcing(template: Template, version: int) -> Set:
+    """The Set that announces one template."""
+    set_id = TEMPLATE_SETS[version][template.is_options]
+    return set_class(version, set_id)(templates=[template])
+
+
+class Message(LazyPacket):
+    """What both protocols share: a header, then Sets. Made by its subclasses only."""
+
+    __slots__ = ["context"]
+    name = "Message"
+    version_number = 0
+    header_length = 0
+
+    def __init__(self, _pkt: Any = b"", *arguments: Any, **fields: Any) -> None:
+        self.context: MessageContext | None = None
+        super().__init__(_pkt, *arguments, **fields)
+
+    # -- dissecting
+
+    def do_dissect(self, s: bytes) -> bytes:
+        if len(s) < self.header_length:
+            return self._dissect_header_only(s)
+        self.fields = self._header(s)
+        stop, defect = self._stop(s)
+        if defect is not None:
+            self._noted.append(defect)
+        if stop < len(s):
+            self._noted.append(Defect.of("message-trailing", octets=len(s) - stop))
+        octets = s[:stop]
+        self.fields["sets"] = LazyPacketList(
+            # A copy of the message loads its own: it may know more by then.
+            lambda owner: (owner if isinstance(owner, Message) else self)._load(octets),
+            octets[self.header_length :],
+        )
+        self.raw_packet_cache = octets
+        self.explicit = 1
+        return s[stop:]
+
+    def _header(self, s: bytes) -> dict[str, Any]:
+        raise AttributeError("a Message is an IPFIX or a NetFlowV9")
+
+    def _stop(self, s: bytes) -> tuple[int, Defect | None]:
+        return len(s), None
+
+    def _dissect_header_only(self, s: bytes) -> bytes:
+        """Fewer octets than a header has: the whole fields that there are, the rest is Raw."""
+        self._noted.append(Defect.of("header-truncated", available=len(s)))
+        position = 0
+        for field in self.fields_desc[:-1]:
+            if position + field.sz > len(s):
+                self.fields[field.name] = None
+                continue
+            _, self.fields[field.name] = field.getfield(self, s[position:])
+            position += field.sz
+        self.fields["sets"] = []
+        self.raw_packet_cache, self.explicit = s[:position], 1
+        return s[position:]
+
+    def self_build(self) -> bytes:
+        if self.raw_packet_cache is not None and len(self.raw_packet_cache) < self.header_length:
+            return self.raw_packet_cache
+        return super().self_build()
+
+    def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
+        return (s, b"") if self.fields.get(self.fields_desc[-2].name, 0) is None else (b"", s)
+
+    def _load(self, octets: bytes) -> list[Packet]:
+        """The Set packets, each Data Set with its template if anyone knows it."""
+        spans, defects, stop = walk_sets(octets, self.header_length, len(octets))
+        self._noted += defects
+        context = self.context
+        local: dict[int, Template] = {}
+        lists = ListContext(local.get)
+        version = self.version_number
+        packets: list[Packet] = []
+        unbound: list[tuple[int, DataSet]] = []
+        for index, span in enumerate(spans):
+            packet = set_class(version, span.set_id)(octets[span.start : span.stop])
+            packet.add_parent(self)
+            packets.append(packet)
+            if isinstance(packet, DataSet):
+                template = context.template(index) if context else local.get(span.set_id)
+                if template is not None:
+                    packet.bind(template, context.lists(index) if context else lists)
+                elif context is None:
+                    unbound.append((index, packet))
+                if context is not None:
+                    context.made(index, packet)
+            elif context is None and isinstance(packet, TemplateSet):
+                _define(local, octets, span, version)
+        for _, data_set in unbound:
+            if data_set.setId in local:
+                data_set.bind(local[data_set.setId], lists)
+        rest = octets[stop:]
+        if rest:
+            packets.append(raw(rest, self))
+            if not defects and rest.count(0) != len(rest):
+                self._noted.append(
+                    Defect.of("padding-nonzero", set_id=0, octets=shown_octets(rest))
+                )
+        return packets
+
+    # -- building
+
+    def add_payload(self, payload: Any) -> None:
+        """A Set joins the message's Sets, anything else follows the message."""
+        while isinstance(payload, Set):
+            following = payload.payload
+            payload.remove_payload()
+            payload.underlayer = None
+            payload.add_parent(self)
+            self._adopt(payload)
+            payload = following
+        if payload:
+            super().add_payload(payload)
+
+    def _adopt(self, item: Set) -> None:
+        sets = self.getfieldval("sets")
+        if "sets" not in self.fields:
+            sets = []
+        sets.append(item)
+        self.fields["sets"] = sets
+        self.explicit = 0
+        self.raw_packet_cache = None
+        self.wirelen = None
+
+    # -- looking
+
+    @property
+    def records(self) -> list[Packet]:
+        """All Data Records of the message, in order, Options Data Records included."""
+        return [
+            record for each in self.sets if isinstance(each, DataSet) for record in each.records
+        ]
+
+    @property
+    def defects(self) -> list[Defect]:
+        """What is wrong with the message, as far as its octets say; not what its Sets hold."""
+        self.getfieldval("sets")
+        return self._noted
+
+    @property
+    def all_defects(self) -> list[Defect]:
+        """What is wrong with the message and with the Sets in it, as far as octets say."""
+        found = list(self.defects)
+        for each in self.sets:
+            if isinstance(each, Set):
+                found += each.defects
+        return found
+
+    def _counts(self) -> str:
+        sets, context = self.fields.get("sets"), self.context
+        octets = sets.octets if isinstance(sets, LazyPacketList) else None
+        if octets is not None and context is not None:
+            templates, records, unknown = self._counted_in(octets, context)
+        else:
+            templates, records, unknown = self._counted()
+        parts = [counted(templates, "template"), counted(records, "record")]
+        if unknown:
+            parts.append(f"{counted(unknown, 'set')} of unknown template")
+        return ", ".join(parts)
+
+    def _counted(self) -> tuple[int, int, int]:
+        """How many templates and records there are, and Data Sets of unknown template."""
+        templates = records = unknown = 0
+        for each in self.sets:
+            if isinstance(each, TemplateSet):
+                templates += len(each.fields.get("templates", ()))
+            elif isinstance(each, DataSet):
+                if each.template is None and each.fields.get("undecoded"):
+                    unknown += 1
+                else:
+                    records += len(each.fields.get("records", ()))
+        return templates, records, unknown
+
+    def _counted_in(self, octets: bytes, context: MessageContext) -> tuple[int, int, int]:
+        """The same of Sets that nobody looked at: to make packets of 14,000 takes a second."""
+        spans, _, _ = walk_sets(octets, 0, len(octets))
+        version = self.version_number
+        templates = records = unknown = 0
+        for index, (set_id, start, stop) in enumerate(spans):
+            body = octets[start + 4 : stop]
+            if set_id >= MINIMUM_DATA_SET:
+                template = context.template(index)
+                if template is None:
+                    unknown += body != b""
+                elif 0 < template.length <= len(body):
+                    records += template.codec.count(body)[0]
+            elif set_id in TEMPLATE_SETS[version]:
+                options = set_id == TEMPLATE_SETS[version][1]
+                templates += len(walk_templates(body, options=options, version=version)[0])
+        return templates, records, unknown
+
+    def copy(self) -> Any:
+        clone = super().copy()
+        clone.context = self.context
+        return clone
+
+    def clone_with(self, payload: Any = None, **fields: Any) -> Any:
+        clone = super().clone_with(payload, **fields)
+        clone.context = self.context
+        return clone
+
+    def _read_with(self) -> dict[int, Template]:
+        return {
+            index: each.template
+            for index, each in enumerate(self.sets)
+            if isinstance(each, DataSet) and each.template is not None
+        }
+
+    def _read_again(self, known: dict[int, Template]) -> None:
+        self.context = _KnownTemplates(known)
+
+    def command(self) -> str:
+        """What to type to get the same message; of a header cut off, its octets."""
+        cached = self.raw_packet_cache
+        if cached is not None and len(cached) < self.header_length:
+            return f"{self.__class__.__name__}({bytes(self)!r})"
+        command: str = super().command()
+        return command
+
+
+def _define(local: dict[int, Template], octets: bytes, span: SetSpan, version: int) -> None:
+    """Templates that a message itself defines hold in it, with no session at hand."""
+    options = span.set_id == TEMPLATE_SETS[version][1]
+    spans, _, _ = walk_templates(
+        octets[span.start + 4 : span.stop], options=options, version=version
+    )
+    for each in spans:
+        if each.specifiers:
+            local[each.template_id] = Template.from_wire(each, version, options=options)
+
+
+class IPFIX(Message):
+    """An IPFIX Message (RFC 7011 3.1): ``IPFIX(observationDomainId=7, sets=[...])``.
+
+    ``length`` (octets of the whole message) and ``exportTime`` (seconds since 1970) are
+    filled in when None. Octets past ``length`` become Padding.
+    """
+
+    name = "IPFIX"
+    fields_desc = [
+        ShortField("version", IPFIX_VERSION),
+        LengthField("length", None),
+        UTCField("exportTime", None),
+        IntField("sequenceNumber", 0),
+        IntField("observationDomainId", 0),
+        _SetsField("sets"),
+    ]
+    version_number = IPFIX_VERSION
+    header_length = IPFIX_HEADER.size
+
+    def _header(self, s: bytes) -> dict[str, Any]:
+        version, length, exported, sequence, domain = IPFIX_HEADER.unpack_from(s)
+        return {
+            "version": version,
+            "length": length,
+            "exportTime": exported,
+            "sequenceNumber": sequence,
+            "observationDomainId": domain,
+        }
+
+    def _stop(self, s: bytes) -> tuple[int, Defect | None]:
+        return message_stop(s)
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        if self.length is None:
+            if len(pkt) > 65535:
+                raise ValueError(f"IPFIX: {len(pkt)} octets, a Message holds 65535")
+            pkt = pkt[:2] + len(pkt).to_bytes(2, "big") + pkt[4:]
+        return pkt + pay
+
+    def mysummary(self) -> str:
+        return f"IPFIX domain={self.observationDomainId} seq={self.sequenceNumber} {self._counts()}"
+
+    @classmethod
+    def tcp_reassemble(cls, data: bytes, metadata: Mapping[str, Any], session: Any) -> Any:
+        """For Scapy's TCPSession: a message as soon as all of it is there (RFC 7011 10.4)."""
+        if len(data) < 4:
+            return None
+        length = int.from_bytes(data[2:4], "big")
+        if length < IPFIX_HEADER.size or len(data) >= length:
+            return cls(data)
+        return None
+
+
+class NetFlowV9(Message):
+    """A NetFlow v9 Export Packet (RFC 3954 5.1): ``NetFlowV9(sourceId=7, sets=[...])``.
+
+    ``count`` (records, Template Records included) and ``unixSecs`` (seconds since 1970) are
+    filled in when None. ``sysUptime`` is in milliseconds.
+    """
+
+    name = "NetFlow v9"
+    fields_desc = [
+        ShortField("version", V9_VERSION),
+        LengthField("count", None),
+        IntField("sysUptime", 0),
+        UTCField("unixSecs", None),
+        IntField("sequenceNumber", 0),
+        IntField("sourceId", 0),
+        _SetsField("sets"),
+    ]
+    version_number = V9_VERSION
+    header_length = V9_HEADER.size
+
+    def _header(self, s: bytes) -> dict[str, Any]:
+        version, count, uptime, seconds, sequence, source = V9_HEADER.unpack_from(s)
+        return {
+            "version": version,
+            "count": count,
+            "sysUptime": uptime,
+            "unixSecs": seconds,
+            "sequenceNumber": sequence,
+            "sourceId": source,
+        }
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        if self.count is None:
+            pkt = pkt[:2] + (self.record_count() & 0xFFFF).to_bytes(2, "big") + pkt[4:]
+        return pkt + pay
+
+    def record_count(self) -> int:
+        """How many records the FlowSets hold, templates included: what ``count`` says."""
+        total = 0
+        for each in self.sets:
+            if isinstance(each, TemplateSet):
+                total += len(each.fields.get("templates", ()))
+            elif isinstance(each, DataSet):
+                total += len(each.fields.get("records", ()))
+        return total
+
+    def mysummary(self) -> str:
+        return f"NetFlow v9 source={self.sourceId} seq={self.sequenceNumber} {self._counts()}"
+
+
+MESSAGE_CLASSES: dict[int, type[Message]] = {IPFIX_VERSION: IPFIX, V9_VERSION: NetFlowV9}
+
+
+def make_message(octets: bytes) -> Message | None:
+    """The message that octets begin with, by their version; None if it is neither."""
+    cls = MESSAGE_CLASSES.get(int.from_bytes(octets[:2], "big"))
+    return cls(octets) if cls is not None and len(octets) > 1 else None

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Sets of IPFIX (RFC 7011 3.3, 3.4) and the FlowSets of NetFlow v9 (RFC 3954 5, 6).
+
+    Set                      a set id that is reserved, or a Set that is all octets
+    +- TemplateSet           (id 2)   TemplateFlowSet (id 0)
+    +- OptionsTemplateSet    (id 3)   OptionsTemplateFlowSet (id 1)
+    +- DataSet               (256 up) DataFlowSet
+
+A v9 form is a subclass of its IPFIX form. The Sets of a message stand in its ``sets`` list;
+a Data Set makes its records when they are first read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scapy.fields import ConditionalField, ShortField
+from scapy.packet import Packet
+
+from scapy_ipfix.collector.resolver import View
+from scapy_ipfix.layers.fields import (
+    LazyListField,
+    LengthField,
+    OctetsField,
+    TemplateReferenceField,
+)
+from scapy_ipfix.layers.lazy import LazyPacket, LazyPacketList, build_packets
+from scapy_ipfix.layers.recordlists import RecordsField, bind_records
+from scapy_ipfix.layers.templates import (
+    FlowSetOptionsTemplateRecord,
+    FlowSetTemplateRecord,
+    OptionsTemplateRecord,
+    TemplateRecord,
+)
+from scapy_ipfix.wire.diagnostics import Defect, shown_octets
+from scapy_ipfix.wire.framing import (
+    IPFIX_VERSION,
+    OPTIONS_TEMPLATE_FLOWSET,
+    OPTIONS_TEMPLATE_SET,
+    TEMPLATE_FLOWSET,
+    TEMPLATE_SET,
+    V9_VERSION,
+    walk_templates,
+)
+from scapy_ipfix.wire.structured import ListContext
+from scapy_ipfix.wire.template import Template
+from scapy_ipfix.wire.validation import value_defects
+
+
+class Set(LazyPacket):
+    """A Set of a reserved id (RFC 7011 3.3.2): octets under a set header."""
+
+    name = "Set"
+    fields_desc = [
+        ShortField("setId", None),
+        LengthField("length", None),
+        OctetsField("data"),
+    ]
+    version = IPFIX_VERSION
+
+    def do_dissect(self, s: bytes) -> bytes:
+        """A set header and all that follows: who cuts sets apart has done so by now."""
+        if len(s) < 4:
+            self.raw_packet_cache, self.explicit = b"", 1
+            self._noted.append(Defect.of("set-length", set_id=0, length=len(s)))
+            return s
+        set_id, length = int.from_bytes(s[:2], "big"), int.from_bytes(s[2:4], "big")
+        stop = length if 4 <= length <= len(s) else len(s)
+        self.fields = {"setId": set_id, "length": length}
+        self.raw_packet_cache = s[:stop]
+        self.explicit = 1
+        self._read_body(s[4:stop])
+        return s[stop:]
+
+    def _read_body(self, body: bytes) -> None:
+        self.fields["data"] = body
+        self._noted.append(Defect.of("set-reserved", set_id=self.setId))
+
+    def _set_id(self) -> int:
+        """The id to send when none is given."""
+        return 0
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        if self.setId is None:
+            pkt = self._set_id().to_bytes(2, "big") + pkt[2:]
+        if self.length is None:
+            if len(pkt) > 65535:
+                raise ValueError(f"{self.name}: {len(pkt)} octets, a Set holds 65535")
+            pkt = pkt[:2] + len(pkt).to_bytes(2, "big") + pkt[4:]
+        return pkt + pay
+
+    def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
+        return b"", s
+
+    def mysummary(self) -> str:
+        return f"{self.name} {self.setId}"
+
+
+class _SetIdField(ShortField):
+    def i2m(self, pkt: Packet | None, x: Any) -> int:
+        return 0 if x is None else x
+
+
+class _TemplatesField(LazyListField):
+    """Template Records; Template values become records, (id,) pairs stay what they are."""
+
+    def make(self, pkt: Packet | None, items: list[Any]) -> Any:
+        record = pkt.record_class if pkt is not None else TemplateRecord
+        return super().make(
+            pkt, [record.of(item) if isinstance(item, Template) else item for item in items]
+        )
+
+
+class TemplateSet(Set):
+    """A Template Set (RFC 7011 3.4.1): ``TemplateSet(templates=[template, ...])``.
+
+    Takes Template values and TemplateRecords. Raises ValueError for a template that the
+    protocol version cannot express.
+    """
+
+    name = "Template Set"
+    fields_desc = [
+        _SetIdField("setId", TEMPLATE_SET),
+        LengthField("length", None),
+        _TemplatesField("templates"),
+        OctetsField("padding"),
+    ]
+    record_class: type[TemplateRecord] = TemplateRecord
+
+    def _set_id(self) -> int:
+        default: int = self.default_fields["setId"]
+        return default
+
+    def _read_body(self, body: bytes) -> None:
+        record = self.record_class
+        spans, defects, stop = walk_templates(body, options=record.options, version=record.version)
+        self._noted += defects
+        rest = body[stop:]
+        if not defects and rest.count(0) != len(rest):
+            octets = shown_octets(rest)
+            self._noted.append(Defect.of("padding-nonzero", set_id=self.setId, octets=octets))
+
+        def load(owner: Packet | None) -> list[Packet]:
+            records: list[Packet] = []
+            for span in spans:
+                each = record()
+                each._read(body[span.start : span.stop], span)
+                each.add_parent(owner)
+                records.append(each)
+            return records
+
+        self.fields["templates"] = LazyPacketList(load, body[:stop], len(spans))
+        self.fields["padding"] = rest
+
+    def mysummary(self) -> str:
+        return f"{self.name}: {len(self.fields.get('templates', ()))} templates"
+
+
+class OptionsTemplateSet(TemplateSet):
+    """An Options Template Set (RFC 7011 3.4.2)."""
+
+    name = "Options Template Set"
+    fields_desc = [
+        _SetIdField("setId", OPTIONS_TEMPLATE_SET),
+        LengthField("length", None),
+        _TemplatesField("templates"),
+        OctetsField("padding"),
+    ]
+    record_class = OptionsTemplateRecord
+
+
+class TemplateFlowSet(TemplateSet):
+    """A Template FlowSet of NetFlow v9 (RFC 3954 5.2)."""
+
+    name = "Template FlowSet"
+    fields_desc = [
+        _SetIdField("setId", TEMPLATE_FLOWSET),
+        LengthField("length", None),
+        _TemplatesField("templates"),
+        OctetsField("padding"),
+    ]
+    record_class = FlowSetTemplateRecord
+    version = V9_VERSION
+
+
+class OptionsTemplateFlowSet(OptionsTemplateSet):
+    """An Options Template FlowSet of NetFlow v9 (RFC 3954 6.1); padded to 32 bits."""
+
+    name = "Options Template FlowSet"
+    fields_desc = [
+        _SetIdField("setId", OPTIONS_TEMPLATE_FLOWSET),
+        LengthField("length", None),
+        _TemplatesField("templates"),
+        OctetsField("padding", None),
+    ]
+    record_class = FlowSetOptionsTemplateRecord
+    version = V9_VERSION
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        return super().post_build(_aligned(self, pkt), pay)
+
+
+def _aligned(flowset: Set, octets: bytes) -> bytes:
+    """FlowSets end on 32 bits unless padding is given (RFC 3954 5.3)."""
+    if flowset.padding is None and flowset.length is None:
+        octets += bytes(-len(octets) % 4)
+    return octets
+
+
+class DataSet(Set):
+    """A Data Set (RFC 7011 3.4.3): ``DataSet(template=t, records=[...])``.
+
+    Records are dicts keyed by element name, tuples in the template's order, Record packets
+    or octets. ``setId`` is the template's id when None. ``padding`` follows the records;
+    ``undecoded`` is what no template explains. A Data Set from the wire is bound to its
+    template by a session, or by :meth:`bind`.
+    """
+
+    __slots__ = ["_context"]
+    name = "Data Set"
+    fields_desc = [
+        _SetIdField("setId", None),
+        LengthField("length", None),
+        TemplateReferenceField("template"),
+        RecordsField("records"),
+        ConditionalField(OctetsField("undecoded"), lambda pkt: bool(pkt.fields.get("undecoded"))),
+        OctetsField("padding"),
+    ]
+
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        self._context = ListContext()
+        super().__init__(*arguments, **fields)
+
+    def _set_id(self) -> int:
+        return self.template.id if self.template is not None else 256
+
+    def _read_body(self, body: bytes) -> None:
+        self.fields["records"] = []
+        self.fields["undecoded"] = body
+        self.fields["padding"] = b""
+
+    def bind(self, template: Template, context: ListContext | None = None) -> DataSet:
+        """Reads the set's octets with a template; what was read before is read anew.
+
+        ``context`` is what lists in the records are read with.
+        """
+        fields = self.fields
+        body = build_packets(fields.get("records", ())) + fields.get("undecoded", b"")
+        body += fields.get("padding") or b""
+        self._context = context or ListContext()
+        rest = bind_records(fields, template, body, self._context)
+        cut = len(rest) >= max(template.length, 1)
+        fields.pop("undecoded", None)
+        if cut:
+            fields["undecoded"] = rest
+        fields["padding"] = b"" if cut else rest
+        self._noted = template.rest_defects(rest, len(fields["records"]))
+        return self
+
+    @property
+    def defects(self) -> list[Defect]:
+        """What is wrong with the set and with the values of its records."""
+        template, records = self.fields.get("template"), self.fields.get("records", ())
+        if template is None:
+            return self._noted
+        return [*self._noted, *value_defects(template, build_packets(records), self._context)]
+
+    @property
+    def view(self) -> View | None:
+        """What was known of the exporter when the set came; None without a session."""
+        return self._context.view
+
+    def _read_with(self) -> Template | None:
+        template: Template | None = self.template
+        return template
+
+    def _read_again(self, known: Template | None) -> None:
+        if known is not None:
+            self.bind(known)
+
+    def mysummary(self) -> str:
+        if self.template is None and not self.fields.get("records"):
+            return f"{self.name} {self.setId}: template unknown"
+        return f"{self.name} {self.setId}: {len(self.fields['records'])} records"
+
+    def _command(self, json: bool = False) -> list[tuple[str, Any]]:
+        items: list[tuple[str, Any]] = super()._command(json=json)
+        if json:
+            return items
+        shown = []
+        for name, value in items:
+            if name == "records" and self.template is not None:
+                literals = [
+                    each.literal() if hasattr(each, "literal") else repr(bytes(each))
+                    for each in self.records
+                ]
+                value = f"[{', '.join(literals)}]"
+            shown.append((name, value))
+        return shown
+
+
+class DataFlowSet(DataSet):
+    """A Data FlowSet of NetFlow v9 (RFC 3954 5.3); padded to 32 bits unless told otherwise."""
+
+    name = "Data FlowSet"
+    fields_desc = [
+        _SetIdField("setId", None),
+        LengthField("length", None),
+        TemplateReferenceField("template"),
+        RecordsField("records"),
+        ConditionalField(OctetsField("undecoded"), lambda pkt: bool(pkt.fields.get("undecoded"))),
+        OctetsField("padding", None),
+    ]
+    version = V9_VERSION
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        return super().post_build(_aligned(self, pkt), pay)
+
+
+SET_CLASSES: dict[tuple[int, int], type[Set]] = {
+    (IPFIX_VERSION, TEMPLATE_SET): TemplateSet,
+    (IPFIX_VERSION, OPTIONS_TEMPLATE_SET): OptionsTemplateSet,
+    (V9_VERSION, TEMPLATE_FLOWSET): TemplateFlowSet,
+    (V9_VERSION, OPTIONS_TEMPLATE_FLOWSET): OptionsTemplateFlowSet,
+}
+
+
+def set_class(version: int, set_id: int) -> type[Set]:
+    """The class of a Set by its id: reserved ids are a plain Set."""
+    if set_id >= 256:
+        return DataSet if version == IPFIX_VERSION else DataFlowSet
+    return SET_CLASSES.get((version, set_id), Set)

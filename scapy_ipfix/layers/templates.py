@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What Template Sets hold: Template Records and their Field Specifiers.
+
+IPFIX has one form of each (RFC 7011 3.2, 3.4.1, 3.4.2). NetFlow v9 has no enterprise bit,
+and scope fields of a kind of their own (RFC 3954 5.2, 6.1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scapy.fields import BitField, ConditionalField, IntField, ShortField
+from scapy.packet import Packet
+
+from scapy_ipfix.layers.fields import LazyListField, LengthField
+from scapy_ipfix.layers.lazy import DirectPacket, LazyPacket, LazyPacketList, raw
+from scapy_ipfix.model.datatypes import VARIABLE
+from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.model import elements
+from scapy_ipfix.wire.framing import IPFIX_VERSION, V9_VERSION, TemplateSpan, walk_templates
+from scapy_ipfix.wire.template import V9_SCOPES, Template, v9_scope
+
+
+class _ElementIdField(BitField):
+    """An element id, shown with the name that the default model has for it."""
+
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        if x and isinstance(x, int) and x >> self.size:
+            raise ValueError(f"{self.name}: {x} is not in 0..{(1 << self.size) - 1}")
+        return super().any2i(pkt, x)
+
+    def i2repr(self, pkt: Packet | None, x: Any) -> str:
+        if pkt is None or x is None:
+            return str(x)
+        element = pkt.element
+        return f"{x} ({element.name})" if not element.name.startswith("_") else str(x)
+
+
+class _FieldLengthField(ShortField):
+    def i2repr(self, pkt: Packet | None, x: Any) -> str:
+        return "65535 (variable)" if x == VARIABLE else str(x)
+
+
+class FieldSpecifier(DirectPacket):
+    """A Field Specifier (RFC 7011 3.2): an element and the octets it takes."""
+
+    name = "Field Specifier"
+    match_subclass = True
+    fields_desc = [
+        BitField("enterpriseBit", None, 1),
+        _ElementIdField("informationElementId", 0, 15),
+        _FieldLengthField("fieldLength", 0),
+        ConditionalField(IntField("enterpriseNumber", 0), lambda pkt: pkt.is_enterprise),
+    ]
+
+    @property
+    def is_enterprise(self) -> bool:
+        """Whether an enterprise number follows: the bit as given, else as the number says."""
+        bit = self.fields.get("enterpriseBit")
+        return bool(self.fields.get("enterpriseNumber")) if bit is None else bool(bit)
+
+    @property
+    def element(self) -> InformationElement:
+        """What the default model knows of the element."""
+        return elements.element(self.fields.get("enterpriseNumber", 0), self.informationElementId)
+
+    def self_build(self) -> bytes:
+        if self.raw_packet_cache is None and self.fields.get("enterpriseBit") is None:
+            octets = (self.is_enterprise << 15 | self.informationElementId).to_bytes(2, "big")
+            octets += self.fieldLength.to_bytes(2, "big")
+            return octets + (
+                self.enterpriseNumber.to_bytes(4, "big") if self.is_enterprise else b""
+            )
+        built: bytes = super().self_build()
+        return built
+
+    def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
+        return b"", s
+
+    def mysummary(self) -> str:
+        size = "variable" if self.fieldLength == VARIABLE else f"{self.fieldLength} octets"
+        return f"{self.element.name} {size}"
+
+    def _show_or_dump(self, dump: bool = False, *arguments: Any, **keywords: Any) -> Any:
+        """One line: a template of thirty fields is read from top to bottom."""
+        label = keywords.get("label_lvl", "")
+        length = self.fieldLength
+        size = "variable length" if length == VARIABLE else f"{length} octets"
+        number = f"{self.informationElementId}"
+        if self.is_enterprise:
+            number = f"{self.enterpriseNumber}/{number}"
+        text = f"{label}  {self.element.name} ({number}) {size}\n"
+        if keywords.get("first_call", True) and not dump:
+            print(text, end="")
+            return None
+        return text
+
+
+class FlowSetFieldSpecifier(FieldSpecifier):
+    """A field of a NetFlow v9 template (RFC 3954 5.2): a type and a length."""
+
+    name = "FlowSet Field Specifier"
+    fields_desc = [
+        _ElementIdField("informationElementId", 0, 16),
+        _FieldLengthField("fieldLength", 0),
+    ]
+
+    @property
+    def is_enterprise(self) -> bool:
+        return False
+
+    @property
+    def element(self) -> InformationElement:
+        return elements.v9_element(self.informationElementId)
+
+    def self_build(self) -> bytes:
+        built: bytes = Packet.self_build(self)
+        return built
+
+
+class ScopeFieldSpecifier(FlowSetFieldSpecifier):
+    """A scope field of a NetFlow v9 Options Template (RFC 3954 6.1): a kind and a length."""
+
+    name = "Scope Field Specifier"
+
+    @property
+    def element(self) -> InformationElement:
+        return v9_scope(self.informationElementId)
+
+
+class TemplateRecord(LazyPacket):
+    """A Template Record (RFC 7011 3.4.1); one without fields withdraws the template (8.1)."""
+
+    name = "Template Record"
+    fields_desc = [
+        ShortField("templateId", 256),
+        LengthField("fieldCount", None),
+        LazyListField("fieldSpecifiers"),
+    ]
+    version = IPFIX_VERSION
+    options = False
+
+    @classmethod
+    def of(cls, template: Template) -> TemplateRecord:
+        """The record that announces a template."""
+        record = cls(templateId=template.id)
+        record.fieldSpecifiers = [cls._specifier(i, template) for i in range(len(template.fields))]
+        return record
+
+    @classmethod
+    def _specifier(cls, position: int, template: Template) -> FieldSpecifier:
+        field = template.fields[position]
+        element = field.element
+        if cls.version == IPFIX_VERSION:
+            if element.id > 0x7FFF:
+                raise ValueError(
+                    f"template {template.id}: {element.name} ({element.id}) is a NetFlow v9 field "
+                    "type, IPFIX element ids end at 32767"
+                )
+            return FieldSpecifier(
+                informationElementId=element.id,
+                fieldLength=field.length,
+                enterpriseNumber=element.pen,
+            )
+        try:
+            kind = elements.v9_type(element)
+        except ValueError as problem:
+            raise ValueError(f"template {template.id}: {problem}") from None
+        return FlowSetFieldSpecifier(informationElementId=kind, fieldLength=field.length)
+
+    @property
+    def template(self) -> Template:
+        """The template that the record defines, by the default model."""
+        spans, _, _ = walk_templates(bytes(self), options=self.options, version=self.version)
+        if not spans:
+            return Template.of(self.templateId, ())
+        return Template.from_wire(spans[0], self.version, options=self.options)
+
+    @property
+    def is_withdrawal(self) -> bool:
+        return self.version == IPFIX_VERSION and not self.fieldSpecifiers
+
+    def do_dissect(self, s: bytes) -> bytes:
+        spans, defects, _ = walk_templates(s, options=self.options, version=self.version)
+        if not spans:
+            self._noted += defects
+            self.raw_packet_cache, self.explicit = b"", 1
+            return s
+        self._read(s[: spans[0].stop], spans[0])
+        return s[spans[0].stop :]
+
+    def _read(self, octets: bytes, span: TemplateSpan) -> None:
+        header = self._header_length(span)
+        self.fields = self._header(octets)
+        self.fields["fieldSpecifiers"] = LazyPacketList(
+            lambda owner: self._specifiers(octets[header:], span.scope_count, owner),
+            octets[header:],
+            len(span.specifiers),
+        )
+        self.raw_packet_cache = octets
+        self.explicit = 1
+
+    def _header_length(self, span: TemplateSpan) -> int:
+        return 4
+
+    def _header(self, octets: bytes) -> dict[str, Any]:
+        return {
+            "templateId": int.from_bytes(octets[:2], "big"),
+            "fieldCount": int.from_bytes(octets[2:4], "big"),
+        }
+
+    def _specifiers(self, octets: bytes, scopes: int, owner: Packet | None) -> list[Packet]:
+        made: list[Packet] = []
+        position = 0
+        while position + 4 <= len(octets):
+            cls = self._specifier_class(len(made) < scopes)
+            enterprise = cls is FieldSpecifier and octets[position] & 0x80
+            stop = position + (8 if enterprise else 4)
+            specifier = cls(octets[position:stop])
+            specifier.add_parent(owner)
+            made.append(specifier)
+            position = stop
+        return made
+
+    def _specifier_class(self, is_scope: bool) -> type[FieldSpecifier]:
+        if self.version == IPFIX_VERSION:
+            return FieldSpecifier
+        return ScopeFieldSpecifier if is_scope else FlowSetFieldSpecifier
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        if self.fieldCount is None:
+            pkt = pkt[:2] + len(self.fieldSpecifiers).to_bytes(2, "big") + pkt[4:]
+        return pkt + pay
+
+    def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
+        return b"", s
+
+    def mysummary(self) -> str:
+        if self.is_withdrawal:
+            return f"withdrawal of template {self.templateId}"
+        return f"template {self.templateId} ({len(self.fieldSpecifiers)} fields)"
+
+
+class OptionsTemplateRecord(TemplateRecord):
+    """An Options Template Record (RFC 7011 3.4.2.2): the first fields are the scope.
+
+    A withdrawal has no scope field count on the wire.
+    """
+
+    name = "Options Template Record"
+    fields_desc = [
+        ShortField("templateId", 256),
+        LengthField("fieldCount", None),
+        ConditionalField(LengthField("scopeFieldCount", None), lambda pkt: not pkt.is_withdrawal),
+        LazyListField("fieldSpecifiers"),
+    ]
+    options = True
+
+    @classmethod
+    def of(cls, template: Template) -> TemplateRecord:
+        record = super().of(template)
+        if template.fields:
+            record.scopeFieldCount = template.scope_count
+        return record
+
+    def _header_length(self, span: TemplateSpan) -> int:
+        return 6 if span.specifiers else 4
+
+    def _header(self, octets: bytes) -> dict[str, Any]:
+        header = super()._header(octets)
+        if header["fieldCount"]:
+            header["scopeFieldCount"] = int.from_bytes(octets[4:6], "big")
+        return header
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        if not self.is_withdrawal and self.scopeFieldCount is None:
+            pkt = pkt[:4] + (1).to_bytes(2, "big") + pkt[6:]
+        return super().post_build(pkt, pay)
+
+
+class FlowSetTemplateRecord(TemplateRecord):
+    """A Template Record of NetFlow v9 (RFC 3954 5.2)."""
+
+    name = "FlowSet Template Record"
+    version = V9_VERSION
+
+
+class FlowSetOptionsTemplateRecord(TemplateRecord):
+    """An Options Template Record of NetFlow v9 (RFC 3954 6.1); its lengths are in octets."""
+
+    name = "FlowSet Options Template Record"
+    fields_desc = [
+        ShortField("templateId", 256),
+        LengthField("optionScopeLength", None),
+        LengthField("optionLength", None),
+        LazyListField("fieldSpecifiers"),
+    ]
+    version = V9_VERSION
+    options = True
+
+    @classmethod
+    def _specifier(cls, position: int, template: Template) -> FieldSpecifier:
+        field = template.fields[position]
+        if not field.is_scope:
+            return super()._specifier(position, template)
+        kind = _v9_scope_type(field.element)
+        if kind is None:
+            raise ValueError(
+                f"template {template.id}: {field.name} is no scope of NetFlow v9; there are "
+                f"{', '.join(each.name for each in V9_SCOPES.values())}"
+            )
+        return ScopeFieldSpecifier(informationElementId=kind, fieldLength=field.length)
+
+    def _header_length(self, span: TemplateSpan) -> int:
+        return 6
+
+    def _header(self, octets: bytes) -> dict[str, Any]:
+        return {
+            "templateId": int.from_bytes(octets[:2], "big"),
+            "optionScopeLength": int.from_bytes(octets[2:4], "big"),
+            "optionLength": int.from_bytes(octets[4:6], "big"),
+        }
+
+    def _read(self, octets: bytes, span: TemplateSpan) -> None:
+        super()._read(octets, span)
+        # lengths that are no multiples of 4 leave octets between the specifiers
+        if self.fields["optionScopeLength"] % 4 or self.fields["optionLength"] % 4:
+            self.fields["fieldSpecifiers"] = LazyPacketList(
+                lambda owner: [raw(octets[6:], owner)], octets[6:], 1
+            )
+
+    def post_build(self, pkt: bytes, pay: bytes) -> bytes:
+        scope = 4 * sum(isinstance(each, ScopeFieldSpecifier) for each in self.fieldSpecifiers)
+        if self.optionScopeLength is None:
+            pkt = pkt[:2] + scope.to_bytes(2, "big") + pkt[4:]
+        if self.optionLength is None:
+            pkt = pkt[:4] + (len(pkt) - 6 - scope).to_bytes(2, "big") + pkt[6:]
+        return pkt + pay
+
+
+#: IPFIX elements that say what a NetFlow v9 scope type says.
+_SCOPE_EQUIVALENTS = {(0, 10): 2, (0, 141): 3, (0, 145): 5, (0, 144): 1, (0, 130): 1}
+
+
+def _v9_scope_type(element: InformationElement) -> int | None:
+    if V9_SCOPES.get(element.id) == element:
+        return element.id
+    if element.name.startswith("_scope_"):
+        return element.id
+    return _SCOPE_EQUIVALENTS.get((element.pen, element.id))

@@ -1,0 +1,486 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The information model: which Information Elements there are, by name and by number.
+
+``elements`` is the default instance, with IANA's registry and those of the enterprises that
+ship with the package; :meth:`InformationModel.copy` makes one of your own from it::
+
+    elements["sourceIPv4Address"]           # by IANA's name
+    elements["IPV4_SRC_ADDR"]               # by its name in NetFlow v9
+    elements[8], elements[9, 12235]         # by number, by enterprise and number
+    elements["reverseOctetDeltaCount"]      # RFC 5103: made of the element it reverses
+    elements.add(InformationElement("myCount", 1, 99999, data_type("unsigned32")))
+    elements.load("more.iespec")
+    elements.search("interface")            # prints as a table
+
+``scapy-ipfix elements`` searches at a shell prompt, and renews IANA's registry.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from scapy_ipfix.model.datatypes import DataType, data_type, octetArray
+from scapy_ipfix.model.elementtable import ElementTable
+from scapy_ipfix.model.iespec import (
+    MAX_ID,
+    FieldSpec,
+    IESpec,
+    InformationElement,
+    UnknownElement,
+    ValueNames,
+    close_matches,
+    is_iespec,
+    parse_iespec,
+    parse_placeholder,
+    placeholder_name,
+)
+from scapy_ipfix.model.registry import SHIPPED, Registry
+from scapy_ipfix.model.registryfiles import at, read_elements
+from scapy_ipfix.model.reverse import (
+    REVERSE_PEN,
+    forward_names,
+    forward_number,
+    reverse_number,
+    reversed_element,
+)
+from scapy_ipfix.text import table
+
+__all__ = [
+    "REVERSE_PEN",
+    "FieldSpec",
+    "InformationElement",
+    "InformationModel",
+    "UnknownElement",
+    "ValueNames",
+    "elements",
+]
+
+#: How many elements :meth:`InformationModel.learn` takes from what comes off the wire.
+LEARNED = 4096
+
+
+class InformationModel:
+    """Information Elements by name, number or IESpec.
+
+    Made of a :class:`Registry`, which is shared and never changes, and of what was added to
+    this model since. Without a registry the model knows nothing to begin with.
+    """
+
+    def __init__(self, registry: Registry | None = None) -> None:
+        self._registry = registry or Registry(None)
+        self._own: dict[tuple[int, int], InformationElement] = {}
+        self._own_names: dict[str, InformationElement] = {}
+        #: The elements that were learned, by number: the how manieth each of them was.
+        self._learned: dict[tuple[int, int], int] = {}
+        #: The reverses of our own, by number.
+        self._reverses: dict[tuple[int, int], InformationElement] = {}
+
+    @classmethod
+    def default(cls) -> InformationModel:
+        """A new model of the registries that ship with the package."""
+        return cls(SHIPPED)
+
+    def copy(self) -> InformationModel:
+        """A model that knows the same, and from now on goes its own way. Cheap."""
+        twin = InformationModel(self._registry)
+        twin._own = self._own.copy()
+        twin._own_names = self._own_names.copy()
+        twin._learned = self._learned.copy()
+        twin._reverses = self._reverses.copy()
+        return twin
+
+    # By number
+
+    def element(self, pen: int, id: int) -> InformationElement:
+        """The element of that enterprise (0: IANA) and number.
+
+        One that nobody knows is an octetArray named ``_ipfix_<pen>_<id>``: nothing that a
+        Template can hold raises. Numbers out of range raise ValueError.
+        """
+        if self._own and (own := self._of_our_own(pen, id)):
+            return own
+        return self._registry.element(pen, id)
+
+    def element_then(self, pen: int, id: int, learned: int) -> InformationElement:
+        """As :meth:`element` was when :attr:`learned` was that."""
+        if self._is_since(pen, id, learned):
+            return InformationElement.nameless(pen, id)
+        return self.element(pen, id)
+
+    def known_then(self, pen: int, id: int, learned: int) -> InformationElement | None:
+        """As :meth:`known` was when :attr:`learned` was that."""
+        if learned < len(self._learned) and self._is_since(pen, id, learned):
+            return None
+        return self.known(pen, id)
+
+    def type_then(self, pen: int, id: int, learned: int | None) -> DataType:
+        """The type of :meth:`element_then`, for whom a name is not worth the while."""
+        if self._own:
+            if learned is not None and self._is_since(pen, id, learned):
+                return octetArray
+            own = self._of_our_own(pen, id)
+            if own is not None:
+                return own.type
+        return self._registry.type(pen, id)
+
+    def _is_since(self, pen: int, id: int, learned: int) -> bool:
+        """Whether an element is one that was learned later, or the reverse of one."""
+        if learned >= len(self._learned):
+            return False
+        since = self._learned.get((pen, id))
+        if since is None and (pen, id) not in self._own:
+            forward = forward_number(pen, id, self._registry.reverse_bit(pen))
+            since = self._learned.get(forward) if forward else None
+        return since is not None and since > learned
+
+    def known(self, pen: int, id: int) -> InformationElement | None:
+        """The element of that enterprise (0: IANA) and number; None if nobody knows it."""
+        own = self._of_our_own(pen, id) if self._own else None
+        return own or self._registry.known(pen, id)
+
+    def _of_our_own(self, pen: int, id: int) -> InformationElement | None:
+        """What was added to this model, or is the reverse of it and in no registry."""
+        number = pen, id
+        own = self._own.get(number)
+        if own is None and number in self._reverses and id not in self._registry.elements(pen):
+            own = self._reverses[number]
+        return own
+
+    def v9_element(self, field_type: int) -> InformationElement:
+        """The element that a NetFlow v9 field type stands for, else one as :meth:`element`'s.
+
+        RFC 3954 has no enterprise numbers: enterprises took field types of their own, and
+        some below 32768 mean something else than IANA's element of that number.
+        """
+        own = self._v9_of_our_own(field_type) if self._own else None
+        return own or self._registry.v9_element(field_type)
+
+    def _v9_of_our_own(self, field_type: int) -> InformationElement | None:
+        registry = self._registry
+        own = self._own.get((0, field_type))
+        if own is None and field_type not in registry.v9_elements:
+            for base, pen in registry.v9_bases:
+                if own is None and base <= field_type:
+                    own = self.known(pen, field_type - base)
+        return own
+
+    def v9_type(self, element: InformationElement) -> int:
+        """The NetFlow v9 field type of an element.
+
+        Raises ValueError for an element of an enterprise that has no field types.
+        """
+        field_type = self._registry.v9_type(element)
+        if field_type is None:
+            raise ValueError(f"{element} has no NetFlow v9 field type")
+        return field_type
+
+    def reverse(self, element: InformationElement) -> InformationElement | None:
+        """The element for the other direction of a biflow (RFC 5103); None: there is none."""
+        bit = self._registry.reverse_bit(element.pen)
+        number = reverse_number(element.pen, element.id, bit) if element.is_known else None
+        return self.element(*number) if number else None
+
+    # By name, or by anything
+
+    def __getitem__(
+        self, key: str | int | tuple[int, int] | InformationElement
+    ) -> InformationElement:
+        """The one element that ``key`` stands for.
+
+        ``key`` is a name of IANA, of NetFlow v9 (in any case), of an enterprise, or
+        ``_ipfix_<pen>_<id>``; an IESpec; a (pen, id) or the id of one of IANA's; or an
+        element, which is returned. Raises :class:`UnknownElement`; ValueError for a name
+        that several enterprises have, or an IESpec that contradicts the model.
+        """
+        if isinstance(key, str) and is_iespec(key):
+            return self.spec(key, define=False).element
+        found = self._candidates(key)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(
+                f"{key!r} is the name of several Information Elements: "
+                + ", ".join(f"{each.name}({each.pen}/{each.id})" for each in found)
+            )
+        raise UnknownElement(key, self._close_matches(key) if isinstance(key, str) else ())
+
+    def get(
+        self, key: object, default: InformationElement | None = None
+    ) -> InformationElement | None:
+        """The element that ``key`` stands for, ``default`` where ``[key]`` would raise."""
+        if isinstance(key, str) and is_iespec(key):
+            try:
+                return self.spec(key, define=False).element
+            except ValueError:
+                return default
+        found = self._candidates(key)
+        return found[0] if len(found) == 1 else default
+
+    def named(self, name: str) -> list[InformationElement]:
+        """Every element that a name may stand for: of several enterprises, or none at all."""
+        return self._named(name)
+
+    def __contains__(self, key: object) -> bool:
+        return self.get(key) is not None
+
+    def spec(self, text: str, define: bool = True) -> FieldSpec:
+        """The element and wire length that an IESpec stands for.
+
+        The text may leave out what the model knows. One that gives number and type of an
+        unknown element defines it, unless ``define`` is False: then the element is made all
+        the same, but the model does not learn it. Raises ValueError for text that is no
+        IESpec, leaves out too much, or contradicts the model.
+        """
+        parts = parse_iespec(text)
+        if parts.id is None:
+            element = self[parts.name]
+        else:
+            element = self.known(parts.pen or 0, parts.id) or self._define(parts, define)
+        if (parts.type and parts.type != element.type.name) or (
+            parts.name not in ("", element.name) and self.get(parts.name) != element
+        ):
+            raise ValueError(f"IESpec {text!r} contradicts {element}, as this model has it")
+        return FieldSpec(element, element.length if parts.size is None else parts.size)
+
+    def _define(self, parts: IESpec, define: bool) -> InformationElement:
+        """The unknown element that an IESpec with a number describes."""
+        pen, id = parts.pen or 0, parts.id or 0
+        name = parts.name or placeholder_name(pen, id)
+        if not parts.type:
+            if name != placeholder_name(pen, id):
+                raise ValueError(f"IESpec '{parts}': unknown, and without a <type> to define it")
+            return self.element(pen, id)
+        element = InformationElement(name, id, pen, data_type(parts.type))
+        if define:
+            self.add(element)
+        else:
+            self._check(element)
+        return element
+
+    def _candidates(self, key: object) -> list[InformationElement]:
+        """All that ``key`` may stand for."""
+        match key:
+            case str():
+                return self._named(key)
+            case InformationElement():
+                return [key]
+            case int():
+                known = self.known(0, key)
+            case (int(pen), int(id)):
+                known = self.known(pen, id)
+            case _:
+                known = None
+        return [known] if known is not None else []
+
+    def _named(self, name: str) -> list[InformationElement]:
+        standard = self._standard(name)
+        if standard is not None:
+            return [standard]
+        field_type = self._registry.alias_types.get(name.lower())
+        if field_type is not None:
+            return [self.v9_element(field_type)]
+        number = parse_placeholder(name)
+        if number is not None:
+            return [self.element(*number)]
+        vendors = self._registry.vendor_numbers
+        found = [self.element(*number) for number in vendors.get(name, ())]
+        for forward in forward_names(name):
+            reverses = [self.reverse(self.element(*number)) for number in vendors.get(forward, ())]
+            found += [each for each in reverses if each and each.name == name]
+        # Once, where an enterprise registered a reverse element under its number.
+        return list(dict.fromkeys(found))
+
+    def _standard(self, name: str) -> InformationElement | None:
+        """The element of a name that cannot be anyone else's: our own, IANA's, NetFlow v9's."""
+        own, iana = self._own_names, self._registry.ids(0)
+        if name in own:
+            return own[name]
+        if name in iana:
+            return self.element(0, iana[name])
+        for forward_name in forward_names(name):
+            forward = own.get(forward_name)
+            if forward is None and forward_name in iana:
+                forward = self.element(0, iana[forward_name])
+            reverse = self.reverse(forward) if forward is not None else None
+            if reverse is not None and reverse.name == name:
+                return reverse
+        id = self._registry.v9_ids.get(name)
+        return self._registry.v9_elements[id] if id is not None else None
+
+    def _close_matches(self, name: str) -> list[str]:
+        registry = self._registry
+        aliases = (alias for aliases in registry.aliases.values() for alias in aliases)
+        names = (
+            *(*self._own_names, *registry.ids(0), *registry.v9_ids),
+            *(*aliases, *registry.vendor_numbers),
+        )
+        return close_matches(name, names)
+
+    # All of them
+
+    def __iter__(self) -> Iterator[InformationElement]:
+        """By enterprise and number. Reverse elements are left out, being made on demand."""
+        return iter(sorted(self._all().values(), key=_by_number))
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[tuple[int, int], InformationElement]:
+        registry = self._registry
+        known = {
+            (pen, id): element
+            for pen in registry.files
+            for id, element in registry.elements(pen).items()
+        }
+        known |= {(0, id): each for id, each in registry.v9_elements.items() if id > MAX_ID}
+        return known | self._own
+
+    @property
+    def enterprises(self) -> Mapping[int, str]:
+        """The name of each enterprise whose elements are known, by enterprise number."""
+        return self._registry.enterprise_names
+
+    def search(self, text: str) -> ElementTable:
+        """The elements in whose name, NetFlow v9 name, number or enterprise ``text`` is.
+
+        In any case of letters, by enterprise and number; prints as a table.
+        """
+        wanted = text.casefold()
+        registry = self._registry
+        only_v9 = [each for id, each in registry.v9_elements.items() if id <= MAX_ID]
+        return ElementTable(
+            each
+            for each in sorted((*self, *only_v9), key=_by_number)
+            if wanted in each.name.casefold()
+            or wanted in str(each.id)
+            or wanted in self.enterprises.get(each.pen, "").casefold()
+            or any(wanted in alias.casefold() for alias in self.v9_names(each))
+        )
+
+    def v9_names(self, element: InformationElement) -> tuple[str, ...]:
+        """Cisco's names for an element as a NetFlow v9 field type, as ``IN_BYTES``."""
+        field_type = self._registry.v9_type(element)
+        if field_type is None or self.v9_element(field_type) != element:
+            return ()
+        return tuple(self._registry.aliases.get(field_type, ()))
+
+    def __repr__(self) -> str:
+        counts = Counter(each.pen for each in self if each.id <= MAX_ID)
+        names = self.enterprises
+        rows = [(str(pen), names.get(pen, ""), str(count)) for pen, count in counts.items()]
+        rows.append(("", "NetFlow v9 alone", str(len(self._registry.v9_elements))))
+        return table(("pen", "enterprise", "elements"), rows)
+
+    __str__ = __repr__
+
+    # New ones
+
+    def add(self, element: InformationElement, replace: bool = False) -> None:
+        """Add an element to this model.
+
+        What the model knows already may be added with other details. Raises ValueError for
+        another name or type of a known (pen, id), and for a known name at another (pen, id),
+        unless ``replace`` says that the new one is right. A name that only other enterprises
+        use is free, and then means this element.
+        """
+        if not replace:
+            self._check(element)
+        self._put(element)
+
+    def learn(self, element: InformationElement) -> bool:
+        """Add an element that a peer described (RFC 5610), and say whether it was.
+
+        A peer cannot change what is known: a known (pen, id) or a name that is anyone's is
+        left as it is. Nor can it fill the memory: there is room for :data:`LEARNED`.
+        """
+        if (
+            len(self._learned) >= LEARNED
+            or self.known(element.pen, element.id) is not None
+            or (element.is_known and self._named(element.name))
+        ):
+            return False
+        self._learned[self._put(element)] = len(self._learned) + 1
+        return True
+
+    @property
+    def learned(self) -> int:
+        """How many elements :meth:`learn` took so far."""
+        return len(self._learned)
+
+    def load(self, path: str | os.PathLike[str], pen: int | None = None) -> int:
+        """Add the elements in a file, and say how many it has.
+
+        The file has IESpecs, one a line (``#`` begins a comment), or is IANA's XML, IANA's
+        CSV, or CSV as this project's. ``pen`` is the enterprise of XML and CSV, by default
+        the number in a name as ``9_cisco.csv``, else 0. A name in such a registry that is
+        someone else's, as enterprises like to do with IANA's, stays theirs. Raises OSError,
+        or ValueError (``file:line: what``) and then adds nothing.
+        """
+        staged = self.copy()
+        count = 0
+        for line, item in read_elements(Path(path), pen):
+            try:
+                if isinstance(item, str):
+                    staged.spec(item)
+                else:
+                    known = staged.known(item.pen, item.id)
+                    if known is not None and item.values is None:
+                        # Only our own CSV names values; those known outlive the others.
+                        item = dataclasses.replace(item, values=known.values)
+                    staged._check_number(item)
+                    staged._put(item, named=staged._owner(item) is None)
+            except ValueError as error:
+                raise at(Path(path), line, error) from None
+            count += 1
+        self._own, self._own_names = staged._own, staged._own_names
+        self._reverses = staged._reverses
+        return count
+
+    def _put(self, element: InformationElement, named: bool = True) -> tuple[int, int]:
+        """Keeps an element, and gives its number."""
+        number = (element.pen, element.id)
+        previous = self._own.get(number)
+        if previous is not None and self._own_names.get(previous.name) is previous:
+            del self._own_names[previous.name]
+        self._own[number] = element
+        if named:
+            self._own_names[element.name] = element
+        reverse = reverse_number(*number, self._registry.reverse_bit(element.pen))
+        if reverse:
+            self._reverses[reverse] = reversed_element(element, *reverse)
+        return number
+
+    def _check(self, element: InformationElement) -> None:
+        """Raise ValueError where ``element`` contradicts what is known."""
+        self._check_number(element)
+        owner = self._owner(element)
+        if owner is not None:
+            raise ValueError(f"{element} has the name of {owner}")
+
+    def _check_number(self, element: InformationElement) -> None:
+        known = self.known(element.pen, element.id)
+        if known is None or not known.is_known:
+            return
+        if (known.name, known.type) != (element.name, element.type):
+            raise ValueError(f"{element} contradicts {known}, as this model has it")
+
+    def _owner(self, element: InformationElement) -> InformationElement | None:
+        """The element of another number that has this one's name."""
+        owner = self._standard(element.name)
+        if owner is None:
+            owner = self.get((element.pen, self._registry.ids(element.pen).get(element.name)))
+        if owner is None or (owner.pen, owner.id) == (element.pen, element.id):
+            return None
+        return owner
+
+
+def _by_number(element: InformationElement) -> tuple[int, int]:
+    return element.pen, element.id
+
+
+#: The default model.
+elements = InformationModel.default()

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The four times: Unix seconds and milliseconds, NTP timestamps (RFC 7011 6.1.7 to 6.1.10)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from scapy_ipfix.model.datatype import Cache, DataType
+from scapy_ipfix.model.numbers import Integer
+
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: Seconds from the NTP epoch (1900) to the Unix epoch.
+_NTP_OFFSET = 2208988800
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Time(Integer):
+    """Seconds (32 bits) and milliseconds (64 bits) since 1970 (RFC 7011 6.1.7, 6.1.8)."""
+
+    ticks: int = 1
+    is_time = True
+
+    def permits(self, length: int) -> bool:
+        return length == self.length
+
+    def _integer(self, value: Any) -> int:
+        if isinstance(value, str):
+            try:
+                return int(value, 0)
+            except ValueError:
+                return self._from_text(value)
+        if isinstance(value, float):
+            # A float can only be Unix time, as time.time() gives it; an int is the wire's.
+            try:
+                value = _UNIX_EPOCH + timedelta(seconds=value)
+            except (OverflowError, ValueError):
+                raise self._refuse(value, "not a time") from None
+        if isinstance(value, datetime):
+            return self._from_datetime(value)
+        return super()._integer(value)
+
+    def _from_text(self, text: str) -> int:
+        # Python 3.10 reads neither a trailing Z nor fewer than three or six decimals, and
+        # none reads nanoseconds: decimals are read here.
+        iso = text.strip().removesuffix("UTC").rstrip().replace("Z", "+00:00")
+        head, dot, tail = iso.partition(".")
+        rest = tail.lstrip("0123456789")
+        digits = tail.removesuffix(rest)
+        try:
+            if dot and not digits:
+                raise ValueError
+            when = datetime.fromisoformat(head + rest)
+        except ValueError:
+            raise self._refuse(text, "not a time (ISO 8601) and not a number") from None
+        return self._from_datetime(when, int(f"{digits[:9]:0<9}"))
+
+    def _from_datetime(self, when: datetime, nanoseconds: int = 0) -> int:
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=timezone.utc)
+        delta = when - _UNIX_EPOCH
+        return self._ticks(
+            delta.days * 86400 + delta.seconds, delta.microseconds * 1000 + nanoseconds
+        )
+
+    def _ticks(self, seconds: int, nanoseconds: int) -> int:
+        """Time since 1970 as it is on the wire."""
+        return seconds * self.ticks + nanoseconds * self.ticks // 1_000_000_000
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, int):
+            return value
+        try:
+            return _UNIX_EPOCH + timedelta(microseconds=value * (1_000_000 // self.ticks))
+        except OverflowError:
+            return value
+
+    def to_text(self, value: Any) -> str:
+        """UTC as ISO 8601, with as many decimals as the type has."""
+        if not isinstance(value, int):
+            return super().to_text(value)
+        seconds, rest = divmod(value, self.ticks)
+        text: str | None = _second_text[seconds]
+        if text is None:
+            return str(value)
+        return text + (_DECIMALS[rest] if self.ticks == 1000 else "Z")
+
+    def to_json(self, value: Any) -> Any:
+        return value if value is None else self.to_text(value)
+
+
+def _utc(seconds: int) -> str | None:
+    """Seconds since 1970 as far as the calendar goes, None beyond."""
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+_second_text = Cache(_utc)
+_DECIMALS = tuple(f".{rest:03d}Z" for rest in range(1000))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NTPTime(Time):
+    """NTP timestamps: 32 bits of seconds since 1900, 32 of fraction (RFC 7011 6.1.9, 6.1.10).
+
+    Seconds with the top bit clear belong to the era that begins in 2036, as in RFC 4330
+    section 3. Python's datetime ends at microseconds; the integer keeps everything.
+    ``unused`` low bits of the fraction are to be zero: 11 for microseconds.
+    """
+
+    decimals: int = 6
+    unused: int = 11
+
+    def _ticks(self, seconds: int, nanoseconds: int) -> int:
+        seconds += _NTP_OFFSET
+        if not 1 << 31 <= seconds < 3 << 31:
+            raise self._refuse(
+                _UNIX_EPOCH + timedelta(seconds=seconds - _NTP_OFFSET),
+                "NTP time goes from 1968-01-20T03:14:08Z to 2104-02-26T09:42:23Z",
+            )
+        # Rounded up, so that reading the fraction back (rounded down) gives the same.
+        fraction = -(-(nanoseconds << 32 - self.unused) // 1_000_000_000) << self.unused
+        return (seconds & 0xFFFFFFFF) << 32 | fraction
+
+    def _split(self, value: int) -> tuple[int, int]:
+        seconds = value >> 32
+        if seconds < 1 << 31:
+            seconds += 1 << 32
+        return seconds - _NTP_OFFSET, value & 0xFFFFFFFF
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, int) or not 0 <= value < 1 << 64:
+            return value
+        seconds, fraction = self._split(value)
+        return _UNIX_EPOCH + timedelta(seconds=seconds, microseconds=fraction * 1_000_000 >> 32)
+
+    def to_text(self, value: Any) -> str:
+        if not isinstance(value, int) or not 0 <= value < 1 << 64:
+            return DataType.to_text(self, value)
+        seconds, fraction = self._split(value)
+        decimals = fraction * 10**self.decimals >> 32
+        return f"{_second_text[seconds]}.{decimals:0{self.decimals}d}Z"

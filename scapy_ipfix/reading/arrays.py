@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Octets of many records to numpy arrays, a field at a time.
+
+What comes of a field depends on its data type, not on how many octets an exporter spends on
+it (RFC 7011 6.2): a counter is ``uint64`` though it came in four. Octets in a length that the
+type cannot be read in are left as they are (``V``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any
+
+from scapy_ipfix.model.datatypes import data_type
+from scapy_ipfix.reading.extras import extra
+from scapy_ipfix.wire.field import TemplateField
+
+#: Types that are addresses, by the kind and size of the array items that hold one.
+_ADDRESSES = {("u", 4): "ipv4Address", ("V", 16): "ipv6Address", ("V", 6): "macAddress"}
+_ADDRESS_LENGTHS = {name: size for (_, size), name in _ADDRESSES.items()}
+_FLOATS = ("float32", "float64")
+#: Milliseconds in what the wire counts.
+_MILLISECONDS = {"dateTimeSeconds": 1000, "dateTimeMilliseconds": 1}
+#: What is left of a second in NTP time: unit, and how many of these a second has.
+_NTP_UNITS = {"dateTimeMicroseconds": ("us", 1_000_000), "dateTimeNanoseconds": ("ns", 10**9)}
+_LARGEST = (1 << 63) - 1
+#: Octets of rows that are taken apart at a time.
+_BLOCK = 1 << 18
+
+
+def numpy(purpose: str) -> Any:
+    """The module numpy; raises MissingPackage, with what it is needed for."""
+    return extra("numpy", purpose, "columns")
+
+
+def is_address(field: TemplateField) -> bool:
+    """Whether the array of a field is one that :func:`address_text` takes."""
+    return _ADDRESS_LENGTHS.get(field.data_type.name) == field.length
+
+
+def address_text(addresses: Any) -> Any:
+    """Addresses as text: IPv4 from ``uint32``, IPv6 from ``V16``, MAC from ``V6``.
+
+    Gives an object array of ``str``, or one ``str`` for one address. Raises ValueError for an
+    array of anything else, MissingPackage.
+    """
+    np = numpy("address_text")
+    array = np.asarray(addresses)
+    size = array.dtype.itemsize
+    name = _ADDRESSES.get((array.dtype.kind, size))
+    if name is None:
+        raise ValueError(
+            f"address_text takes uint32 (IPv4), V16 (IPv6) or V6 (MAC), not {array.dtype}"
+        )
+    decode = data_type(name).codec(size).decode
+    assert decode is not None
+    items = array.reshape(-1).tolist()
+    return objects(np, map(decode, items), len(items)).reshape(array.shape)[()]
+
+
+def objects(np: Any, values: Iterable[Any], count: int) -> Any:
+    """An array of ``count`` Python objects."""
+    array = np.empty(count, object)
+    array[:] = list(values)
+    return array
+
+
+def variable_array(np: Any, field: TemplateField, items: Sequence[bytes]) -> Any:
+    """The values of a variable-length field from the octets of each: Python objects."""
+    return objects(np, _decoded(field.data_type.decode, items), len(items))
+
+
+def fixed_arrays(
+    np: Any, fields: Sequence[TemplateField], names: Container[str], octets: bytearray, count: int
+) -> dict[str, Any]:
+    """The fields of these names, from the octets of ``count`` rows of fixed-length ``fields``."""
+    size = sum(field.length for field in fields)
+    wanted = []
+    start = 0
+    for field in fields:
+        if field.name in names:
+            wanted.append((field, start))
+        start += field.length
+    items = {}
+    copies = []
+    for field, start in wanted:
+        wire, own = _forms(field)
+        items[field.name] = np.empty(count, own)
+        if field.length:
+            copies.append((items[field.name], np.ndarray(count, wire, octets, start, (size,))))
+    # All fields of some rows before the next ones: the rows stay in the processor's cache.
+    step = max(_BLOCK // max(size, 1), 1)
+    for row in range(0, count, step):
+        rows = slice(row, row + step)
+        for own, wire in copies:
+            own[rows] = wire[rows]
+    return {field.name: _values(np, field, items[field.name]) for field, _ in wanted}
+
+
+def _forms(field: TemplateField) -> tuple[str, str]:
+    """The numpy types of a field's items as they are on the wire, and as they are copied."""
+    kind, length = field.data_type, field.length
+    if length in (1, 2, 4, 8):
+        if _is_number(field):
+            sign = "i" if kind.name.startswith("signed") else "u"
+            return f">{sign}{length}", f"{sign}{_width(field)}"
+        if kind.name in _FLOATS and length >= 4:
+            return f">f{length}", f"f{max(length, kind.length)}"
+        if kind.name == "ipv4Address" and length == 4:
+            return ">u4", "u4"
+        if kind.name == "boolean" and length == 1:
+            return "u1", "u1"
+    return f"V{length}", f"V{length}"
+
+
+def _is_number(field: TemplateField) -> bool:
+    """Whether values are integers, or counts of time, that numpy has a type for."""
+    return field.data_type.is_integer and 1 <= field.length <= 8 and field.data_type.length <= 8
+
+
+def _width(field: TemplateField) -> int:
+    """Octets of such an integer in an array."""
+    if field.data_type.is_time:
+        return 8
+    return max(field.data_type.length, 1 << (field.length - 1).bit_length())
+
+
+def _values(np: Any, field: TemplateField, items: Any) -> Any:
+    """The values that copied items stand for."""
+    kind = field.data_type
+    if not field.length:
+        return objects(
+            np, [kind.decode(b"") if kind.length == 0 else None] * len(items), len(items)
+        )
+    if _is_number(field):
+        if items.dtype.kind == "V":
+            items = _widened(np, items, _width(field), kind.name.startswith("signed"))
+        if kind.name in _MILLISECONDS:
+            return _unix_times(np, items, _MILLISECONDS[kind.name])
+        if kind.is_time:
+            return _ntp_times(np, items, *_NTP_UNITS[kind.name])
+        return items
+    if kind.name == "boolean" and field.length == 1:
+        return _truths(items)
+    if kind.is_integer and field.length <= kind.length:
+        return objects(np, _decoded(kind.decode, items.tolist()), len(items))
+    if kind.name == "string":
+        decode = kind.codec(field.length).decode
+        assert decode is not None
+        return objects(np, _decoded(decode, items.tolist()), len(items))
+    return items
+
+
+def _widened(np: Any, items: Any, width: int, signed: bool) -> Any:
+    """Integers of 3, 5, 6 or 7 octets in ``width``."""
+    length = items.dtype.itemsize
+    octets = items.view("u1").reshape(-1, length)
+    wide = np.zeros((len(items), width), "u1")
+    if signed:
+        wide[octets[:, 0] >= 128] = 255
+    wide[:, width - length :] = octets
+    sign = "i" if signed else "u"
+    return wide.view(f">{sign}{width}")[:, 0].astype(f"{sign}{width}")
+
+
+def _decoded(decode: Callable[[Any], Any], items: Sequence[bytes]) -> list[Any]:
+    """Each item decoded; equal ones once, since what is no number seldom differs much."""
+    values = {item: decode(item) for item in set(items)}
+    return [values[item] for item in items]
+
+
+def _unix_times(np: Any, ticks: Any, milliseconds: int) -> Any:
+    """Times from what is counted since 1970; NaT for those that 63 bits cannot hold."""
+    beyond = ticks > np.uint64(_LARGEST // milliseconds)
+    if milliseconds != 1:
+        ticks *= np.uint64(milliseconds)
+    times = ticks.view("M8[ms]")
+    times[beyond] = "NaT"
+    return times
+
+
+def _ntp_times(np: Any, ticks: Any, unit: str, second: int) -> Any:
+    """Times from NTP timestamps: of two eras the one that ``datatypes`` takes them for."""
+    seconds = ticks >> np.uint64(32)
+    seconds += (seconds < np.uint64(1 << 31)).astype("u8") << np.uint64(32)
+    fraction = (ticks & np.uint64(0xFFFFFFFF)) * np.uint64(second) >> np.uint64(32)
+    begin = np.datetime64("1900-01-01", "s")
+    return begin + seconds.view("m8[s]") + fraction.view(f"m8[{unit}]")
+
+
+def _truths(octets: Any) -> Any:
+    """RFC 7011 6.1.5: 1 is true, 2 is false. With anything else among them, the octets."""
+    true = octets == 1
+    return true if bool((true | (octets == 2)).all()) else octets

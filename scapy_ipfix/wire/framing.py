@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where things begin and end in a message: the one place that walks octets.
+
+Messages are walked into Sets and Template Sets into Template Records, by offsets, without
+making anything of them. Layers and sessions both read through these functions, so that they
+cannot disagree about what a message holds. Nothing here raises on what it reads.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from typing import NamedTuple
+
+from scapy_ipfix.wire.diagnostics import Defect
+
+IPFIX_VERSION = 10
+V9_VERSION = 9
+IPFIX_HEADER = struct.Struct("!HHIII")
+V9_HEADER = struct.Struct("!HHIIII")
+SET_HEADER = struct.Struct("!HH")
+
+#: Set ids (RFC 7011 3.3.2) and FlowSet ids (RFC 3954 5.2, 6.1).
+TEMPLATE_SET, OPTIONS_TEMPLATE_SET = 2, 3
+TEMPLATE_FLOWSET, OPTIONS_TEMPLATE_FLOWSET = 0, 1
+MINIMUM_DATA_SET = 256
+
+_PAIR = struct.Struct("!HH")
+_pair = _PAIR.unpack_from
+_triple = struct.Struct("!HHH").unpack_from
+
+#: What a named tuple is made with, in a call less: a message may hold 16,000 of them.
+_new = tuple.__new__
+#: Octets of the shortest Template Record: a withdrawal (RFC 7011 8.1).
+SHORTEST_TEMPLATE = _PAIR.size
+
+#: Set ids by version: (templates, options templates).
+TEMPLATE_SETS = {
+    IPFIX_VERSION: (TEMPLATE_SET, OPTIONS_TEMPLATE_SET),
+    V9_VERSION: (TEMPLATE_FLOWSET, OPTIONS_TEMPLATE_FLOWSET),
+}
+
+
+class SetSpan(NamedTuple):
+    """A Set between two offsets, its header included."""
+
+    set_id: int
+    start: int
+    stop: int
+
+
+class Specifier(NamedTuple):
+    """A Field Specifier (RFC 7011 3.2): ``pen`` 0 for IANA's and for NetFlow v9 types."""
+
+    pen: int
+    id: int
+    length: int
+
+
+class TemplateSpan(NamedTuple):
+    """A Template Record between two offsets; no specifiers means a withdrawal (IPFIX)."""
+
+    template_id: int
+    scope_count: int
+    specifiers: tuple[Specifier, ...]
+    start: int
+    stop: int
+    #: Whether the enterprise bit stood before number 0, which RFC 7011 does not allow.
+    enterprise_zero: int | None = None
+
+
+def message_stop(octets: bytes, start: int = 0) -> tuple[int, Defect | None]:
+    """Where the IPFIX Message that begins at ``start`` ends, whatever its header says."""
+    length = int.from_bytes(octets[start + 2 : start + 4], "big")
+    available = len(octets) - start
+    if length < IPFIX_HEADER.size:
+        return len(octets), Defect.of("message-length", length=length)
+    if length > available:
+        return len(octets), Defect.of("message-truncated", length=length, available=available)
+    return start + length, None
+
+
+def walk_sets(octets: bytes, start: int, stop: int) -> tuple[list[SetSpan], list[Defect], int]:
+    """The Sets between two offsets, what is wrong with them, and where the walk ended.
+
+    A Set that runs past ``stop`` ends there. What begins at the last offset is no Set: fewer
+    than 4 octets, or a length that leads nowhere.
+    """
+    spans: list[SetSpan] = []
+    defects: list[Defect] = []
+    unpack = SET_HEADER.unpack_from
+    while stop - start >= 4:
+        set_id, length = unpack(octets, start)
+        end = start + length
+        if length < 4:
+            if octets.count(0, start, stop) != stop - start:
+                defects.append(Defect.of("set-length", set_id=set_id, length=length))
+            break
+        if end > stop:
+            defects.append(
+                Defect.of("set-truncated", set_id=set_id, length=length, available=stop - start)
+            )
+            end = stop
+        spans.append(_new(SetSpan, (set_id, start, end)))
+        start = end
+    return spans, defects, start
+
+
+def walk_templates(
+    body: bytes, *, options: bool, version: int
+) -> tuple[list[TemplateSpan], list[Defect], int]:
+    """The Template Records in the body of a Set, what is wrong, and where the walk ended.
+
+    ``body`` is the Set without its header; ``options`` says which kind of Set it is. What
+    begins at the last offset is padding, or a record that the Set cuts off.
+    """
+    if version == V9_VERSION:
+        return _walk_v9_options(body) if options else _walk_v9(body)
+    return _walk_ipfix(body, options)
+
+
+def _walk_ipfix(body: bytes, options: bool) -> tuple[list[TemplateSpan], list[Defect], int]:
+    spans: list[TemplateSpan] = []
+    # All of a Template Set is in units of two octets; positions count these.
+    words = _words(body)
+    position, end, zeros = 0, len(words), _zeros(body)
+    while end - position >= 2:
+        start = position
+        template_id, count = words[position], words[position + 1]
+        if template_id == 0 and 2 * position >= zeros:
+            break  # padding that is as long as a withdrawal
+        position += 2
+        scope = 0
+        if options and count and position < end:
+            scope = words[position]
+            position += 1
+        specifiers: list[Specifier] = []
+        enterprise_zero = None
+        for _ in range(count):
+            if end - position < 2:
+                break
+            element_id, length = words[position], words[position + 1]
+            pen = 0
+            if element_id & 0x8000:
+                if end - position < 4:
+                    break
+                element_id &= 0x7FFF
+                pen = words[position + 2] << 16 | words[position + 3]
+                position += 2
+                if pen == 0:
+                    enterprise_zero = element_id
+            position += 2
+            specifiers.append(_new(Specifier, (pen, element_id, length)))
+        if len(specifiers) < count:
+            defect = Defect.of("template-truncated", template_id=template_id, fields=count)
+            return spans, [defect], 2 * start
+        where = 2 * start, 2 * position
+        span = template_id, scope, tuple(specifiers), *where, enterprise_zero
+        spans.append(_new(TemplateSpan, span))
+    return spans, [], 2 * position
+
+
+def _zeros(octets: bytes) -> int:
+    """From where on there are only zeros."""
+    return len(octets.rstrip(b"\0"))
+
+
+def _words(octets: bytes) -> array[int]:
+    """Numbers of two octets each, in network byte order; an odd octet at the end is left."""
+    words = array("H", octets[: len(octets) & ~1])
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words
+
+
+def _walk_v9(body: bytes) -> tuple[list[TemplateSpan], list[Defect], int]:
+    spans: list[TemplateSpan] = []
+    position, end, zeros = 0, len(body), _zeros(body)
+    while end - position >= 4:
+        template_id, count = _pair(body, position)
+        if template_id == 0 and position >= zeros:
+            break
+        stop = position + 4 + 4 * count
+        if stop > end:
+            defect = Defect.of("template-truncated", template_id=template_id, fields=count)
+            return spans, [defect], position
+        specifiers = _v9_specifiers(body[position + 4 : stop]) if count else ()
+        spans.append(_new(TemplateSpan, (template_id, 0, specifiers, position, stop, None)))
+        position = stop
+    return spans, [], position
+
+
+def _walk_v9_options(body: bytes) -> tuple[list[TemplateSpan], list[Defect], int]:
+    spans: list[TemplateSpan] = []
+    defects: list[Defect] = []
+    position, end, zeros = 0, len(body), _zeros(body)
+    while end - position >= 6:
+        template_id, scope, options = _triple(body, position)
+        if template_id == 0 and position >= zeros:
+            break
+        if scope % 4 or options % 4:
+            defects.append(
+                Defect.of("options-length", template_id=template_id, scope=scope, options=options)
+            )
+        middle = position + 6 + scope
+        stop = middle + options
+        if stop > end:
+            count = scope // 4 + options // 4
+            defects.append(Defect.of("template-truncated", template_id=template_id, fields=count))
+            return spans, defects, position
+        scopes = _v9_specifiers(body[position + 6 : middle]) if scope else ()
+        fields = _v9_specifiers(body[middle:stop]) if options else ()
+        span = template_id, len(scopes), scopes + fields, position, stop, None
+        spans.append(_new(TemplateSpan, span))
+        position = stop
+    return spans, defects, position
+
+
+def _v9_specifiers(octets: bytes) -> tuple[Specifier, ...]:
+    whole = octets[: len(octets) & ~3]
+    return tuple([_new(Specifier, (0, *each)) for each in _PAIR.iter_unpack(whole)])
+
+
+def is_export(octets: bytes) -> bool:
+    """Whether a UDP payload is unmistakably an export message, whatever port it came from.
+
+    Its Sets must add up to the last octet and have ids that there are; IPFIX gives its length
+    besides, which must be the payload's.
+    """
+    version = int.from_bytes(octets[:2], "big")
+    if version == IPFIX_VERSION and octets[2:4] == len(octets).to_bytes(2, "big"):
+        start = IPFIX_HEADER.size
+    elif version == V9_VERSION:
+        start = V9_HEADER.size
+    else:
+        return False
+    template_sets = TEMPLATE_SETS[version]
+    spans, defects, stop = walk_sets(octets, start, len(octets))
+    return (
+        bool(spans)
+        and not defects
+        and stop == len(octets)
+        and all(span.set_id >= MINIMUM_DATA_SET or span.set_id in template_sets for span in spans)
+    )

@@ -1,0 +1,461 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Templates: what the records of a Set are made of (RFC 7011 3.4.1, RFC 3954 5.2).
+
+A :class:`Template` is an immutable value: an id, its fields in order, how many of them are
+scope. Its :class:`~scapy_ipfix.wire.codec.RecordCodec` reads and writes Data Records (RFC 7011
+3.4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, wraps
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from scapy_ipfix.model.datatypes import VARIABLE, data_type
+from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.model import InformationModel, elements
+from scapy_ipfix.wire.codec import RecordCodec, record_codec
+from scapy_ipfix.wire.diagnostics import Defect, shown_octets
+from scapy_ipfix.wire.field import TemplateField, is_forbidden, shortest
+from scapy_ipfix.wire.framing import MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
+from scapy_ipfix.wire.structured import encode_list
+
+#: RFC 3954 6.1: what an Options Template's scope field types stand for. They are no
+#: Information Elements; as pseudo-elements they are fields like any other.
+V9_SCOPES: dict[int, InformationElement] = {
+    number: InformationElement(name, number, 0, data_type(kind))
+    for number, name, kind in (
+        (1, "scopeSystem", "unsigned64"),
+        (2, "scopeInterface", "unsigned32"),
+        (3, "scopeLineCard", "unsigned32"),
+        (4, "scopeCache", "unsigned32"),
+        (5, "scopeTemplate", "unsigned16"),
+    )
+}
+_V9_SCOPES_BY_NAME = {each.name.lower(): each for each in V9_SCOPES.values()}
+_V9_SCOPES_BY_NAME.update(
+    {name.removeprefix("scope"): each for name, each in list(_V9_SCOPES_BY_NAME.items())}
+)
+
+_make, _new = object.__new__, tuple.__new__
+#: Findings about one template: it may have 16,000 fields that are all wrong.
+_FINDINGS = 100
+#: What is a row already.
+_ROW_TYPES = {tuple, list}
+
+
+def v9_scope(kind: int) -> InformationElement:
+    """The pseudo-element of a NetFlow v9 scope field type; unknown types are octets."""
+    return V9_SCOPES.get(kind) or InformationElement.v9_scope(kind)
+
+
+class Template:
+    """A Template (RFC 7011 3.4.1) or, with a scope, an Options Template (3.4.2).
+
+    ``fields`` are element names (NetFlow v9 names too), IESpecs such as
+    ``octetDeltaCount[4]`` or ``interfaceName[v]``, elements, or TemplateFields. Elements
+    without a natural length (octetArray, string, lists) are of variable length unless a
+    length is given. ``scope`` is how many of the first fields are scope fields; among
+    these, ``scopeSystem``, ``scopeInterface`` and so on are NetFlow v9's scope types.
+
+    Raises ValueError for an id outside 0..65535, an unknown name, more scope than fields.
+    Equality and hash are by id, fields and scope.
+    """
+
+    __slots__ = ("__dict__", "fields", "id", "is_options", "length", "scope_count")
+    id: int
+    fields: tuple[TemplateField, ...]
+    scope_count: int
+    #: Whether it is an Options Template; on the wire there are some without a scope.
+    is_options: bool
+    #: Octets of a record; of the shortest one where lengths vary; 0: records are not read.
+    length: int
+
+    def __init__(
+        self,
+        id: int,
+        *fields: str | InformationElement | TemplateField | tuple[int, int],
+        scope: int = 0,
+        model: InformationModel = elements,
+    ) -> None:
+        if not 0 <= id <= 65535:
+            raise ValueError(f"template id {id} is not in 0..65535")
+        if not 0 <= scope <= max(len(fields), 0):
+            raise ValueError(f"template {id}: scope {scope} of {len(fields)} fields")
+        pairs = []
+        for position, field in enumerate(fields):
+            try:
+                pairs.append(_resolve(field, position < scope, model))
+            except ValueError as problem:
+                raise ValueError(f"template {id}, field {position + 1}: {problem}") from None
+        self._set(id, name_fields(pairs, scope), scope)
+
+    def _set(
+        self, id: int, fields: tuple[TemplateField, ...], scope: int, options: bool = False
+    ) -> None:
+        _put_id(self, id)
+        _put_fields(self, fields)
+        _put_scope_count(self, scope)
+        _put_is_options(self, options or scope > 0)
+        _put_length(self, shortest(fields))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a Template does not change; make another")
+
+    @classmethod
+    def of(
+        cls, id: int, fields: tuple[TemplateField, ...], scope: int = 0, options: bool = False
+    ) -> Template:
+        """A template of fields that are named already. Raises nothing."""
+        self: Template = _make(cls)
+        self._set(id, fields, scope, options)
+        return self
+
+    @classmethod
+    def from_wire(
+        cls,
+        span: TemplateSpan,
+        version: int,
+        model: InformationModel = elements,
+        options: bool = False,
+    ) -> Template:
+        """The template that a Template Record on the wire defines. Never raises.
+
+        In NetFlow v9 (``version`` 9) element ids are field types, and scope is of its own
+        kind (RFC 3954 6.1).
+        """
+        id, scope, specifiers, _, _, _ = span
+        scope = min(scope, len(specifiers))
+        if version == V9_VERSION:
+            named = [
+                (v9_scope(kind) if i < scope else model.v9_element(kind), length)
+                for i, (_, kind, length) in enumerate(specifiers)
+            ]
+            return cls.of(id, name_fields(named, scope), scope, options)
+        find = model.element
+        fields = [
+            _new(TemplateField, ((element := find(pen, number)), length, element.name, False))
+            for pen, number, length in specifiers
+        ]
+        if scope:
+            fields[:scope] = [field._replace(is_scope=True) for field in fields[:scope]]
+        return cls.of(id, _told_apart(fields), scope, options)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the fields, as records have them."""
+        return self.codec.names
+
+    @cached_property
+    def codec(self) -> RecordCodec:
+        """The codec of whole records; templates of equal layout share one."""
+        return record_codec(self.fields, None)
+
+    def projection(
+        self, names: tuple[str, ...] | None, values: str = "scapy"
+    ) -> RecordCodec | None:
+        """A codec for these fields only, in this order; None if records lack one of them.
+
+        ``names`` None stands for all fields; ``values`` is the domain to read them in.
+        """
+        if names is None and values == "scapy":
+            return self.codec
+        known = self.__dict__.setdefault("projections", {})
+        key = names, values
+        if key not in known:
+            wanted = None
+            if names is not None:
+                positions = {name: at for at, name in enumerate(self.names)}
+                wanted = tuple(positions.get(name, -1) for name in names)
+            lacking = wanted is not None and -1 in wanted
+            known[key] = None if lacking else record_codec(self.fields, wanted, values)
+        return known[key]  # type: ignore[no-any-return]
+
+    @cached_property
+    def plain_length(self) -> int:
+        """Octets of a record where that is all there is to say of it.
+
+        0 for options, for records of no or of various lengths, and for those with lists.
+        """
+        codec = self.codec
+        is_plain = codec.is_fixed and not codec.structured and not self.is_options
+        return codec.minimum if is_plain else 0
+
+    @property
+    def is_variable(self) -> bool:
+        return not self.codec.is_fixed
+
+    def with_id(self, id: int) -> Template:
+        """The same layout under another id."""
+        return Template.of(id, self.fields, self.scope_count, self.is_options)
+
+    def defects(self) -> list[Defect]:
+        """What RFC 7011 and RFC 3954 hold against this template: 100 findings at most."""
+        found = []
+        if self.id < MINIMUM_DATA_SET:
+            found.append(Defect.of("template-id", template_id=self.id))
+        if not self.fields:
+            found.append(Defect.of("template-empty", template_id=self.id))
+        elif self.length == 0:
+            found.append(Defect.of("template-zero-length", template_id=self.id))
+        template_id = "template_id", self.id
+        for element, length, name, _ in self.fields:
+            type = element.type
+            if length != type.length and is_forbidden(type, length):
+                size = "a variable number of" if length == VARIABLE else length
+                numbers = template_id, ("name", name), ("length", size), ("type", type.name)
+                found.append(_new(Defect, ("field-length", numbers)))
+                if len(found) >= _FINDINGS:
+                    break
+        return found
+
+    def rest_defects(self, rest: bytes, records: int) -> list[Defect]:
+        """What is wrong with the octets that follow ``records`` records in a Set."""
+        octets = len(rest)
+        if not octets:
+            return [] if records else [Defect.of("set-empty", set_id=self.id)]
+        if 0 < self.length <= octets:
+            return [
+                Defect.of("record-truncated", set_id=self.id, record=records + 1, octets=octets)
+            ]
+        if rest.count(0) != octets:
+            return [Defect.of("padding-nonzero", set_id=self.id, octets=shown_octets(rest))]
+        return []
+
+    def row(self, record: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
+        """A dict or a tuple of values as values in this template's order.
+
+        A dict may use any name that the model knows for an element; fields that it leaves
+        out get their type's zero. Raises ValueError for a name that is none of ours.
+        """
+        if type(record) is tuple or not isinstance(record, Mapping):
+            return record
+        names = self.names
+        if len(record) == len(names):
+            try:
+                return self._pick(record)
+            except KeyError:
+                pass
+        given = dict(record)
+        values = [
+            given.pop(field.name) if field.name in given else field.zero for field in self.fields
+        ]
+        for name, value in given.items():
+            values[self._position(name)] = value
+        return values
+
+    @cached_property
+    def _pick(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        names = self.names
+        if len(names) == 1:
+            return lambda record: (record[names[0]],)
+        return itemgetter(*names) if names else lambda record: ()
+
+    def _position(self, name: str) -> int:
+        element = elements.get(name)
+        for position, field in enumerate(self.fields):
+            if field.element == element:
+                return position
+        raise ValueError(
+            f"template {self.id} has no field {name!r}; it has {', '.join(self.names)}"
+        )
+
+    def encode(self, record: Mapping[str, Any] | Sequence[Any]) -> bytes:
+        """A Data Record from a dict or a tuple of values.
+
+        Raises ValueError that names template, field, value and limit.
+        """
+        try:
+            row = self.row(record)
+            return self.codec.encode(self._with_lists(row) if self.codec.structured else row)
+        except ValueError as problem:
+            raise self._named(problem) from None
+
+    def encode_rows(self, records: Iterable[Mapping[str, Any] | Sequence[Any]]) -> list[bytes]:
+        """Data Records from dicts or tuples of values; raises as :meth:`encode` does."""
+        rows = list(records)
+        try:
+            if not set(map(type, rows)) <= _ROW_TYPES:
+                rows = [self.row(record) for record in rows]
+            if self.codec.structured:
+                rows = [self._with_lists(row) for row in rows]  # type: ignore[arg-type]
+            return self.codec.encode_rows(rows)  # type: ignore[arg-type]
+        except ValueError as problem:
+            raise self._named(problem) from None
+
+    def _with_lists(self, row: Sequence[Any]) -> Sequence[Any]:
+        """The row with the octets of its lists, which the codec leaves to us."""
+        values = list(row)
+        for position, name, kind in self.codec.structured:
+            if position < len(values):
+                try:
+                    values[position] = encode_list(kind, values[position])
+                except ValueError as problem:
+                    raise ValueError(f"field {name}: {problem}") from None
+        return values
+
+    def _named(self, problem: ValueError) -> ValueError:
+        text = str(problem)
+        return (
+            problem if text.startswith("template ") else ValueError(f"template {self.id}, {text}")
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Template)
+            and (self.id, self.scope_count, self.is_options, self.fields)
+            == (other.id, other.scope_count, other.is_options, other.fields)
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.id, self.fields, self.scope_count))
+
+    def __repr__(self) -> str:
+        """What to type to get the same template."""
+        arguments = [str(self.id)]
+        for field in self.fields:
+            spec = self._spec(field)
+            arguments.append(repr(spec))
+        if self.scope_count:
+            arguments.append(f"scope={self.scope_count}")
+        return f"Template({', '.join(arguments)})"
+
+    @staticmethod
+    def _spec(field: TemplateField) -> str:
+        element = field.element
+        known = v9_scope(element.id) if field.is_scope else elements.get(element.name)
+        if element in (known, elements.get(element.name)):
+            name = element.name
+        else:
+            name = f"{element.name}({element.pen}/{element.id})<{element.type}>"
+        if field.length == (element.type.length or VARIABLE):
+            return name
+        return f"{name}[{'v' if field.is_variable else field.length}]"
+
+    def __str__(self) -> str:
+        kind = "options " if self.is_options else ""
+        size = f"{self.length}{' or more' if self.is_variable else ''} octets"
+        return f"{kind}{self.id}: {', '.join(map(str, self.fields))} ({size})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Template.of, (self.id, self.fields, self.scope_count, self.is_options)
+
+    def command(self, json: bool = False) -> str:
+        """Scapy's word for :meth:`__repr__`; in JSON a template is its line of text."""
+        return str(self) if json else repr(self)
+
+
+#: What ``object.__setattr__`` comes down to, for a class that forbids to set anything.
+_put_id = Template.id.__set__  # type: ignore[attr-defined]
+_put_fields = Template.fields.__set__  # type: ignore[attr-defined]
+_put_scope_count = Template.scope_count.__set__  # type: ignore[attr-defined]
+_put_is_options = Template.is_options.__set__  # type: ignore[attr-defined]
+_put_length = Template.length.__set__  # type: ignore[attr-defined]
+
+_Made = TypeVar("_Made")
+
+
+def kept_by_template(make: Callable[[Template], _Made]) -> Callable[[Template], _Made]:
+    """A function of a template that is asked once: the template keeps the answer.
+
+    A cache would keep the templates as well, of 16,000 fields if a peer sends such ones; what
+    sessions keep of them is bounded.
+    """
+    name = f"{make.__module__}.{make.__qualname__}"
+
+    @wraps(make)
+    def ask(template: Template) -> _Made:
+        known: dict[str, _Made] = template.__dict__
+        try:
+            return known[name]
+        except KeyError:
+            made = known[name] = make(template)
+            return made
+
+    return ask
+
+
+def _resolve(
+    field: str | InformationElement | TemplateField | tuple[int, int],
+    is_scope: bool,
+    model: InformationModel,
+) -> tuple[InformationElement, int]:
+    if isinstance(field, TemplateField):
+        return field.element, field.length
+    length = None
+    if isinstance(field, str):
+        bare, bracket, size = field.partition("[")
+        scope = _v9_scope_named(bare) if is_scope else None
+        if scope is not None:
+            element = scope
+            length = _scope_length(size) if bracket else None
+        else:
+            element, length = model.spec(field, define=False)
+    elif isinstance(field, tuple):
+        element = model.element(*field)
+    else:
+        element = field
+    if length is None:
+        length = element.type.length or VARIABLE
+    if not 0 <= length <= VARIABLE:
+        raise ValueError(f"{element.name}: length {length} is not in 0..65535")
+    return element, length
+
+
+def _v9_scope_named(name: str) -> InformationElement | None:
+    """The scope of NetFlow v9 of that name, ``_scope_9`` for a kind that has none."""
+    kind = name.removeprefix("_scope_")
+    if kind != name and kind.isdecimal() and int(kind) <= 65535:
+        return v9_scope(int(kind))
+    return _V9_SCOPES_BY_NAME.get(name.lower())
+
+
+def _scope_length(size: str) -> int:
+    """The length in ``scopeSystem[4]``, without the opening bracket."""
+    digits = size.removesuffix("]")
+    if digits == "v":
+        return VARIABLE
+    if not digits.isdecimal():
+        raise ValueError(f"length {digits!r} is no number")
+    return int(digits)
+
+
+def name_fields(
+    pairs: Iterable[tuple[InformationElement, int]], scope: int = 0
+) -> tuple[TemplateField, ...]:
+    """Fields with a name of their own each: RFC 7011 8 allows an element twice."""
+    fields = [
+        # As TemplateField(...) does it, in a call less: there may be 16,000 in a message.
+        _new(TemplateField, (element, length, element.name, position < scope))
+        for position, (element, length) in enumerate(pairs)
+    ]
+    return _told_apart(fields)
+
+
+def _told_apart(fields: list[TemplateField]) -> tuple[TemplateField, ...]:
+    """The fields, numbered where several have one name."""
+    if len(fields) > 1 and len({field[2] for field in fields}) < len(fields):
+        fields = _numbered(fields)
+    return tuple(fields)
+
+
+def _numbered(fields: list[TemplateField]) -> list[TemplateField]:
+    """``_2`` and so on behind names that were there before."""
+    taken: dict[str, int] = {}
+    numbered = []
+    for element, length, own, is_scope in fields:
+        name = own
+        seen = taken.get(own, 0) + 1
+        if seen > 1:
+            while (name := f"{own}_{seen}") in taken:
+                seen += 1
+            taken[name] = 1
+        taken[own] = seen
+        numbered.append(_new(TemplateField, (element, length, name, is_scope)))
+    return numbered

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``scapy-ipfix check``: what it finds, how it says so, and its exit status."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from scapy_ipfix import IPFIX, DataSet, IPFIXSession, Template, TemplateSet
+from scapy_ipfix.cli import check as cli_check
+from scapy_ipfix.cli.check import Report, as_json
+from scapy_ipfix.cli.main import main
+from scapy_ipfix.wire.diagnostics import CATALOGUE, ERROR, Defect, Diagnostic
+from tests.test_text import is_harmless
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+FLOW = Template(256, "interfaceName", "octetDeltaCount[4]")
+
+
+def ipfix_file(path: Path, *messages: IPFIX) -> str:
+    path.write_bytes(b"".join(map(bytes, messages)))
+    return str(path)
+
+
+def message(number: int = 0, *rows: tuple, domain: int = 0, **fields) -> IPFIX:
+    header = IPFIX(sequenceNumber=number, observationDomainId=domain, exportTime=1, **fields)
+    if rows:
+        header /= DataSet(template=FLOW, records=list(rows))
+    return header
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Something of each severity, in two domains."""
+    return ipfix_file(
+        tmp_path / "broken.ipfix",
+        IPFIX(exportTime=1, sets=[TemplateSet(templates=[FLOW])]),
+        message(0, ("a", 1), (b"\xff\x1b[31m", 2)),
+        message(2, (b"\xfe", 3)),
+        message(9, ("b", 4)),
+        IPFIX(exportTime=1, observationDomainId=7, sets=[TemplateSet(templates=[FLOW])]),
+        IPFIX(exportTime=1, observationDomainId=7, sets=[b"\1\0\0\x03abcd"]),
+        IPFIX(exportTime=1, observationDomainId=7, sets=[DataSet(template=FLOW)]),
+    )
+
+
+def test_a_clean_capture(capsys):
+    assert main(["check", str(PCAPS / "pmacctd_ipfix.pcap")]) == 0
+    out, err = capsys.readouterr()
+    assert out == "27 messages, 143 records: 0 errors, 0 warnings, 0 notes\n"
+    assert err == ""
+
+
+def test_findings(broken, capsys):
+    assert main(["check", broken]) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert is_harmless(out.replace("\n", ""))
+    first, second, summary = (block.splitlines() for block in out.split("\n\n"))
+    assert first[0] == f"{broken}, domain 0"
+    assert [line.split()[:5] for line in first[1:]] == [
+        ["warning", "2", "x", "packet", "2"],
+        ["warning", "1", "x", "packet", "4"],
+    ]
+    assert "RFC 7011 6.1" in first[1]
+    assert first[1].endswith("set 256: interfaceName: string is not UTF-8")
+    assert first[2].endswith("sequence number 9, expected 3: 6 lost")
+    assert second[0] == f"{broken}, domain 7"
+    assert [line.split()[0] for line in second[1:]] == ["error", "note"]
+    assert "RFC 7011 3.3.2" in second[1]
+    assert "packet 6" in second[1]
+    assert summary == ["7 messages, 4 records: 1 error, 3 warnings, 1 note"]
+    # Sentences line up.
+    assert len({line.index(text) for line, text in ((first[1], "set 256"), (first[2], "sequence"))})
+
+
+def test_findings_as_json(broken, capsys):
+    assert main(["check", "--json", broken]) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.isascii()
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [each["code"] for each in found] == [
+        *("value", "sequence-gap", "set-length", "set-empty"),
+    ]
+    assert found[0] == {
+        "exporter": broken,
+        "domain": 0,
+        "severity": "warning",
+        "code": "value",
+        "count": 2,
+        "first_packet": 2,
+        "section": "RFC 7011 6.1",
+        "text": "set 256: interfaceName: string is not UTF-8",
+    }
+
+
+@pytest.mark.parametrize(
+    ("severity", "codes"),
+    [
+        ("note", ["value", "sequence-gap", "set-length", "set-empty"]),
+        ("warning", ["value", "sequence-gap", "set-length"]),
+        ("error", ["set-length"]),
+    ],
+)
+def test_only_the_grave_ones(broken, capsys, severity, codes):
+    assert main(["check", "--json", "--severity", severity, broken]) == 1
+    found = [json.loads(line)["code"] for line in capsys.readouterr().out.splitlines()]
+    assert found == codes
+
+
+def test_warnings_are_no_errors(tmp_path, capsys):
+    path = ipfix_file(tmp_path / "a", message(0, (b"\xff", 1)))
+    assert main(["check", path]) == 0
+    assert "missing-template" not in capsys.readouterr().out
+    late = ipfix_file(tmp_path / "b", message(0, ("a", 1)), message(1, sets=[FLOW]))
+    assert main(["check", "--json", late]) == 0
+    (found,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (found["code"], found["severity"]) == ("missing-template", "warning")
+
+
+def test_what_is_left_out_is_counted(broken, capsys):
+    assert main(["check", "--severity", "error", broken]) == 1
+    out = capsys.readouterr().out
+    assert "string is not UTF-8" not in out
+    assert out.endswith("1 error, 3 warnings, 1 note\n")
+
+
+def test_several_files_and_standard_input(broken, capsys, monkeypatch):
+    clean = str(PCAPS / "pmacctd_ipfix.pcap")
+    assert main(["check", clean, broken]) == 1
+    assert "34 messages" in capsys.readouterr().out
+
+    class Stdin:
+        buffer = io.BytesIO(Path(clean).read_bytes())
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    assert main(["check", "-"]) == 0
+    assert capsys.readouterr().out.startswith("27 messages")
+
+
+@pytest.mark.parametrize(
+    ("octets", "why"),
+    [
+        (None, "No such file"),
+        (b"", "empty file"),
+        (b"GET / HTTP/1.1\r\n", "not a capture (pcap, pcapng, IPFIX or NetFlow v9 messages)"),
+        (b"\x1f\x8b\x08\x00broken", "broken gzip"),
+    ],
+)
+def test_what_cannot_be_read(tmp_path, capsys, octets, why):
+    path = tmp_path / "what\x1b[31m"
+    if octets is not None:
+        path.write_bytes(octets)
+    assert main(["check", str(PCAPS / "softflowd_v9.pcap"), str(path)]) == 2
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert line.startswith("scapy-ipfix check: ")
+    assert why in line
+    assert "what" in line
+    assert is_harmless(line)
+    assert out == ""
+
+
+def test_a_capture_that_is_cut_off(tmp_path, capsys):
+    octets = (PCAPS / "softflowd_v9.pcap").read_bytes()
+    path = tmp_path / "cut.pcap"
+    path.write_bytes(octets[:-100])
+    main(["check", "--json", str(path)])
+    found = {json.loads(line)["code"] for line in capsys.readouterr().out.splitlines()}
+    assert "capture-cut" in found
+
+
+def test_it_wants_a_file(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["check"])
+    assert stop.value.code == 2
+    assert "FILE" in capsys.readouterr().err
+
+
+# -- the report
+
+
+def diagnostic(code: str, packet: int, exporter: str = "a", domain: int | None = 1, **numbers):
+    return Diagnostic(Defect.of(code, **numbers), packet, exporter, domain)
+
+
+def test_findings_are_put_together_by_kind_and_exporter():
+    report = Report()
+    for packet in range(5, 0, -1):
+        report.take(diagnostic("sequence-gap", packet, got=packet, expected=0, lost=packet))
+        report.take(diagnostic("set-truncated", packet, "b", set_id=2, length=9, available=8))
+    report.take(diagnostic("message-trailing", 1, domain=2, octets=4))
+    assert [(f.first.exporter, f.first.domain, f.first.code, f.count) for f in report.findings] == [
+        ("a", 1, "sequence-gap", 5),
+        ("a", 2, "message-trailing", 1),
+        ("b", 1, "set-truncated", 5),
+    ]
+    assert as_json(report.findings[0])["first_packet"] == 5
+    assert report.has_errors
+
+
+def test_sentences_that_differ_are_findings_of_their_own():
+    report = Report()
+    for n in range(1000):
+        report.take(diagnostic("value", n, set_id=n // 100, name="x", flaw="wrong"))
+    assert [each.count for each in report.findings] == [100] * 10
+    hostile = Report()
+    for n in range(5000):
+        hostile.take(diagnostic("value", n, set_id=n, name="x", flaw="wrong"))
+    assert len(hostile.findings) <= 201
+    assert sum(each.count for each in hostile.findings) == 5000
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_every_kind_of_finding_can_be_said(code):
+    numbers = dict.fromkeys(
+        (
+            *("length", "available", "octets", "count", "records", "exported", "seconds"),
+            *("set_id", "padding", "record", "template_id", "fields", "scope", "options"),
+            *("name", "type", "id", "old", "new", "flaw", "limit", "got", "expected", "lost"),
+            *("convention", "before", "uptime", "why", "pen", "what"),
+        ),
+        123456,
+    )
+    report = Report()
+    for _ in range(2):
+        report.take(diagnostic(code, 123_456_789, **numbers))
+    (finding,) = report.findings
+    assert report.has_errors == (CATALOGUE[code].severity == ERROR)
+    found = as_json(finding)
+    assert json.loads(json.dumps(found)) == found
+    assert found["section"]
+    assert "{" not in str(found["text"])
+
+
+def test_long_numbers_do_not_run_into_each_other(capsys):
+    """A hundred thousand findings of one kind, in later packets than a column expects."""
+    report = Report()
+    for _ in range(100_000):
+        report.take(diagnostic("sequence-gap", 123_456_789, got=1, expected=0, lost=1))
+    cli_check._print(report.findings, report, IPFIXSession())
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split()[:8] == [
+        *("warning", "100000", "x", "packet", "123456789", "RFC", "7011", "3.1"),
+    ]
+
+
+def test_many_exporters_are_counted_together(monkeypatch):
+    monkeypatch.setattr(cli_check, "_FINDINGS", 5)
+    report = Report()
+    for number in range(20):
+        report.take(diagnostic("set-reserved", number, exporter=f"host {number}", set_id=9))
+        report.take(diagnostic("set-empty", number, exporter=f"host {number}", set_id=256))
+    report.take(diagnostic("set-reserved", 99, exporter="host 1", set_id=9))
+    others = [each for each in report.findings if each.first.exporter == "other exporters"]
+    assert {(each.first.code, each.first.domain, each.count) for each in others} == {
+        ("set-reserved", None, 17),
+        ("set-empty", None, 18),
+    }
+    assert len(report.findings) == 7
+    assert sum(each.count for each in report.findings) == 41

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which fields of a layout say what facts its records are about."""
+
+from typing import Any
+
+import pytest
+
+from scapy_ipfix.collector.lookups import asked_fields
+from scapy_ipfix.collector.options import Interface
+from scapy_ipfix.wire.template import Template
+
+
+def wanted(*fields: str) -> list[str]:
+    """What the records of a layout are told, beside a rate."""
+    found = asked_fields(Template(256, *fields))
+    return [key for key, *_ in (*found.wanted_interfaces, *found.wanted)]
+
+
+def test_a_layout_that_asks_nothing() -> None:
+    plain = asked_fields(Template(256, "sourceIPv4Address", "octetDeltaCount"))
+    assert plain is asked_fields(Template(257, "packetDeltaCount"))
+    assert plain.names == ("",)
+    assert plain.wanted == plain.wanted_interfaces == plain.rates == ()
+    assert plain.sampled == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (["ingressInterface"], ["ingress_interface_name"]),
+        (["egressPhysicalInterface"], ["egress_interface_name"]),
+        (["interfaceName"], ["ingress_interface_name"]),
+        (["ingressVRFID", "applicationId[4]"], ["ingress_vrf_name", "application_name"]),
+        (["egressVRFID", "samplerId"], ["egress_vrf_name"]),
+        (["ingressVRFID", "egressInterface"], ["egress_interface_name", "ingress_vrf_name"]),
+    ],
+)
+def test_what_a_layout_is_answered(fields: list[str], expected: list[str]) -> None:
+    assert wanted("octetDeltaCount", *fields) == expected
+
+
+def test_elements_of_enterprises_are_none_of_these() -> None:
+    reverse = Template(256, "reverseIngressInterface", "octetDeltaCount")
+    assert asked_fields(reverse) is asked_fields(Template(257, "octetDeltaCount"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "values", "expected"),
+    [
+        (["ingressInterface"], (7,), ("found 7", None)),
+        (["ingressInterface"], (b"\7",), (None, None)),
+        (["ingressInterface", "interfaceName"], (7, "eth7"), ("eth7", "about 7")),
+        (["interfaceDescription", "ingressInterface"], ("its own", 7), ("found 7", "its own")),
+        (["ingressInterface", "ingressPhysicalInterface"], (0, 7), ("found 7", "about 7")),
+    ],
+)
+def test_the_name_of_an_interface(
+    fields: list[str], values: tuple[Any, ...], expected: tuple[Any, Any]
+) -> None:
+    """By its number alone, or what the record says of it itself, and its other number."""
+    known = {7: Interface("found 7", "about 7")}
+    if fields == ["ingressInterface"]:
+        known = {7: Interface("found 7")}
+
+    def find(what: str, which: Any) -> Any:
+        assert what == "interface"
+        return known.get(which)
+
+    template = Template(256, *fields)
+    asked = asked_fields(template)
+    name, pick = asked.interfaces[0]
+    record = dict(zip(template.names, values))
+    assert name(find, pick(tuple(map(record.get, asked.names)))) == expected
+
+
+def test_names_go_with_the_numbers_before_them() -> None:
+    """As Open vSwitch has them: ingress, name, egress, name."""
+    template = Template(
+        256, "egressInterface", "interfaceName", "ingressInterface", "interfaceName"
+    )
+    asked = asked_fields(template)
+    row = tuple(map(dict(zip(template.names, (2, "two", 1, "one"))).get, asked.names))
+    assert [pick(row)[0] for _, pick in asked.interfaces] == ["one", "two"]

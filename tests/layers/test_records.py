@@ -1,0 +1,608 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Data Records as packets: fields, scope, names, and what Scapy does not keep of them."""
+
+import copy
+import gc
+import ipaddress
+import itertools
+import math
+import pickle
+from datetime import datetime, timezone
+from weakref import ref
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.config import conf
+from scapy.packet import Packet, Raw, fuzz, ls
+
+from scapy_ipfix import DataFlowSet, DataSet, Record, Template
+from scapy_ipfix.layers import records
+from scapy_ipfix.layers.recordlists import make_record
+from scapy_ipfix.layers.records import CLASS_CACHE, WIDE_CLASSES, read_records, record_class
+from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.model import elements
+from scapy_ipfix.wire.codec import WIDE
+from tests.strategies import PROMPT, filled, retyped
+
+FLOW = Template(256, "sourceIPv4Address", "octetDeltaCount[4]", "interfaceName")
+OCTETS = bytes.fromhex("c0000201 00000005 04") + b"eth0"
+
+
+def flow():
+    return Record(FLOW, OCTETS)
+
+
+def read(template, rows):
+    """Records as a set from the wire has them."""
+    return DataSet(bytes(DataSet(template=template, records=rows))).bind(template).records
+
+
+# Properties
+
+
+@given(st.sampled_from([9, 10]).flatmap(lambda version: filled(version, 1)), st.data())
+def test_records_from_the_wire_rebuild(case, data):
+    template = case.template
+    for row, record in zip(case.rows, read(template, case.rows)):
+        octets = template.encode(row)
+        assert bytes(record) == octets
+        assert tuple(record.values().values()) == row
+        # changed and changed back, so that the record is built of its fields
+        name = data.draw(st.sampled_from(record._attributes))
+        value = record.fields[name]
+        record.setfieldval(name, value)
+        assert record.raw_packet_cache is None
+        assert bytes(record) == octets
+        crafted = Record(template, **dict(zip(record._attributes, row)))
+        assert bytes(crafted) == octets
+        assert bytes(Record(template, octets)) == octets
+        assert bytes(retyped(record)) == octets
+        assert bytes(pickle.loads(pickle.dumps(record))) == octets
+        assert bytes(copy.deepcopy(record)) == octets
+        assert record.literal().startswith("{")
+        typed = eval(record.literal(), dict(PROMPT))
+        assert bytes(make_record(template, typed)) == octets
+
+
+@given(filled(), st.binary(max_size=60), st.data())
+def test_any_octets_are_a_record_that_rebuilds(case, octets, data):
+    record = Record(case.template, octets)
+    assert bytes(record) == (octets or bytes(Record(case.template)))
+    record.show(dump=True)
+    record.values("python")
+    record.values("json")
+    if not record.fields:
+        return
+    name = data.draw(st.sampled_from(record._attributes))
+    record.setfieldval(name, record.fields[name])
+    again = Record(case.template, bytes(record))
+    assert repr(again.fields) == repr(record.fields)  # repr, since nan is not nan
+
+
+# Crafting
+
+
+def test_crafting():
+    record = Record(FLOW, sourceIPv4Address="192.0.2.1", octetDeltaCount=5, interfaceName="eth0")
+    assert bytes(record) == OCTETS
+    assert record == flow()
+    assert Record(template=FLOW, octetDeltaCount=5).octetDeltaCount == 5
+    assert bytes(Record(FLOW)) == bytes(9)
+
+
+def test_netflow_names():
+    record = Record(FLOW, IPV4_SRC_ADDR="192.0.2.1")
+    assert record.sourceIPv4Address == record.IPV4_SRC_ADDR == record["IPV4_SRC_ADDR"]
+    record.IN_BYTES = 9
+    assert record.octetDeltaCount == record.IN_BYTES == 9
+
+
+def test_names_that_the_template_does_not_have():
+    for name in ("nosuch", "destinationIPv4Address", "DST_MASK"):
+        with pytest.raises(AttributeError, match=f"template 256 has no field '{name}'"):
+            Record(FLOW, **{name: 1})
+        with pytest.raises(AttributeError, match=name):
+            setattr(flow(), name, 1)
+        with pytest.raises(AttributeError, match=name):
+            getattr(flow(), name)
+        assert not hasattr(flow(), name)
+        with pytest.raises(IndexError):
+            flow()[name]
+
+
+def test_what_a_set_takes_for_a_record():
+    for item in (
+        flow(),
+        OCTETS,
+        bytearray(OCTETS),
+        ("192.0.2.1", 5, "eth0"),
+        ["192.0.2.1", 5, "eth0"],
+        {"sourceIPv4Address": "192.0.2.1", "octetDeltaCount": 5, "interfaceName": "eth0"},
+        {"IPV4_SRC_ADDR": "192.0.2.1", "IN_BYTES": 5, "IF_NAME": "eth0"},
+    ):
+        assert bytes(make_record(FLOW, item)) == OCTETS
+        assert bytes(DataSet(template=FLOW, records=[item]))[4:] == OCTETS
+    assert bytes(make_record(FLOW, {"interfaceName": "eth0"})) == bytes(8) + b"\4eth0"
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (("192.0.2.1",), "template 256.*1 values for 3 fields"),
+        (("192.0.2.1", 1, "", 1), "template 256.*4 values for 3 fields"),
+        ({"nosuch": 1}, "template 256 has no field 'nosuch'; it has source"),
+        (
+            {"octetDeltaCount": 1 << 32},
+            "template 256, field octetDeltaCount: 4294967296.*4294967295",
+        ),
+        (("192.0.2.1", -1, ""), "template 256, field octetDeltaCount: -1 .*0 to 4294967295"),
+        (("192.0.2.1", 1, "x" * 65536), "template 256, field interfaceName: 65536 octets"),
+        (("1.2.3", 1, ""), "template 256, field sourceIPv4Address: '1.2.3'"),
+        (5, "template 256: 5 is no record"),
+        ("192.0.2.1", "template 256: '192.0.2.1' is no record"),
+        (None, "template 256: None is no record"),
+    ],
+)
+def test_what_a_set_refuses(item, message):
+    with pytest.raises(ValueError, match=message):
+        DataSet(template=FLOW, records=[("192.0.2.1", 5, "eth0"), item])
+    with pytest.raises(ValueError, match=message):
+        make_record(FLOW, item)
+
+
+def test_a_set_without_a_template_takes_packets_and_octets_only():
+    assert bytes(DataSet(setId=300, records=[b"abc", flow()]))[4:] == b"abc" + OCTETS
+    for item in ({"a": 1}, ("a",)):
+        with pytest.raises(ValueError, match="template="):
+            DataSet(records=[item])
+
+
+# Looking
+
+
+def test_values():
+    template = Template(256, "sourceIPv4Address", "flowStartSeconds", "dataRecordsReliability")
+    record = Record(template, sourceIPv4Address="192.0.2.1", flowStartSeconds=0)
+    assert record.values() == {
+        "sourceIPv4Address": "192.0.2.1",
+        "flowStartSeconds": 0,
+        "dataRecordsReliability": False,
+    }
+    assert record.values("python") == {
+        "sourceIPv4Address": ipaddress.ip_address("192.0.2.1"),
+        "flowStartSeconds": datetime(1970, 1, 1, tzinfo=timezone.utc),
+        "dataRecordsReliability": False,
+    }
+    with pytest.raises(ValueError, match="'numpy'"):
+        record.values("numpy")
+
+
+def test_options_records_show_their_scope():
+    template = Template(256, "ingressInterface", "interfaceName", scope=1)
+    records = read(template, [(1, "eth0"), (2, "eth1")])
+    assert [record.scope for record in records] == [
+        {"ingressInterface": 1},
+        {"ingressInterface": 2},
+    ]
+    assert "scope ingressInterface" in records[0].name
+    assert records[0].template.fields[0].is_scope
+    assert "scope" in records[0].show(dump=True)
+    assert flow().scope == {}
+    assert "scope" not in flow().name
+
+
+def test_the_same_element_more_than_once():
+    template = Template(256, "tcpControlBits[1]", "protocolIdentifier", "tcpControlBits[1]")
+    (record,) = read(template, [(1, 6, 2)])
+    assert (record.tcpControlBits, record.tcpControlBits_2) == (1, 2)
+    assert record.values() == {"tcpControlBits": 1, "protocolIdentifier": 6, "tcpControlBits_2": 2}
+    record.tcpControlBits_2 = 3
+    assert bytes(record) == b"\1\6\3"
+
+
+def test_elements_whose_name_a_packet_uses():
+    names = ("payload", "fields", "show", "template", "values", "time", "name", "scope", "copy")
+    chosen = [InformationElement(name, i, 99999) for i, name in enumerate(names, 1)]
+    template = Template(256, *chosen)
+    record = Record(template, bytes(range(1, 1)) + b"\1x" * len(names))
+    assert [record[name] for name in names] == [b"x"] * len(names)
+    assert record.values() == dict.fromkeys(names, b"x")
+    assert record.payload_ == record.time_ == b"x"
+    record.show_ = b"yy"
+    assert record["show"] == b"yy"
+    assert "show_" in record.show(dump=True)
+    assert bytes(make_record(template, {"copy": b"z"})).endswith(b"\1z")
+    record = retyped(record)
+    assert record["show"] == b"yy"
+    known = elements[6871, 18]
+    assert known.name == "payload"
+    assert Record(Template(256, known), payload_=b"x").values() == {"payload": b"x"}
+
+
+def test_elements_whose_name_python_cannot_say():
+    names = ("a.b", "a-b", "a_b", "class", "None", "post_transform", "_internal", "_underlayer")
+    chosen = [InformationElement(name, i, 99999) for i, name in enumerate(names, 1)]
+    template = Template(256, *chosen)
+    (record,) = read(template, [tuple(name.encode() for name in names)])
+    assert record.values() == {name: name.encode() for name in names}
+    assert [record[name] for name in names] == [name.encode() for name in names]
+    assert (record.a_b, record.a_b_, record.a_b__) == (b"a.b", b"a-b", b"a_b")
+    assert record.class_ == b"class"
+    assert bytes(retyped(record)) == bytes(record)
+    assert bytes(make_record(template, record.values())) == bytes(record)
+
+
+def attributes(*names):
+    chosen = [InformationElement(name, i, 99999) for i, name in enumerate(names, 1)]
+    return record_class(Template(256, *chosen))._attributes
+
+
+def test_names_that_become_the_same_identifier():
+    same = ("a.b.c", "a.b-c", "a-b.c", "a-b-c", "a_b_c")
+    assert attributes(*same) == ("a_b_c", "a_b_c_", "a_b_c__", "a_b_c_4", "a_b_c_5")
+    # What another is called already is passed over.
+    assert attributes("a_b_c_4", *same)[1:] == ("a_b_c", "a_b_c_", "a_b_c__", "a_b_c_5", "a_b_c_6")
+    assert attributes(*same, "a_b_c_4", "a_b_c_") == (
+        *("a_b_c", "a_b_c_", "a_b_c__", "a_b_c_4", "a_b_c_5"),
+        *("a_b_c_4_", "a_b_c___"),
+    )
+
+
+def test_thousands_of_names_that_become_the_same_identifier(monkeypatch):
+    tries = 0
+
+    class Reserved(frozenset):
+        def __contains__(self, name):
+            nonlocal tries
+            tries += 1
+            return super().__contains__(name)
+
+    monkeypatch.setattr(records, "_RESERVED", Reserved(records._RESERVED))
+    names = ["a" + "".join(each) for each in itertools.product("_.-", repeat=6)]
+    found = attributes(*names)
+    assert len(set(found)) == len(names) == 729
+    assert tries < 3 * len(names)
+    assert max(map(len, found)) < 16
+
+
+@given(st.lists(st.text("a_4.-", min_size=1, max_size=4), unique=True, min_size=1, max_size=30))
+def test_names_of_any_kind_are_attributes(names):
+    names = [f"x{name}" for name in names]
+    template = Template(256, *(InformationElement(n, i, 99999) for i, n in enumerate(names, 1)))
+    (record,) = read(template, [tuple(name.encode() for name in names)])
+    assert all(each.isidentifier() for each in record._attributes)
+    assert [getattr(record, each) for each in record._attributes] == [n.encode() for n in names]
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("field", ["absoluteError", "absoluteError[4]", "absoluteError[v]"])
+def test_floats_that_python_has_no_literal_for(field, value):
+    template = Template(256, field)
+    data = DataSet(template=template, records=[(value,)])
+    assert bytes(retyped(data)) == bytes(data)
+    assert bytes(retyped(data.records[0])) == bytes(data)[4:]
+
+
+def test_elements_that_no_model_knows():
+    template = Template(256, (4242, 7), (0, 30000))
+    (record,) = read(template, [(b"ab", b"")])
+    assert record._ipfix_4242_7 == b"ab"
+    assert record.values() == {"_ipfix_4242_7": b"ab", "_ipfix_0_30000": b""}
+    record._ipfix_4242_7 = b"xyz"
+    assert bytes(record) == b"\3xyz\0"
+
+
+def test_octets_after_the_record_follow_it():
+    record = Record(FLOW, OCTETS + b"more")
+    assert bytes(record) == OCTETS + b"more"
+    assert record.payload == Raw(b"more")
+    cut = Record(FLOW, OCTETS[:5])
+    assert bytes(cut) == OCTETS[:5]
+    assert cut.payload == Raw(OCTETS[:5])
+
+
+def test_variable_length_of_the_wire_is_kept_until_changed():
+    octets = bytes.fromhex("c0000201 00000005 ff0004") + b"eth0"
+    record = Record(FLOW, octets)
+    assert bytes(record) == octets
+    assert record.interfaceName == "eth0"
+    record.octetDeltaCount = 6
+    assert bytes(record) == bytes.fromhex("c0000201 00000006 04") + b"eth0"
+
+
+@pytest.mark.parametrize(
+    ("field", "octets"),
+    [
+        ("interfaceName", "ff0003616263"),  # the long form
+        ("octetDeltaCount[v]", "0105"),  # fewer octets than it is written in
+        ("absoluteError[4]", "7f800001"),  # not the NaN that Python makes
+        ("interfaceName[4]", "61006200"),
+    ],
+)
+def test_what_values_do_not_say_is_typed_as_octets(field, octets):
+    template, octets = Template(256, field), bytes.fromhex(octets)
+    record = Record(template, octets)
+    assert bytes(retyped(record)) == octets
+    data = DataSet(bytes(DataSet(setId=256, records=[octets]))).bind(template)
+    assert bytes(retyped(data)) == bytes(data)
+    assert data.records[0].raw_packet_cache == octets
+
+
+# Scapy's conventions
+
+
+def test_conventions(capsys):
+    record = flow()
+    ls(record)
+    ls(type(record))
+    assert "sourceIPv4Address" in capsys.readouterr().out
+    assert "192.0.2.1" in record.show(dump=True)
+    assert record.summary() == "Data Record of template 256"
+    assert record.sprintf("%Record.sourceIPv4Address%") == "192.0.2.1"
+    assert "octetDeltaCount=5" in repr(record)
+    assert "octetDeltaCount" in dir(record)
+    assert '"octetDeltaCount": 5' in record.json()
+    clone = record.copy()
+    clone.octetDeltaCount = 9
+    assert record.octetDeltaCount == 5
+    assert clone.template is record.template
+    assert bytes(record) == OCTETS
+    assert record.time
+    assert record.original == OCTETS
+    assert record.haslayer(Record)
+    assert record[Record] is record
+    assert len(record) == len(OCTETS)
+    del clone.octetDeltaCount
+    assert clone.octetDeltaCount == 0
+
+
+def test_slots_of_records_from_the_wire():
+    (record,) = read(FLOW, [("192.0.2.1", 5, "eth0")])
+    other = flow()
+    for slot in Packet.__slots__:
+        if slot in ("time", "_pkt", "parent"):
+            continue
+        left, right = (getattr(each, slot, "none") for each in (record, other))
+        assert type(left) is type(right), slot
+    record.comment = b"x"
+    record.time = 5.0
+    assert read(FLOW, [("192.0.2.1", 5, "eth0")])[0].comment is None
+    assert record.copy().time == 5.0
+
+
+@given(filled())
+def test_fuzz(case):
+    for _ in range(3):
+        octets = bytes(fuzz(Record(case.template)))
+        codec = case.template.codec
+        assert codec.spans(octets) == ([(0, len(octets))], len(octets))
+
+
+def test_fuzz_leaves_what_was_given():
+    record = fuzz(Record(FLOW, sourceIPv4Address="192.0.2.1"))
+    assert {bytes(record)[:4] for _ in range(5)} == {OCTETS[:4]}
+    assert len({bytes(record) for _ in range(20)}) > 1
+
+
+def test_several_values_give_several_packets():
+    record = Record(FLOW)
+    record.octetDeltaCount = 5
+    assert [each.octetDeltaCount for each in record] == [5]
+    assert next(iter(record)).template is FLOW
+
+
+# Classes
+
+
+def test_layouts_share_their_class():
+    assert record_class(FLOW) is record_class(FLOW.with_id(999))
+    assert record_class(FLOW) is not record_class(Template(256, "octetDeltaCount"))
+    assert type(flow()) is record_class(FLOW)
+    assert type(flow()).__name__ == "Record"
+    assert issubclass(type(flow()), Record)
+
+
+def test_scapy_does_not_keep_the_classes():
+    kept = {
+        name: len(value)
+        for name, value in vars(Packet).items()
+        if name.startswith("class_") and isinstance(value, dict)
+    }
+    assert kept
+    layers = len(conf.layers)
+    for id in range(1, 200):
+        template = Template(256, (77777, id), "octetDeltaCount")
+        (record,) = read(template, [(b"x", 5)])
+        record.show(dump=True)
+        bytes(record.copy())
+        fuzz(Record(template)).show(dump=True)
+    assert len(conf.layers) == layers
+    for name, size in kept.items():
+        assert len(getattr(Packet, name)) == size, name
+
+
+def test_classes_are_bounded():
+    def alive():
+        gc.collect()
+        return sum(issubclass(each, Record) for each in gc.get_objects() if isinstance(each, type))
+
+    for id in range(1, CLASS_CACHE + 100):
+        record_class(Template(256, (88888, id)))
+    first = alive()
+    for id in range(1, 200):
+        record_class(Template(256, (88889, id)))
+    assert alive() <= first
+
+
+def test_classes_of_wide_layouts_are_few():
+    """Each takes megabytes; templates that nobody looks at for a while keep none."""
+    wide = [Template(256 + at, *[(99999, at + 1)] * (WIDE + 1)) for at in range(WIDE_CLASSES + 3)]
+    gc.collect()
+    before = len(Record.__subclasses__())
+    made = [record_class(each) for each in wide]
+    assert record_class(wide[-1]) is made[-1]
+    assert len(set(made)) == len(wide)
+    del made
+    gc.collect()
+    assert len(Record.__subclasses__()) <= before + WIDE_CLASSES
+    assert len(record_class(wide[0]).fields_desc) == WIDE + 1
+
+
+@pytest.fixture
+def rarely_collected(monkeypatch):
+    """Python collects no garbage by itself, we do after a hundred classes."""
+    monkeypatch.setattr(records, "_COLLECTED", 100)
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.set_threshold(1_000_000)
+    yield
+    gc.set_threshold(*thresholds)
+
+
+@pytest.mark.usefixtures("rarely_collected")
+def test_wide_classes_that_nobody_uses_go_sooner():
+    for at in range(100):
+        record_class(Template(256, *[(99998, at + 1)] * (4 * WIDE)))
+    left = len([each for each in Record.__subclasses__() if len(each.fields_desc) == 4 * WIDE])
+    assert left <= WIDE_CLASSES + 100 // (4 * WIDE // 64) + 1
+
+
+@pytest.mark.usefixtures("rarely_collected")
+def test_classes_that_nobody_uses_go_in_time():
+    """However rarely Python collects garbage, of which a class is part by itself."""
+    for id in range(1, CLASS_CACHE + 400):
+        record_class(Template(256, (77777, id), (77777, id + 1)))
+    made = len(Record.__subclasses__())
+    assert made <= CLASS_CACHE + 100 + 10
+
+
+def test_who_collects_no_garbage_is_not_made_to(monkeypatch):
+    monkeypatch.setattr(records, "_COLLECTED", 1)
+    gc.disable()
+    try:
+        before = gc.get_stats()[2]["collections"]
+        record_class(Template(256, (77776, 1), (77776, 2)))
+        assert gc.get_stats()[2]["collections"] == before
+    finally:
+        gc.enable()
+    record_class(Template(256, (77776, 1), (77776, 3)))
+    assert gc.get_stats()[2]["collections"] > before
+
+
+def test_no_records():
+    assert read_records(FLOW, b"", [], None) == []
+    assert Record().template.fields == ()
+    assert bytes(Record()) == b""
+
+
+def test_records_of_no_octets_that_a_person_puts_into_a_set():
+    template = Template(256, "octetDeltaCount[0]")
+    for cls in (DataSet, DataFlowSet):
+        data = cls(template=template, records=[(None,), (None,)])
+        assert bytes(data)[4:] == b""
+        assert len(data.records) == len(list(data.records)) == 2
+        assert data.records[1].octetDeltaCount is None
+
+
+def test_the_class_of_a_wide_layout_goes_when_others_come():
+    template = Template(256, *["octetDeltaCount[1]"] * 300)
+    made = record_class(template)
+    assert record_class(template) is made
+    assert record_class(template.with_id(257)) is not made
+    assert Record(template, bytes(300)).octetDeltaCount_300 == 0
+    made = ref(made)
+    del template
+    for at in range(WIDE_CLASSES):
+        record_class(Template(256, *["packetDeltaCount[1]"] * (301 + at)))
+    gc.collect()
+    assert made() is None
+
+
+# Untouched records
+
+
+def both(touch):
+    """A record that was touched, its copy, and what Scapy makes the copy of one like it."""
+    template = Template(256, "interfaceName", "basicList", "octetDeltaCount[4]")
+    one, other = read(template, [("eth0", b"\3\0\4\0\1\6\x11", 5)] * 2)
+    touch(one)
+    touch(other)
+    return one, one.copy(), Packet.copy(other)
+
+
+def append(record):
+    record.post_transforms.append(lambda octets: octets + b"!")
+
+
+TOUCHES = {
+    "not": lambda record: None,
+    "fields": lambda record: record.fields.update(octetDeltaCount=[7]),
+    "a field": lambda record: setattr(record, "octetDeltaCount", 7),
+    "a default": lambda record: record.default_fields.update(interfaceName="eth9"),
+    "a field less": lambda record: delattr(record, "interfaceName"),
+    "overloaded": lambda record: record.overloaded_fields.update(interfaceName="eth9"),
+    "a list": lambda record: record.basicList.values.append(1),
+    "time": lambda record: setattr(record, "time", 7.0),
+    "comments": lambda record: setattr(record, "comments", [b"x"]),
+    "payload": lambda record: record.add_payload(b"behind"),
+    "parent": lambda record: record.add_parent(None),
+    "octets": lambda record: setattr(record, "raw_packet_cache", b"octets"),
+    "explicit": lambda record: setattr(record, "explicit", 0),
+    "a transform": append,
+    "a transform of a copy": lambda record: append(record.copy()),
+    "built": bytes,
+    "shown": lambda record: record.show(dump=True),
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
+def test_copies_are_what_scapy_makes_them(touch):
+    one, copied, expected = both(touch)
+    expected.template = one.template
+    assert bytes(copied) == bytes(expected) == bytes(one)
+    assert type(copied) is type(one)
+    for slot in {*Packet.__slots__, "template"} - {"payload", "post_transforms"}:
+        assert getattr(copied, slot) == getattr(expected, slot), slot
+    assert bytes(copied.payload) == bytes(expected.payload)
+    assert len(copied.post_transforms) == len(expected.post_transforms)
+    # and go their own way
+    copied.octetDeltaCount = 99
+    copied.basicList.values.append(8)
+    copied.post_transforms.append(bytes)
+    copied.overloaded_fields["interfaceName"] = copied.default_fields["interfaceName"] = "lo"
+    assert bytes(one) == bytes(expected)
+    assert one.values() == expected.values()
+
+
+def test_untouched_records_are_copied_and_built_as_they_are(monkeypatch):
+    data = DataSet(bytes(DataSet(template=FLOW, records=[OCTETS] * 50))).bind(FLOW)
+    octets = bytes(data)
+    assert len(list(data.records)) == 50
+    # nor does it touch a record to look at it
+    assert not data.haslayer(Raw)
+    assert data.show(dump=True).count("eth0") == repr(data).count("eth0") == 50
+    calls = []
+
+    def counted(name):
+        function = getattr(Packet, name)
+
+        def call(self, *arguments, **keywords):
+            if isinstance(self, Record):
+                calls.append(name)
+            return function(self, *arguments, **keywords)
+
+        monkeypatch.setattr(Packet, name, call)
+
+    for name in ("__init__", "copy", "do_build"):
+        counted(name)
+    for packet in (data, data.copy(), data.copy().copy()):
+        assert bytes(packet) == octets
+        assert len(packet.records) == 50
+    assert calls == []
+    data.records[7].octetDeltaCount = 9
+    calls.clear()
+    copied = data.copy()
+    assert calls == ["copy", "__init__"]
+    assert bytes(copied) == bytes(data) != octets
+    assert calls[2:] == ["do_build"] * 2

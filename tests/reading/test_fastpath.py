@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Plain messages, which are read by a shorter way: nothing may tell which way it was."""
+
+import io
+import struct
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scapy_ipfix.collector.learnedtypes import NAMED_IN_A_MESSAGE
+from scapy_ipfix.reading.capture import CaptureFile
+from scapy_ipfix.reading.fastpath import PlainReader
+from scapy_ipfix.reading.reader import read_capture, read_sets
+from scapy_ipfix.reading.session import IPFIXSession
+from scapy_ipfix.wire.template import Template
+from tests.strategies import broken
+
+FLOW = Template(256, "sourceIPv4Address", "octetDeltaCount[4]")
+OTHER = Template(256, "sourceIPv4Address", "octetDeltaCount")
+NAMED = Template(257, "octetDeltaCount", "interfaceName")
+OPTIONS = Template(258, "exportingProcessId", "exportedMessageTotalCount", scope=1)
+LISTS = Template(259, "octetDeltaCount[1]", "basicList[5]")
+TEMPLATES = (FLOW, OTHER, NAMED, OPTIONS, LISTS)
+
+
+def announced(template):
+    """A Template Set."""
+    octets = struct.pack("!HH", template.id, len(template.fields))
+    if template.is_options:
+        octets += struct.pack("!H", template.scope_count)
+    for field in template.fields:
+        octets += struct.pack("!HH", field.element.id, field.length)
+    return struct.pack("!HH", 3 if template.is_options else 2, 4 + len(octets)) + octets
+
+
+def data(template, records, padding=0):
+    """A Data Set of records full of zeros."""
+    if template is LISTS:
+        octets = b"\0\xff\0\1\0\1" * records
+    else:
+        octets = bytes(template.length * records + padding)
+    return struct.pack("!HH", template.id, 4 + len(octets)) + octets
+
+
+def message(*sets, number=0, domain=7, exported=1_700_000_000):
+    octets = b"".join(sets)
+    return struct.pack("!HHIII", 10, 16 + len(octets), exported, number, domain) + octets
+
+
+def frame(payload, sport=40000, dport=4739, trailer=b"", fragment=0x4000):
+    """Ethernet, IPv4 and UDP, checksums left out."""
+    udp = struct.pack("!HHHH", sport, dport, 8 + len(payload), 0) + payload
+    addresses = b"\xc0\0\2\x09\xc6\x33\x64\x09"
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, fragment, 64, 17, 0) + addresses
+    return b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + ip + udp + trailer
+
+
+def pcap(frames, link_type=1):
+    octets = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, link_type)
+    for second, each in enumerate(frames, 1_700_000_000):
+        octets += struct.pack("<IIII", second, 0, len(each), len(each)) + each
+    return octets
+
+
+def seen(sets):
+    """What a reader of Data Sets sees of them."""
+    return [
+        (each.body, each.set_id, each.index, each.template, each.domain.key, each.known)
+        for each in sets
+    ]
+
+
+def state(session):
+    """What a session remembers."""
+    domains = [
+        (
+            *(domain.key, asdict(domain.stats), domain.sequence, domain.shared),
+            {number: asdict(each) for number, each in domain.states.items()},
+        )
+        for domain in session.collector.domains
+    ]
+    return session.packets, domains, list(session.diagnostics), session.diagnostics.counts
+
+
+def both(source, **options):
+    """Reads a capture by either way, and compares; gives how many Data Sets there were."""
+    short, long = IPFIXSession(**options), IPFIXSession(**options)
+    found = seen(read_sets(CaptureFile(source()), short))
+    messages = read_capture(CaptureFile(source()), long)
+    assert found == seen(each for message in messages for each in message.ready)
+    assert state(short) == state(long)
+    return len(found)
+
+
+def both_of(frames, **options):
+    return both(lambda: io.BytesIO(pcap(frames)), **options)
+
+
+@pytest.fixture
+def plainly(monkeypatch):
+    """How many frames go the shorter way."""
+    taken = []
+    read = PlainReader.read
+
+    def counted(self, *arguments):
+        found = read(self, *arguments)
+        taken.append(found is not None)
+        return found
+
+    monkeypatch.setattr(PlainReader, "read", counted)
+    return lambda: sum(taken)
+
+
+def test_captures_of_the_project(root, plainly):
+    for path in sorted(root.glob("pcaps/*.pcap*")):
+        both(lambda path=path: path)
+    assert plainly() >= 20
+
+
+def test_captures_of_others(captures):
+    assert sum(both(lambda path=path: path) for path in sorted(captures.glob("*.pcap"))) > 100
+
+
+# What goes the shorter way, and what does not
+
+FIRST = frame(message(announced(FLOW), data(FLOW, 1)))
+NEXT = message(data(FLOW, 3), number=1)
+
+
+def test_a_plain_message(plainly):
+    assert both_of([FIRST, frame(NEXT), frame(message(data(FLOW, 2), number=4))]) == 3
+    assert plainly() == 2
+
+
+def test_a_frame_with_a_trailer(plainly):
+    assert both_of([FIRST, frame(NEXT, trailer=b"\1\2\3\4")]) == 2
+    assert plainly() == 1
+
+
+def test_padding(plainly):
+    assert both_of([FIRST, frame(message(data(FLOW, 3, padding=7), number=1))]) == 2
+    assert plainly() == 1
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        frame(NEXT)[:-1],
+        frame(NEXT + b"\0"),
+        frame(NEXT, fragment=0x2000),
+        frame(NEXT, fragment=0x0001),
+        frame(NEXT, sport=40001),
+        frame(message(data(FLOW, 1), data(FLOW, 1), number=1)),
+        frame(message(data(FLOW, 1), number=1, domain=8)),
+        frame(message(data(FLOW, 1, padding=2)[:-1] + b"\1", number=1)),
+        frame(message(data(FLOW, 0), number=1)),
+        frame(message(data(FLOW, 0, padding=7), number=1)),
+        frame(message(data(NAMED, 1), number=1)),
+        frame(message(announced(FLOW), number=1)),
+        frame(message(struct.pack("!HHH", 255, 6, 0), number=1)),
+        frame(b"\0\x09" + NEXT[2:]),
+        frame(NEXT)[:14] + b"\x46" + frame(NEXT)[15:],
+        frame(NEXT)[:23] + b"\x06" + frame(NEXT)[24:],
+        frame(NEXT)[:12] + b"\x86\xdd" + frame(NEXT)[14:],
+        frame(b""),
+    ],
+)
+def test_what_is_not_plain(plainly, second):
+    both_of([FIRST, second])
+    assert plainly() == 0
+
+
+@pytest.mark.parametrize("template", [NAMED, OPTIONS, LISTS])
+def test_templates_that_are_not_plain(plainly, template):
+    first = frame(message(announced(template)))
+    rest = data(template, 2) if template is not NAMED else data(template, 1)
+    assert both_of([first, frame(message(rest))]) == 1
+    assert template.plain_length == 0
+    assert plainly() == 0
+
+
+def test_another_link_type(plainly):
+    frames = [FIRST, frame(NEXT)]
+    both(lambda: io.BytesIO(pcap(frames, link_type=228)))
+    assert plainly() == 0
+
+
+def test_ports(plainly):
+    strange = [frame(message(announced(FLOW), data(FLOW, 1)), dport=777), frame(NEXT, dport=777)]
+    assert both_of(strange, any_port=True) == 2
+    assert plainly() == 1
+    assert both_of(strange, any_port=False) == 0
+    tunnel = [frame(message(announced(FLOW), data(FLOW, 1)), dport=4789), frame(NEXT, dport=4789)]
+    both_of(tunnel)
+    assert plainly() == 1
+
+
+def test_sessions_that_look_closer(plainly):
+    frames = [FIRST, frame(NEXT)]
+    assert both_of(frames, template_timeout=100.0) == 2
+    assert both_of(frames, check_values=True) == 2
+    assert plainly() == 0
+
+
+def test_scope_of_exporter(plainly):
+    frames = [FIRST, frame(NEXT, sport=40001), frame(message(data(FLOW, 1), number=4), sport=40001)]
+    assert both_of(frames, scope="exporter") == 3
+    assert both_of(frames) == 1
+    assert plainly() == 1
+
+
+# Everything together
+
+
+@st.composite
+def sets(draw):
+    """A Set or two, of templates and of data."""
+    template = draw(st.sampled_from(TEMPLATES))
+    if draw(st.integers(0, 3)) == 0:
+        return announced(template)
+    return data(template, draw(st.integers(0, 4)), draw(st.sampled_from([0, 0, 0, 1, 9])))
+
+
+@st.composite
+def captured(draw):
+    """Frames of two exporters with two domains each, most of them in sequence."""
+    numbers = {}
+    frames = []
+    for _ in range(draw(st.integers(1, 12))):
+        sport = draw(st.sampled_from([40000, 40000, 40001]))
+        domain = draw(st.sampled_from([7, 7, 7, 8]))
+        number = numbers.get((sport, domain), 0)
+        if draw(st.integers(0, 5)) == 0:
+            number = draw(st.integers(0, 2**32 - 1))
+        parts = draw(st.lists(sets(), min_size=1, max_size=draw(st.sampled_from([1, 1, 1, 3]))))
+        payload = message(*parts, number=number, domain=domain)
+        numbers[sport, domain] = number + draw(st.integers(0, 4))
+        whole = frame(payload, sport)
+        if draw(st.integers(0, 4)) == 0:
+            whole = draw(broken(whole, keep=12))
+        frames.append(whole)
+    return [FIRST, *frames]
+
+
+@given(captured())
+def test_either_way_is_the_same(frames):
+    both_of(frames)
+    both_of(frames, scope="exporter")
+
+
+def test_names_that_were_learned_come_with_the_first_message(tmp_path):
+    """However many templates wait for theirs: it is for a message to name its own."""
+    count, wide = 60, 300
+    specifiers = b"".join(struct.pack("!HHI", 0x8001 + each, 1, 99999) for each in range(wide))
+    layouts = [struct.pack("!HH", 300 + each, wide) + specifiers for each in range(count)]
+    kinds = struct.pack("!HHH8H", 256, 4, 2, 346, 4, 303, 2, 339, 1, 341, 0xFFFF)
+    row = struct.pack("!IHBB", 99999, 1, 1, 3) + b"one"
+    messages = [message(struct.pack("!HH", 2, 4 + len(each)) + each) for each in layouts]
+    messages.append(message(struct.pack("!HH", 3, 4 + len(kinds)) + kinds))
+    messages.append(message(struct.pack("!HH", 256, 4 + len(row)) + row))
+    body = bytes(wide)
+    rows = [struct.pack("!HH", 300 + each, 4 + wide) + body for each in range(count)]
+    messages += [message(each) for each in rows + rows]
+    assert count * wide > NAMED_IN_A_MESSAGE
+    path = tmp_path / "learned.pcap"
+    path.write_bytes(pcap([frame(each) for each in messages]))
+    sets = [each for each in read_sets(CaptureFile(path), IPFIXSession()) if each.set_id >= 300]
+    assert len(sets) == 2 * count
+    assert [each.template.names[0] for each in sets] == ["one"] * 2 * count
