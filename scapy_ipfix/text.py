@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Values as text for a terminal, a table or a CSV file, whatever came off the wire.
+"""Text and tables for a terminal or a notebook, safe for any string from the wire.
 
-A string from the wire may hold control characters, terminal escapes or 64 KiB. None of that
-may reach the terminal or break a line.
+Such a string may hold control characters, terminal escapes, markup or 64 KiB. None of these
+may reach the terminal or the page, or break a line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape
+from typing import TypeVar
 
-#: Longest cell of a table.
+#: The width of the widest cell of a table, in characters.
 CELL = 48
+
+RowT = TypeVar("RowT")
 
 
 def printable(text: str) -> str:
-    """``text`` with everything that is not printable escaped as Python would write it."""
+    """Return ``text`` with the escapes of a Python literal for all that is not printable."""
     if text.isprintable():
         return text
     return "".join(
@@ -22,35 +26,57 @@ def printable(text: str) -> str:
     )
 
 
-def counted(number: int, what: str) -> str:
-    """``1 record``, ``2 records``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 record``, ``2 records``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def cut(text: str, width: int = CELL) -> str:
-    """``text`` in at most ``width`` characters."""
+    """Return ``text`` in at most ``width`` characters."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Text in aligned columns below a header."""
-    lines = [header, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    widths[-1] = 0  # the last one needs none, and may be that of a template of 16,000 fields
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+class Table(list[RowT]):
+    """List of rows that prints as a table, in a notebook as HTML.
 
+    A row is an object whose attributes are the ``columns``, as a rule a named tuple; an
+    underscore in the name of a column is a space in its header. Numbers stay numbers:
+    ``session.stats[0].records``.
+    """
 
-class Table(list[tuple[object, ...]]):
-    """Rows below a header that print as a table; ``rows[0]`` is a tuple like any."""
-
-    def __init__(self, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    def __init__(self, columns: tuple[str, ...], rows: Iterable[RowT] = ()) -> None:
         super().__init__(rows)
-        self.header = header
+        self.columns = columns
 
     def __repr__(self) -> str:
-        return table(self.header, [tuple(map(str, row)) for row in self])
+        """Return the rows in aligned columns below a header."""
+        lines = [self._header(), *self._cells()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths[-1] = 0  # not padded: the last cell may list a template's 16,000 fields
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return the table as HTML for a notebook, each cell escaped."""
+        head = _html_row("th", self._header())
+        body = "".join(_html_row("td", cells) for cells in self._cells())
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+
+    def _header(self) -> list[str]:
+        return [column.replace("_", " ") for column in self.columns]
+
+    def _cells(self) -> Iterable[list[str]]:
+        for row in self:
+            yield [_cell(getattr(row, column)) for column in self.columns]
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else printable(str(value))
+
+
+def _html_row(tag: str, cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

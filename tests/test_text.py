@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Values as text: nothing that a terminal obeys, nothing that breaks a line."""
 
+import copy
 import unicodedata
+from typing import NamedTuple
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from scapy_ipfix.model.datatypes import DATA_TYPES, VARIABLE
 from scapy_ipfix.model.model import elements
-from scapy_ipfix.text import CELL, cut, printable
+from scapy_ipfix.text import CELL, Table, counted, cut, printable
 from scapy_ipfix.wire.display import field_texts
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.template import Template
@@ -45,6 +48,64 @@ def test_cut(length):
     assert len(found) == min(length, CELL)
     assert found.endswith("…") == (length > CELL)
     assert cut(text, 5) == (text if length <= 5 else "xxxx…")
+
+
+def test_counted():
+    assert [counted(number, "record") for number in (0, 1, 2)] == [
+        "0 records",
+        "1 record",
+        "2 records",
+    ]
+
+
+class Counted(NamedTuple):
+    exporter: object
+    lost_records: int | None
+
+    @property
+    def twice(self) -> int:
+        return 2 * (self.lost_records or 0)
+
+
+class TestTable:
+    table = Table(("exporter", "lost_records"), [Counted("a", 1), Counted("router", None)])
+
+    def test_rows_are_what_was_given(self):
+        assert self.table[0].lost_records == 1
+        assert self.table == [("a", 1), ("router", None)]
+
+    def test_prints_as_a_table(self):
+        assert repr(self.table) == "exporter  lost records\na         1\nrouter"
+        assert str(self.table) == repr(self.table)
+
+    def test_columns_may_be_properties(self):
+        assert repr(Table(("twice",), self.table)) == "twice\n2\n0"
+
+    def test_without_rows(self):
+        assert repr(Table(("exporter", "lost_records"))) == "exporter  lost records"
+
+    def test_copy(self):
+        assert repr(copy.deepcopy(self.table)) == repr(self.table)
+
+    @given(st.text() | st.text(st.sampled_from(HOSTILE)))
+    def test_of_any_text(self, text):
+        table = Table(("exporter",), [Counted(text, 0)])
+        header, *lines = repr(table).split("\n")
+        assert header == "exporter"
+        assert lines == [printable(text).rstrip()]
+        assert is_harmless(lines[0])
+
+    @given(st.text(st.sampled_from(HOSTILE + "<>&'\"")))
+    def test_html_of_any_text(self, text):
+        html = Table(("exporter",), [Counted(text, 0)])._repr_html_()
+        cells = [each.text or "" for each in ElementTree.fromstring(html).iter("td")]
+        assert cells == [printable(text)]
+
+    def test_html(self):
+        assert Table(("lost_records",), [Counted("a", 1)])._repr_html_() == (
+            "<table><thead><tr><th>lost records</th></tr></thead>"
+            "<tbody><tr><td>1</td></tr></tbody></table>"
+        )
 
 
 @given(filled(min_size=1))

@@ -365,17 +365,28 @@ def _count(counters: dict[str, int], counted: Mapping[str, int]) -> bool:
 # -- what a person looks at
 
 
-def metadata_table(metadata: Metadata) -> Table:
-    """The facts as they are now: exporter, domain, what, key, value, since when (UTC)."""
-    rows: list[tuple[object, ...]] = []
+class MetadataRow(NamedTuple):
+    """Fact from options data: one row of the table of metadata; ``since`` is UTC."""
+
+    exporter: str
+    domain: int
+    what: str
+    key: str
+    value: object
+    since: str
+
+
+def metadata_table(metadata: Metadata) -> Table[MetadataRow]:
+    """Return the facts in force as a table."""
+    rows: list[MetadataRow] = []
     for domain in metadata.domains:
         transport, _, id = domain
         for what, which, version in metadata.facts(domain):
             since = _TIME.to_text(int(version.since)) if version.since else ""
             for key, value in _shown(what, which, version.value):
-                rows.append((str(transport), id, what, key, value, since))
+                rows.append(MetadataRow(str(transport), id, what, key, value, since))
     rows.sort(key=lambda row: (row[:3], len(str(row[3])), str(row[3])))
-    return Table(("exporter", "domain", "what", "key", "value", "since"), rows)
+    return Table(MetadataRow._fields, rows)
 
 
 def _shown(what: str, which: Any, value: Any) -> Iterator[tuple[str, object]]:

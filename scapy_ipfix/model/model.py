@@ -22,9 +22,9 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from scapy_ipfix.model.datatypes import DataType, data_type, octetArray
-from scapy_ipfix.model.elementtable import ElementTable
 from scapy_ipfix.model.iespec import (
     MAX_ID,
     FieldSpec,
@@ -47,7 +47,7 @@ from scapy_ipfix.model.reverse import (
     reverse_number,
     reversed_element,
 )
-from scapy_ipfix.text import table
+from scapy_ipfix.text import Table
 
 __all__ = [
     "REVERSE_PEN",
@@ -61,6 +61,14 @@ __all__ = [
 
 #: How many elements :meth:`InformationModel.learn` takes from what comes off the wire.
 LEARNED = 4096
+
+
+class EnterpriseRow(NamedTuple):
+    """Enterprise and the number of its elements: one row of the table of a model."""
+
+    pen: int | None
+    enterprise: str
+    elements: int
 
 
 class InformationModel:
@@ -344,7 +352,7 @@ class InformationModel:
         """The name of each enterprise whose elements are known, by enterprise number."""
         return self._registry.enterprise_names
 
-    def search(self, text: str) -> ElementTable:
+    def search(self, text: str) -> Table[InformationElement]:
         """The elements in whose name, NetFlow v9 name, number or enterprise ``text`` is.
 
         In any case of letters, by enterprise and number; prints as a table.
@@ -352,7 +360,7 @@ class InformationModel:
         wanted = text.casefold()
         registry = self._registry
         only_v9 = [each for id, each in registry.v9_elements.items() if id <= MAX_ID]
-        return ElementTable(
+        found = (
             each
             for each in sorted((*self, *only_v9), key=_by_number)
             if wanted in each.name.casefold()
@@ -360,6 +368,7 @@ class InformationModel:
             or wanted in self.enterprises.get(each.pen, "").casefold()
             or any(wanted in alias.casefold() for alias in self.v9_names(each))
         )
+        return Table(("name", "id", "pen", "type", "semantics", "units"), found)
 
     def v9_names(self, element: InformationElement) -> tuple[str, ...]:
         """Cisco's names for an element as a NetFlow v9 field type, as ``IN_BYTES``."""
@@ -369,13 +378,23 @@ class InformationModel:
         return tuple(self._registry.aliases.get(field_type, ()))
 
     def __repr__(self) -> str:
+        registry = self._registry
+        vendors = [pen for pen in registry.files if pen]
+        parts = [
+            f"{len(registry.elements(0))} IANA elements",
+            f"{sum(len(registry.elements(pen)) for pen in vendors)} of {len(vendors)} enterprises",
+        ]
+        if self._own:
+            parts.append(f"{len(self._own)} added")
+        return f"<{type(self).__name__}: {', '.join(parts)}>"
+
+    def __str__(self) -> str:
+        """Return a table of the enterprises and how many elements each has."""
         counts = Counter(each.pen for each in self if each.id <= MAX_ID)
         names = self.enterprises
-        rows = [(str(pen), names.get(pen, ""), str(count)) for pen, count in counts.items()]
-        rows.append(("", "NetFlow v9 alone", str(len(self._registry.v9_elements))))
-        return table(("pen", "enterprise", "elements"), rows)
-
-    __str__ = __repr__
+        rows = [EnterpriseRow(pen, names.get(pen, ""), count) for pen, count in counts.items()]
+        rows.append(EnterpriseRow(None, "NetFlow v9 alone", len(self._registry.v9_elements)))
+        return str(Table(EnterpriseRow._fields, rows))
 
     # New ones
 

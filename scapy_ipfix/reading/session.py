@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from scapy.config import conf
 from scapy.layers.inet import IP, TCP, UDP
@@ -23,7 +23,7 @@ from scapy_ipfix.collector.collected import MessageRead
 from scapy_ipfix.collector.collector import Collector, Limits
 from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.collector.domainstate import DomainStats
-from scapy_ipfix.collector.metadata import metadata_table
+from scapy_ipfix.collector.metadata import MetadataRow, metadata_table
 from scapy_ipfix.collector.persistence import load_state, save_state
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.layers.lazy import LazyPacketList
@@ -36,9 +36,44 @@ from scapy_ipfix.reading.streams import StreamReader
 from scapy_ipfix.text import Table
 from scapy_ipfix.wire.diagnostics import Defect, Diagnostic, Diagnostics
 from scapy_ipfix.wire.framing import is_export
+from scapy_ipfix.wire.template import Template
 
 _seconds = data_type("dateTimeSeconds")
 _UDP_HEADER = 8
+
+
+class TemplateRow(NamedTuple):
+    """Template in force: one row of :attr:`IPFIXSession.templates`."""
+
+    exporter: str
+    domain: int
+    id: int
+    version: str
+    kind: str
+    refreshes: int
+    template: Template
+
+    @property
+    def fields(self) -> str:
+        """The fields of the template as IESpecs."""
+        return ", ".join(map(str, self.template.fields))
+
+
+class StatsRow(NamedTuple):
+    """Counters of an Observation Domain: one row of :attr:`IPFIXSession.stats`."""
+
+    exporter: str
+    domain: int
+    version: str
+    messages: int
+    octets: int
+    templates: int
+    records: int
+    undecoded_sets: int
+    lost: str
+    reordered: int
+    first_export: str
+    last_export: str
 
 
 class IPFIXSession(DefaultSession):
@@ -117,30 +152,30 @@ class IPFIXSession(DefaultSession):
     # -- what a person looks at
 
     @property
-    def templates(self) -> Table:
+    def templates(self) -> Table[TemplateRow]:
         """The templates in force, as a table: exporter, domain, id, fields, refreshes."""
-        rows = [
-            (
+        rows = (
+            TemplateRow(
                 str(domain.transport),
                 domain.id,
                 template.id,
                 "v9" if domain.version == 9 else "IPFIX",
                 "options" if template.is_options else "data",
                 domain.states[template.id].refreshes,
-                ", ".join(map(str, template.fields)),
+                template,
             )
             for domain in self.collector.domains
             for _, template in sorted(domain.templates.items())
-        ]
-        return Table(("exporter", "domain", "id", "version", "kind", "refreshes", "fields"), rows)
+        )
+        return Table((*TemplateRow._fields[:-1], "fields"), rows)
 
     @property
-    def stats(self) -> Table:
+    def stats(self) -> Table[StatsRow]:
         """Messages, octets, records and so on, by exporter and domain."""
         return stats_table(self.collector.domains)
 
     @property
-    def metadata(self) -> Table:
+    def metadata(self) -> Table[MetadataRow]:
         """What exporters said in options: sampling, interfaces, applications, counters."""
         return metadata_table(self.collector.metadata)
 
@@ -361,13 +396,13 @@ def _utc(seconds: int | None) -> str:
     return "" if seconds is None else _seconds.to_text(seconds)
 
 
-def stats_table(domains: Iterable[Domain]) -> Table:
-    """The counters of observation domains as a table."""
+def stats_table(domains: Iterable[Domain]) -> Table[StatsRow]:
+    """Return the counters of observation domains as a table."""
     rows = []
     for domain in domains:
         stats = domain.stats
         rows.append(
-            (
+            StatsRow(
                 str(domain.transport),
                 domain.id,
                 "v9" if domain.version == 9 else "IPFIX",
@@ -382,10 +417,4 @@ def stats_table(domains: Iterable[Domain]) -> Table:
                 _utc(stats.last_export),
             )
         )
-    return Table(
-        (
-            *("exporter", "domain", "version", "messages", "octets", "templates", "records"),
-            *("undecoded sets", "lost", "reordered", "first export", "last export"),
-        ),
-        rows,
-    )
+    return Table(StatsRow._fields, rows)

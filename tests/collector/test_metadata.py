@@ -291,7 +291,7 @@ def test_table() -> None:
     state(metadata, Template(256, "meteringProcessId", "interfaceName", scope=1), (4, "veth-a"))
     state(metadata, Template(256, "ingressVRFID", "VRFname", scope=1), (4, "red"))
     table = metadata_table(metadata)
-    assert table.header == ("exporter", "domain", "what", "key", "value", "since")
+    assert table.columns == ("exporter", "domain", "what", "key", "value", "since")
     assert {row[:2] for row in table} == {("exporter", 7)}
     assert {row[5] for row in table} == {"1970-01-01T00:00:01Z"}
     assert [row[2:5] for row in table] == [

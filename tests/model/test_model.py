@@ -634,7 +634,19 @@ class TestAll:
         assert lines[0].split() == ["pen", "enterprise", "elements"]
         assert lines[1].split() == ["0", "IANA", "7"]
         assert lines[-1].split() == ["NetFlow", "v9", "alone", "2"]
-        assert repr(model) == str(model)
+
+    def test_repr_is_one_line(self, model: InformationModel) -> None:
+        others = sum(1 for each in model if each.pen)
+        assert repr(model).startswith(f"<InformationModel: 7 IANA elements, {others} of ")
+        assert repr(model).endswith(" enterprises>")
+        copy = model.copy()
+        copy.add(InformationElement("mine", 1, 99999))
+        assert repr(copy) == f"{repr(model)[:-1]}, 1 added>"
+
+    def test_search_in_a_notebook(self, model: InformationModel) -> None:
+        html = model.search("octetDeltaCount")._repr_html_()
+        assert html.count("<tr>") == 1 + len(model.search("octetDeltaCount"))
+        assert "<td>octetDeltaCount</td>" in html
 
     def test_enterprises(self, model: InformationModel) -> None:
         assert model.enterprises[9] == "Cisco Systems"

@@ -491,12 +491,13 @@ def test_tables():
     session.process(udp(ANNOUNCED, time=1.0))
     session.process(udp(ANNOUNCED))
     session.process(udp(DATA))
-    assert session.templates == [
+    assert [(*row[:-1], row.fields) for row in session.templates] == [
         (
             *("192.0.2.1:1000", 0, 300, "IPFIX", "data", 1),
             "sourceIPv4Address, octetDeltaCount[4]",
         )
     ]
+    assert session.templates[0].template.id == 300
     assert "sourceIPv4Address" in str(session.templates)
     (row,) = session.stats
     assert row[:7] == ("192.0.2.1:1000", 0, "IPFIX", 3, len(ANNOUNCED) * 2 + len(DATA), 2, 2)
