@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The README is true: its commands, Python, tables and figures, run and counted again.
+"""README.md and tests/*/README.md are true: commands, Python, tables and figures are run again.
 
-A plain block right behind a ``sh`` or ``python`` block is what that prints. A line of it that is
-``...`` stands for any lines, ``...`` at the end of a line for any rest of it. A comment before a
-block, ``<!-- not run: why -->``, leaves it out; ``<!-- needs: module -->`` does where that is not
-installed. Python is typed in, statement by statement, in one namespace a section (``##``), and all
-of it in one process, which is this file run as a program.
+A plain block directly after a ``sh`` or ``python`` block is the output of that block. In it, a
+line ``...`` stands for any number of lines, and ``...`` at the end of a line for any rest of it.
+The comment ``<!-- not run: reason -->`` before a block excludes it, and ``<!-- needs: module -->``
+excludes it where the module is not installed. Python blocks run statement by statement, with one
+namespace for each section (``##``), all in one process: this file, run as a program.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import importlib.util
 import io
 import json
 import os
+import pkgutil
 import re
 import socket
 import subprocess
@@ -37,15 +38,22 @@ from scapy_ipfix.model.registry import SHIPPED
 from scapy_ipfix.reading.reader import iter_sets
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: Text of each page by its path.
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "tests").glob("*/README.md")))
+}
+#: Lines that README.md may have.
+LONGEST = 300
 _COMMENT = re.compile(r"<!-- (not run|needs): (.+) -->")
 _CODE = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its text, the section it is in, its line, its output."""
+    """Fenced block of a page, with its section, its first line and its output."""
 
+    page: str
     language: str
     text: str
     section: str
@@ -55,19 +63,24 @@ class Block:
     output: str | None = None
 
     @property
+    def place(self) -> str:
+        """Page and line, such as ``README.md:17``."""
+        return f"{self.page}:{self.line}"
+
+    @property
     def is_run(self) -> bool:
         lacks = self.needs and importlib.util.find_spec(self.needs) is None
         return not (self.not_run or lacks)
 
 
-def blocks() -> list[Block]:
-    """The blocks of the README that are run or that need not be, in order."""
+def blocks(page: str) -> list[Block]:
+    """Return the blocks of a page that have a language, in order."""
     found: list[Block] = []
     section, comment, open_at = "", ("", ""), 0
     language: str | None = None
     text: list[str] = []
     output_of: int | None = None
-    for number, line in enumerate(README.splitlines(), 1):
+    for number, line in enumerate(PAGES[page].splitlines(), 1):
         if language is None and line.startswith("```"):
             language, text, open_at = line[3:], [], number
         elif language is not None and line != "```":
@@ -77,7 +90,7 @@ def blocks() -> list[Block]:
             if language:
                 kind, why = comment
                 not_run, needs = why * (kind == "not run"), why * (kind == "needs")
-                found.append(Block(language, body, section, open_at, not_run, needs))
+                found.append(Block(page, language, body, section, open_at, not_run, needs))
                 output_of = len(found) - 1
             elif output_of is not None:
                 found[output_of] = Block(**(asdict(found[output_of]) | {"output": body}))
@@ -93,10 +106,10 @@ def blocks() -> list[Block]:
 
 
 def tables(heading: str) -> list[list[list[str]]]:
-    """The tables whose first column is called ``heading``: rows of cells, the header first."""
+    """Return the tables whose first column is ``heading``: rows of cells, the header first."""
     found: list[list[list[str]]] = []
     inside = False
-    for line in README.splitlines():
+    for line in "\n\n".join(PAGES.values()).splitlines():
         if line.startswith(f"| {heading} |"):
             found.append([])
             inside = True
@@ -107,7 +120,7 @@ def tables(heading: str) -> list[list[list[str]]]:
 
 
 def pattern(shown: str) -> re.Pattern[str]:
-    """What prints as ``shown``, a line or the end of one that is ``...`` standing for any."""
+    """Return the pattern of an output, in which ``...`` stands for any lines or rest of a line."""
     parts = []
     for line in shown.splitlines():
         if line.strip() == "...":
@@ -121,29 +134,30 @@ def pattern(shown: str) -> re.Pattern[str]:
 
 def compare(shown: str, printed: str, block: Block) -> None:
     printed = "".join(f"{line}\n" for line in printed.rstrip().splitlines())
-    assert pattern(shown).fullmatch(printed), (
-        f"README.md, line {block.line}: prints\n{printed}\nwhere it shows\n{shown}"
-    )
+    assert pattern(shown).fullmatch(printed), f"{block.place} prints\n{printed}\nbut shows\n{shown}"
 
 
 # -- run as a program: Python in a process of its own
 
 
 def run_python(text: str, names: dict[str, Any]) -> str:
-    """Types the statements in; gives what they print, the values of expressions included."""
+    """Run statements; return what they print, with the values of expressions."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         for statement in ast.parse(text).body:
-            exec(compile(ast.Interactive([statement]), "README.md", "single"), names)
+            exec(compile(ast.Interactive([statement]), "<README>", "single"), names)
     return out.getvalue()
 
 
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+
 def main() -> None:
-    """Runs all Python blocks; prints the output of each, by line, as JSON."""
-    names: dict[str, dict[str, Any]] = {}
+    """Run all Python blocks; print the output of each, by place, as JSON."""
+    names: dict[tuple[str, str], dict[str, Any]] = {}
     printed = {
-        str(block.line): run_python(block.text, names.setdefault(block.section, {}))
-        for block in blocks()
+        block.place: run_python(block.text, names.setdefault((block.page, block.section), {}))
+        for block in BLOCKS
         if block.language == "python" and block.is_run
     }
     json.dump(printed, sys.stdout)
@@ -151,13 +165,23 @@ def main() -> None:
 
 # -- the blocks
 
-BLOCKS = blocks()
 SHELL = [block for block in BLOCKS if block.language == "sh"]
+#: Blocks of README.md that .ci/run runs: install and first result, then the tests.
+FIRST, SECOND = SHELL[:2]
+
+
+def test_the_readme_is_short() -> None:
+    assert PAGES["README.md"].count("\n") <= LONGEST
+
+
+def test_links_of_the_readme_resolve_anywhere() -> None:
+    """A package index shows README.md without the files beside it."""
+    assert not re.findall(r"\]\((?!https?://)", PAGES["README.md"])
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the captures, for blocks to write files to, and the command in ``bin``."""
+    """Return a directory to run blocks in, with the captures, and with the commands in ``bin``."""
     path = tmp_path_factory.mktemp("readme")
     (path / "pcaps").symlink_to(ROOT / "pcaps")
     commands = path / "bin"
@@ -178,12 +202,12 @@ def environment(place: Path) -> dict[str, str]:
 
 
 def test_the_first_two_shell_blocks_are_what_ci_runs() -> None:
-    first, second = SHELL[0].text, SHELL[1].text
-    assert first.startswith("python3 -m venv .venv\n. .venv/bin/activate\npip install")
-    assert "\nscapy-ipfix pcaps/" in first
-    assert second.startswith("pip install")
-    assert second.endswith("\npython -m pytest\n")
-    assert SHELL[0].output is not None
+    assert FIRST.page == SECOND.page == "README.md"
+    assert FIRST.text.startswith("python3 -m venv .venv\n. .venv/bin/activate\npip install")
+    assert "\nscapy-ipfix pcaps/" in FIRST.text
+    assert FIRST.output is not None
+    assert SECOND.text.startswith("pip install")
+    assert SECOND.text.endswith("\npython -m pytest -n auto\n")
 
 
 def test_what_is_not_run_says_why() -> None:
@@ -192,12 +216,12 @@ def test_what_is_not_run_says_why() -> None:
     assert all(block.language in ("sh", "python") for block in BLOCKS)
 
 
-@pytest.mark.parametrize("block", SHELL, ids=lambda block: f"line{block.line}")
+@pytest.mark.parametrize("block", SHELL, ids=lambda block: block.place)
 def test_commands(block: Block, place: Path) -> None:
     if not block.is_run:
         pytest.skip(block.not_run)
     lines = block.text.splitlines()
-    if block in SHELL[:2]:  # installing and testing are for .ci/run
+    if block in (FIRST, SECOND):  # .ci/run installs and tests
         lines = [line for line in lines if line.startswith("scapy-ipfix ")]
     if not lines:
         pytest.skip(".ci/run runs it")
@@ -215,7 +239,7 @@ def test_commands(block: Block, place: Path) -> None:
 
 @pytest.fixture(scope="module")
 def printed(place: Path) -> dict[str, str]:
-    """What each Python block prints, by its line."""
+    """Return the output of each Python block by its place."""
     result = subprocess.run(
         [sys.executable, "-m", "tests.test_readme"],
         cwd=place,
@@ -232,62 +256,47 @@ def printed(place: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "block",
     [block for block in BLOCKS if block.language == "python"],
-    ids=lambda block: f"line{block.line}",
+    ids=lambda block: block.place,
 )
 def test_python(block: Block, printed: dict[str, str]) -> None:
     if not block.is_run:
         pytest.skip(block.not_run or f"no {block.needs}")
-    compare(block.output or "", printed[str(block.line)], block)
+    compare(block.output or "", printed[block.place], block)
 
 
 # -- tables
 
 
 def defaults() -> list[tuple[str, str]]:
-    return [(_CODE.findall(what)[0], default) for what, default, _ in tables("bound")[0][1:]]
+    return [(_CODE.findall(name)[0], default) for name, default, _ in tables("bound")[0][1:]]
 
 
 def number(text: str) -> int:
-    """``16 MiB`` and ``4,096`` as numbers."""
+    """Return the number of ``16 MiB`` or ``4,096``."""
     digits, _, unit = text.replace(",", "").partition(" ")
     return int(digits) * {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}[unit]
 
 
+def value_of(path: str) -> Any:
+    """Return the value at a dotted path below ``scapy_ipfix``, of an instance for a class."""
+    owner, _, name = path.rpartition(".")
+    found = pkgutil.resolve_name(f"scapy_ipfix.{owner}")
+    return getattr(found() if isinstance(found, type) else found, name)
+
+
 @pytest.mark.parametrize(("name", "default"), defaults())
 def test_the_bounds_are_the_defaults(name: str, default: str) -> None:
-    module, *attributes = name.split(".")
-    value: Any = importlib.import_module(f"scapy_ipfix.{module}")
-    for attribute in attributes:
-        value = getattr(value() if isinstance(value, type) else value, attribute)
-    assert value == number(default)
+    assert value_of(name) == number(default)
 
 
 def test_all_limits_are_in_the_table() -> None:
     named = {name for name, _ in defaults()}
-    assert named >= {f"collector.Limits.{each.name}" for each in fields(Limits)}
-
-
-def test_the_layout_names_each_module_in_the_order_of_imports() -> None:
-    rows = tables("module")[0][1:]
-    named = [name for row in rows for name in _CODE.findall(row[0]) if not name.endswith("/")]
-    package = ROOT / "scapy_ipfix"
-    there = {path.stem: path for path in package.glob("[!_]*.py")}
-    there |= {path.parent.name: path for path in package.glob("*/__init__.py")}
-    there.pop("data", None)
-    assert sorted(named) == sorted(there)
-    for position, name in enumerate(named):
-        above = set(named[:position])
-        for node in ast.walk(ast.parse(there[name].read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                root, _, module = node.module.partition(".")
-                if root == "scapy_ipfix":
-                    wanted = {module} if module else {each.name for each in node.names} & set(there)
-                    assert wanted <= above, f"{name} imports {wanted - above} from below"
+    assert named >= {f"Limits.{each.name}" for each in fields(Limits)}
 
 
 # -- beside other libraries
 
-#: Runs steps, each a task and the code in a cell; prints what gives a list, its length and first.
+#: Run steps, each a task and the code of a cell; print the length and first item of each list.
 PARITY = """
 import ast, io, ipaddress, json, sys, warnings
 warnings.simplefilter("ignore")
@@ -311,7 +320,7 @@ json.dump(found, sys.stdout)
 
 
 def run_column(column: dict[str, str], place: Path) -> dict[str, tuple[int, str]]:
-    """What the cells of a column, by task, give where they give a list: its length, its first."""
+    """Run the cells of a column; return the length and first item of each list, by task."""
     steps = [(task, _CODE.findall(cell)) for task, cell in column.items() if cell[0] == "`"]
     result = subprocess.run(
         [sys.executable, "-c", PARITY],
@@ -328,17 +337,17 @@ def run_column(column: dict[str, str], place: Path) -> dict[str, tuple[int, str]
 
 
 def columns(rival: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The cells of the table beside ``rival``, ours and theirs, by task."""
+    """Return the cells of the table with ``rival`` by task: ours, and the rival's."""
     for header, *rows in tables("task"):
         if rival in header:
             at = header.index(rival)
             return {row[0]: row[1] for row in rows}, {row[0]: row[at] for row in rows}
-    raise AssertionError(f"no table beside {rival}")
+    raise AssertionError(f"no table with {rival}")
 
 
 @pytest.fixture
 def collector_port() -> Iterator[None]:
-    """Something that listens where an example sends to; what listens there already will do."""
+    """Listen at the port to which an example sends, unless another program does."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         with contextlib.suppress(OSError):
             receiver.bind(("127.0.0.1", 4739))
@@ -371,10 +380,10 @@ def test_both_columns_do_the_same(rival: str, module: str, place: Path) -> None:
 
 
 def claim(text: str) -> list[int]:
-    """The numbers that stand in the README where ``text`` has ``#``."""
+    """Return the numbers that the pages have where ``text`` has ``#``."""
     wanted = re.escape(text).replace(r"\ ", r"\s+").replace(r"\#", r"([\d,]*\d)")
-    match = re.search(wanted, README)
-    assert match, f"the README does not say {text!r}"
+    match = re.search(wanted, "\n".join(PAGES.values()))
+    assert match, f"no page states {text!r}"
     return [int(each.replace(",", "")) for each in match.groups()]
 
 
@@ -398,18 +407,18 @@ def our_captures() -> list[Path]:
 
 @pytest.fixture(scope="module")
 def exporters() -> dict[Path, int]:
-    """The captures of real exporters beside the repository, and how many records each has."""
+    """Return the captures of exporters beside the repository, with the number of their records."""
     place = ROOT.parent / "shared" / "captures"
     if not place.is_dir():
         pytest.skip("no ../shared/captures beside the repository")
     with (place / "expected.tsv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    # NetFlow v5, of which no records are counted, is not ours.
+    # Records of NetFlow v5, which this package does not read, are not counted.
     return {place / row["capture"]: int(row["records"]) for row in rows if row["records"] != "-"}
 
 
 def named_fields(paths: Iterable[Path]) -> list[int]:
-    """How many fields the templates in captures have, and how many of these have a name."""
+    """Return the number of fields of the templates in captures, and of those with a name."""
     every = []
     for path in paths:
         session = IPFIXSession()
@@ -431,7 +440,7 @@ def test_how_many_fields_of_exporters_have_a_name(exporters: dict[Path, int]) ->
 
 
 def our_records(path: Path) -> Iterator[tuple[str, ...]]:
-    """The records of a capture, each as the octets of its fields in hexadecimal."""
+    """Yield the records of a capture, each as the octets of its fields in hexadecimal."""
     for read in iter_sets(path, IPFIXSession()):
         body = read.body
         assert read.template is not None
@@ -447,12 +456,12 @@ def our_records(path: Path) -> Iterator[tuple[str, ...]]:
                 octets.append(body[position : position + length].hex())
                 position += length
             assert position == stop
-            # of a field of no octets nobody can say whether it was read
+            # A field of length 0 leaves no trace, so it is not compared.
             yield tuple(filter(None, octets))
 
 
 def beside_shipped(paths: list[Path], place: Path) -> list[int]:
-    """How often the layer that ships with Scapy raises and reads all; its records, and ours."""
+    """Return counts for the layer that ships with Scapy: raised, read all, records, our records."""
     result = subprocess.run(
         [sys.executable, "-m", "tests.interop.shipped", *map(str, paths)],
         env=environment(place),
@@ -475,7 +484,7 @@ def beside_shipped(paths: list[Path], place: Path) -> list[int]:
 
 
 def said_beside_shipped(captures: str) -> list[list[int]]:
-    """The figures in the table for some captures: theirs, ours."""
+    """Return the figures in the table for some captures: theirs, ours."""
     rows = tables("captures")[0][1:]
     at = next(i for i, row in enumerate(rows) if captures in row[0])
     columns = (" ".join(row[column] for row in rows[at : at + 3]) for column in (2, 3))
@@ -504,7 +513,7 @@ def test_beside_the_layer_that_ships_on_those_of_exporters(
 
 
 def test_all_records_of_exporters_are_read(exporters: dict[Path, int]) -> None:
-    """As many as expected.tsv says; of the one that is cut it accepts up to three."""
+    """Compare with expected.tsv, which allows up to three records for the capture that is cut."""
     for path, records in exporters.items():
         found = sum(1 for _ in our_records(path))
         assert found == records or (path.name == "netflow9_invalid01.pcap" and found <= 3), path
