@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Capture files, read fast: frames of a pcap or pcapng, messages of an IPFIX File.
+"""Capture files: frames of a pcap or pcapng, messages of an IPFIX File.
 
-pcap and pcapng are read here, compressed with gzip or not: Scapy's readers cut frames of more
-than 65535 octets and do not say when a file ends too early. :func:`plain_udp` finds the
-datagram in the frames that nearly all exporters send, and leaves all others to Scapy's layers.
+pcap and pcapng are parsed here, compressed with gzip or not: Scapy's readers cut frames of more
+than 65535 octets and do not report a file that ends too early. :func:`plain_udp` finds the
+datagram in the frames that nearly all exporters send; Scapy's layers dissect all others.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
-#: A captured packet is at most so long; a longer one is a file gone wrong.
+#: Upper limit for the octets of a captured packet; a longer one means a damaged file.
 _LONGEST_FRAME = 1 << 18
-#: So is a block of a pcapng; some hold no packets and may be longer.
+#: Upper limit for a pcapng block: blocks without packets may be longer than a frame.
 _LONGEST_BLOCK = 1 << 24
-#: Interfaces of a section in a pcapng.
+#: Upper limit for the interfaces in a pcapng section.
 _INTERFACES = 65_536
-#: Octets that say what kind of file it is.
+#: Octets that identify the kind of a file.
 _MAGIC = 4
 _BUFFER = 1 << 18
-#: Octets that packets are taken from at a time.
+#: Octets that are read at a time to find packets in.
 _CHUNK = 1 << 16
+#: Link type of Ethernet.
 ETHERNET = 1
+
+#: A capture to open: a path, or a file open in binary mode.
+FileSource = str | os.PathLike[str] | BinaryIO
 
 _PCAP_MAGIC = {
     b"\xa1\xb2\xc3\xd4": (">", 1_000_000),
@@ -39,14 +43,14 @@ _PCAP_MAGIC = {
 }
 _PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 _PCAPNG_ORDER = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
-#: Types of pcapng blocks that matter here, and the options of an interface that do.
+#: Types of pcapng blocks, and options of an interface, that are needed to read packets.
 _INTERFACE, _OBSOLETE_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 1, 2, 3, 6
 _RESOLUTION, _TIME_OFFSET = 9, 14
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class CaptureError(ValueError):
-    """A file that is no capture; the text says what it was taken for."""
+    """A file that is not a capture; the text names its first octets."""
 
 
 class Frame(NamedTuple):
@@ -57,30 +61,30 @@ class Frame(NamedTuple):
     octets: bytes
 
 
-#: A packet among others: capture time, link type, the octets of all, its first, behind its last.
-Span = tuple[float, int, bytes, int, int]
+#: A packet in a buffer of several: capture time, link type, the buffer, start and stop offset.
+FrameSpan = tuple[float, int, bytes, int, int]
 
 
-class _Source(io.RawIOBase):
-    """What a buffer reads: at first as many octets as say what kind of file it is.
+class _RawInput(io.RawIOBase):
+    """Raw stream below a buffer; its first read returns at least the magic number.
 
-    ``some`` reads at most so many; of a pipe, or a gzip file in pieces, that may be one.
-    Closing the buffer closes nothing else.
+    ``read_some`` reads at most a number of octets. A pipe, or a gzip file in pieces, may
+    return a single octet. Closing the buffer leaves the file below open.
     """
 
-    def __init__(self, some: Callable[[int], bytes | None]) -> None:
-        self._some = some
+    def __init__(self, read_some: Callable[[int], bytes | None]) -> None:
+        self._read_some = read_some
         self._begun = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        octets = self._some(len(buffer))
+        octets = self._read_some(len(buffer))
         if octets is None:
             return None
         while not self._begun and 0 < len(octets) < _MAGIC:
-            more = self._some(_MAGIC - len(octets))
+            more = self._read_some(_MAGIC - len(octets))
             if not more:
                 break
             octets += more
@@ -89,15 +93,18 @@ class _Source(io.RawIOBase):
         return len(octets)
 
 
-class _Unpacked(_Source):
-    """What is in a gzip file, up to where that is cut off or broken: ``problem`` says so."""
+class _GzipInput(_RawInput):
+    """Decompressed content of a gzip file, up to its end or its first defect.
 
-    def __init__(self, packed: BinaryIO) -> None:
-        super().__init__(self._unpack)
-        self._file = gzip.GzipFile(fileobj=packed)
+    ``problem`` describes that defect; None if there is none.
+    """
+
+    def __init__(self, compressed: BinaryIO) -> None:
+        super().__init__(self._decompress)
+        self._file = gzip.GzipFile(fileobj=compressed)
         self.problem: str | None = None
 
-    def _unpack(self, most: int) -> bytes:
+    def _decompress(self, most: int) -> bytes:
         if self.problem is not None:
             return b""
         try:
@@ -108,7 +115,7 @@ class _Unpacked(_Source):
 
 
 class _Interface(NamedTuple):
-    """Where a pcapng captured: link type, longest frame, ticks a second, seconds to add."""
+    """A pcapng interface: link type, snapshot length, ticks per second, seconds to add."""
 
     link_type: int
     longest: int
@@ -119,11 +126,11 @@ class _Interface(NamedTuple):
 class CaptureFile:
     """An open capture: ``kind`` is "pcap" or "pcapng", "ipfix" or "v9" for messages end to end.
 
-    Raises OSError, and CaptureError for what is none of these. ``source`` is a path, or a
-    file open in binary mode, which stays open.
+    ``source`` is a path, or a file open in binary mode, which stays open. Raises OSError, and
+    CaptureError for a file of any other kind.
     """
 
-    def __init__(self, source: str | os.PathLike[str] | BinaryIO) -> None:
+    def __init__(self, source: FileSource) -> None:
         if isinstance(source, (str, os.PathLike)):
             self.name = os.fspath(source)
             raw: BinaryIO = open(source, "rb", buffering=_BUFFER)  # noqa: SIM115
@@ -132,7 +139,9 @@ class CaptureFile:
             self.name = str(getattr(source, "name", "stream"))
             raw, self._own = source, False
             if isinstance(source, io.TextIOBase):
-                raise CaptureError(f"{self.name}: opened as text, open it in binary mode")
+                raise CaptureError(
+                    f"{self.name}: opened as text; open it in binary mode: open(path, 'rb')"
+                )
         self._raw = raw
         try:
             self._open(raw)
@@ -141,12 +150,12 @@ class CaptureFile:
             raise
 
     def _open(self, raw: BinaryIO) -> None:
-        # read() of a pipe's buffer waits until it has all that was asked for, read1() does not
-        self.stream = _buffered(_Source(getattr(raw, "read1", raw.read)))
-        self._unpacked: _Unpacked | None = None
+        # read() on a pipe blocks until the requested number of octets is there, read1() does not
+        self.stream = _buffered(_RawInput(getattr(raw, "read1", raw.read)))
+        self._gzip: _GzipInput | None = None
         if self.stream.peek(2)[:2] == _GZIP_MAGIC:
-            self._unpacked = _Unpacked(self.stream)
-            self.stream = _buffered(self._unpacked)
+            self._gzip = _GzipInput(self.stream)
+            self.stream = _buffered(self._gzip)
         magic = self.stream.peek(_MAGIC)[:_MAGIC]
         if magic in _PCAP_MAGIC:
             self.kind = "pcap"
@@ -157,7 +166,7 @@ class CaptureFile:
         elif magic[:2] == b"\x00\x09":
             self.kind = "v9"
         elif not magic:
-            why = self._unpacked.problem if self._unpacked else None
+            why = self._gzip.problem if self._gzip else None
             raise CaptureError(f"{self.name}: {why or 'empty file'}")
         else:
             raise CaptureError(
@@ -167,7 +176,7 @@ class CaptureFile:
 
     @property
     def position(self) -> int:
-        """How many octets of the file were read, for showing progress."""
+        """Octets of the file that were read, to show progress."""
         try:
             return self._raw.tell()
         except (OSError, ValueError, AttributeError):
@@ -175,7 +184,7 @@ class CaptureFile:
 
     @property
     def size(self) -> int:
-        """Octets of the file, 0 if nobody knows."""
+        """Octets of the file, 0 if unknown."""
         try:
             return os.fstat(self._raw.fileno()).st_size
         except (OSError, ValueError, AttributeError):
@@ -183,24 +192,24 @@ class CaptureFile:
 
     @property
     def cut(self) -> str | None:
-        """Why reading ended before the end of the file, None if it did not."""
-        return (self._unpacked.problem if self._unpacked else None) or self._cut
+        """The reason why reading ended early; None if it reached the end of the file."""
+        return (self._gzip.problem if self._gzip else None) or self._cut
 
     _cut: str | None = None
 
     def frames(self) -> Iterator[Frame]:
-        """The packets of a pcap or pcapng; ends quietly where a file is cut off.
+        """Yield the packets of a pcap or pcapng.
 
-        :attr:`cut` says so afterwards.
+        A truncated file ends the iteration; :attr:`cut` holds the reason afterwards.
         """
         for time, link_type, octets, start, stop in self.spans():
             yield Frame(time, link_type, octets[start:stop])
 
-    def spans(self) -> Iterator[Span]:
-        """As :meth:`frames`, each in the octets that it was read with."""
+    def spans(self) -> Iterator[FrameSpan]:
+        """Yield the packets as :meth:`frames` does, without copying them out of the buffer."""
         return self._pcap() if self.kind == "pcap" else self._pcapng()
 
-    def _pcap(self) -> Iterator[Span]:
+    def _pcap(self) -> Iterator[FrameSpan]:
         octets = self._at_least(24, b"")
         endian, resolution = _PCAP_MAGIC[octets[:4]]
         if len(octets) < 24:
@@ -232,7 +241,7 @@ class CaptureFile:
             yield seconds + fraction / resolution, link_type, octets, start, stop
 
     def _at_least(self, size: int, octets: bytes) -> bytes:
-        """What is left of the octets read so far, and more: ``size``, unless the file ends."""
+        """Append to ``octets`` from the file until there are ``size``, or the file ends."""
         while len(octets) < size:
             more = self.stream.read1(_CHUNK)
             if not more:
@@ -240,8 +249,8 @@ class CaptureFile:
             octets += more
         return octets
 
-    def _pcapng(self) -> Iterator[Span]:
-        """Blocks of sections, interfaces and packets (draft-ietf-opsawg-pcapng 4)."""
+    def _pcapng(self) -> Iterator[FrameSpan]:
+        """Yield the packets of a pcapng (draft-ietf-opsawg-pcapng 4)."""
         read, order = self.stream.read, ">"
         interfaces: list[_Interface] = []
         while header := read(8):
@@ -275,7 +284,7 @@ class CaptureFile:
                 return
 
     def close(self) -> None:
-        """Closes the file if it was opened here."""
+        """Close the file if it was opened here."""
         if self._own:
             self.stream.close()
             self._raw.close()
@@ -297,7 +306,7 @@ def _buffered(raw: io.RawIOBase) -> io.BufferedReader:
 
 
 def _interface(body: bytes, order: str) -> _Interface:
-    """An Interface Description Block; times are in microseconds unless an option says else."""
+    """Parse an Interface Description Block; times default to microseconds."""
     link_type, longest = struct.unpack_from(order + "HxxI", body.ljust(8, b"\0"))
     resolution, offset = 1_000_000, 0
     at = 8
@@ -313,7 +322,7 @@ def _interface(body: bytes, order: str) -> _Interface:
 
 
 def _packet_block(kind: int, body: bytes, order: str, interfaces: list[_Interface]) -> Frame | None:
-    """The packet in a block of one of three types; None if no interface goes with it."""
+    """Parse the packet in a block of one of three types; None if its interface is unknown."""
     start = 4 if kind == _SIMPLE_PACKET else 20
     if len(body) < start:
         return None
@@ -333,8 +342,8 @@ def _packet_block(kind: int, body: bytes, order: str, interfaces: list[_Interfac
     return Frame(time, interface.link_type, body[start : start + captured])
 
 
-def is_capture_path(source: object) -> bool:
-    """Whether a source is a file to open: a path, or something to read octets from."""
+def is_file_source(source: object) -> TypeGuard[FileSource]:
+    """Return True for a path or an open file, as :class:`CaptureFile` accepts."""
     return isinstance(source, (str, Path, os.PathLike)) or hasattr(source, "read")
 
 
@@ -343,14 +352,14 @@ _IPV6 = struct.Struct("!12xHB3xHBx36sH")
 
 
 def plain_udp(frame: Frame) -> tuple[bytes, bytes] | None:
-    """Endpoints and payload of a UDP datagram in plain Ethernet, None for anything else.
+    """Return endpoints and payload of a UDP datagram in plain Ethernet, None otherwise.
 
-    Endpoints are the octets of both addresses and both ports as they stand in the packet.
-    What is fragmented, cut off, padded in its headers or wrapped in anything gives None.
+    The endpoints are the octets of both addresses and both ports as in the packet. Fragments,
+    truncated packets, header options, VLAN tags and tunnels give None.
     """
     _, link_type, octets = frame
     if link_type != ETHERNET or len(octets) < _IPV6.size:
-        return None  # too short for both headers: rare enough for Scapy
+        return None  # rare enough to leave to Scapy
     kind, first, total, fragment, protocol, ends, length = _IPV4.unpack_from(octets)
     if kind == 0x0800:
         if (

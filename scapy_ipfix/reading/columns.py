@@ -25,7 +25,7 @@ from scapy_ipfix.reading.arrays import (
     variable_array,
 )
 from scapy_ipfix.reading.extras import extra
-from scapy_ipfix.reading.reader import field_names, iter_sets, options_wanted
+from scapy_ipfix.reading.reader import field_names, iter_sets, parse_kind
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.codec import RecordCodec
 from scapy_ipfix.wire.field import TemplateField
@@ -140,7 +140,7 @@ def _gather(
     source: Any, fields: Sequence[str] | None, kind: str, session: IPFIXSession | None
 ) -> Gathered:
     session = session or IPFIXSession()
-    options = options_wanted(kind)
+    options = parse_kind(kind)
     names = None if fields is None else field_names(fields, session.collector.model)
     gathered = Gathered(names)
     for read in iter_sets(source, session):

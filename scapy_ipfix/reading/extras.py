@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Packages that we can do without: numpy, pandas, pyarrow.
+"""Optional packages: numpy, pandas, pyarrow.
 
-They are imported when a function that needs one is called, not with this package: they take
-longer to import than all of ours, and most who dissect a capture never need them.
+They are imported when a function that needs one is called: importing them takes longer than
+importing all of scapy_ipfix, and dissecting a capture needs none of them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 
 
 class MissingPackage(ImportError):
-    """A package is not installed; the text says what it is needed for and how to get it."""
+    """A missing optional package; the text has its purpose and the command to install it."""
 
 
 def extra(package: str, purpose: str, name: str) -> Any:
-    """The module ``package``, which our extra ``name`` installs, for ``purpose``.
+    """Return the module ``package``, which the extra ``name`` installs.
 
-    Raises MissingPackage where it is not installed.
+    ``purpose`` names what needs it. Raises MissingPackage if it is not installed.
     """
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as problem:
         if problem.name != package:
-            raise  # installed, and lacks something itself
+            raise  # the package is installed, one of its own imports fails
         text = f'{purpose} needs {package}: pip install "scapy-ipfix[{name}]"'
         raise MissingPackage(text, name=package) from None

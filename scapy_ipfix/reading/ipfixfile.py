@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IPFIX Files (RFC 5655): messages, one after the other, to and from any binary stream.
+"""IPFIX Files (RFC 5655): messages end to end, read from and written to any binary stream.
 
-A file is what a Collecting Process could have been sent over a connection, so it is read with
-the same template state, and written without a change to what it is given.
+A file equals the octets of a TCP connection, so it is read with the same template state as
+one, and messages are written unchanged.
 """
 
 from __future__ import annotations
@@ -17,39 +17,40 @@ from scapy.packet import NoPayload, Packet
 from scapy.plist import PacketList
 
 from scapy_ipfix.layers.messages import IPFIX, Message
-from scapy_ipfix.reading.capture import CaptureError, CaptureFile
+from scapy_ipfix.reading.capture import CaptureError, CaptureFile, FileSource
 from scapy_ipfix.reading.reader import read_capture
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.framing import IPFIX_HEADER, IPFIX_VERSION, V9_VERSION
 
-#: Where a file is: a path, or a binary stream that is open.
-Place = str | os.PathLike[str] | BinaryIO
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_ipfix(source: Place, *, session: IPFIXSession | None = None) -> PacketList:
-    """The messages of an IPFIX File, as packets whose Data Sets have their templates.
+def read_ipfix(source: FileSource, *, session: IPFIXSession | None = None) -> PacketList:
+    """Read the messages of an IPFIX File (RFC 5655) as packets with decoded Data Sets.
 
     ``source`` is a path or a binary stream, compressed with gzip or not. ``session`` keeps
-    what is learned: its ``diagnostics`` say what was wrong in the file. A packet's ``time``
-    is its export time.
+    templates and ``diagnostics`` of the file. The ``time`` of a packet is its export time, in
+    seconds since 1970.
 
-    Raises OSError, and CaptureError (a ValueError) for what is no IPFIX File; damage further
-    on is skipped.
+    Raises OSError, and CaptureError (a ValueError) for a file that does not begin with an
+    IPFIX Message; damage after that is skipped, with a diagnostic.
     """
     name = os.path.basename(str(getattr(source, "name", source)))
     return PacketList(list(iter_ipfix(source, session=session)), name=name)
 
 
-def iter_ipfix(source: Place, *, session: IPFIXSession | None = None) -> Iterator[IPFIX]:
-    """The messages of an IPFIX File one by one, in constant memory; as :func:`read_ipfix`.
+def iter_ipfix(source: FileSource, *, session: IPFIXSession | None = None) -> Iterator[IPFIX]:
+    """Yield the messages of an IPFIX File in constant memory; arguments as :func:`read_ipfix`.
 
-    The file is opened at once. From a stream, messages come as soon as they are whole.
+    The file is opened by the call itself. A stream yields each message once it is complete.
     """
     capture = CaptureFile(source)
     if capture.kind != "ipfix":
         capture.close()
-        raise CaptureError(f"{capture.name}: a {capture.kind} file, not an IPFIX File")
+        raise CaptureError(
+            f"{capture.name}: a {capture.kind} file, not an IPFIX File: "
+            "read it with iter_records() or sniff(offline=..., session=IPFIXSession())"
+        )
     return _messages(capture, session or IPFIXSession())
 
 
@@ -62,28 +63,28 @@ def _messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[IPFIX]:
 
 
 def write_ipfix(
-    place: Place,
+    target: FileSource,
     messages: Iterable[Packet | bytes] | Packet | bytes,
     *,
     append: bool = False,
     gz: bool | None = None,
 ) -> int:
-    """Writes messages to an IPFIX File; gives their number.
+    """Write messages to an IPFIX File (RFC 5655) and return their number.
 
-    ``place`` is a path or a binary stream, which stays open. ``messages`` are IPFIX packets,
-    packets that have such in them (of a capture: the others are left out), or the octets of
-    one message each; an iterator of any length will do. ``append`` goes on at the end of a
-    file, which must end with a whole message. ``gz`` compresses; None does when the path
-    ends in .gz, or when what is appended to is compressed.
+    ``target`` is a path or a binary stream, which stays open. ``messages`` are IPFIX packets,
+    captured packets (those without IPFIX are left out), or octets of one message each; any
+    iterable of these, of any length. ``append`` continues a file that ends with a complete
+    message. ``gz`` selects compression with gzip; None compresses if the path ends in .gz, or
+    if the file to append to is compressed.
 
-    Raises ValueError with the number of a message (from 0) that an IPFIX File cannot hold:
-    of NetFlow v9, or with a wrong length in its header. Raises OSError.
+    Raises OSError, and ValueError with the number (from 0) of a message that an IPFIX File
+    cannot hold: NetFlow v9, or a length in the header that is not that of the message.
     """
     if isinstance(messages, (Packet, bytes)):
         messages = [messages]
     written = 0
     with ExitStack() as stack:
-        stream = _opened(place, append, gz, stack)
+        stream = _open(target, append, gz, stack)
         for octets in _all_octets(messages):
             stream.write(octets)
             written += 1
@@ -91,18 +92,18 @@ def write_ipfix(
     return written
 
 
-def _opened(place: Place, append: bool, gz: bool | None, stack: ExitStack) -> BinaryIO:
-    if not isinstance(place, (str, os.PathLike)):
+def _open(target: FileSource, append: bool, gz: bool | None, stack: ExitStack) -> BinaryIO:
+    if not isinstance(target, (str, os.PathLike)):
         if not gz:
-            return place
-        return cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=place, mode="wb")))
+            return target
+        return cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=target, mode="wb")))
     if gz is None:
-        gz = os.fspath(place).endswith(".gz")
-        if append and os.path.exists(place) and os.path.getsize(place):
-            with open(place, "rb") as existing:
+        gz = os.fspath(target).endswith(".gz")
+        if append and os.path.exists(target) and os.path.getsize(target):
+            with open(target, "rb") as existing:
                 gz = existing.read(2) == _GZIP_MAGIC
     mode = "ab" if append else "wb"
-    opened = gzip.open(place, mode) if gz else open(place, mode)  # noqa: SIM115
+    opened = gzip.open(target, mode) if gz else open(target, mode)  # noqa: SIM115
     return cast(BinaryIO, stack.enter_context(opened))
 
 
@@ -115,7 +116,7 @@ def _all_octets(messages: Iterable[Packet | bytes]) -> Iterator[bytes]:
 
 
 def _octets_in(packet: Packet) -> Iterator[bytes]:
-    """The octets of each message in a packet, without what follows it."""
+    """Yield the octets of each message in a packet, without the layers above it."""
     layer = packet
     while not isinstance(layer, NoPayload):
         following = layer.payload
@@ -130,11 +131,11 @@ def _octets_in(packet: Packet) -> Iterator[bytes]:
 def _check(octets: bytes, number: int) -> None:
     version = int.from_bytes(octets[:2], "big")
     if version != IPFIX_VERSION:
-        what = "NetFlow v9" if version == V9_VERSION else f"version {version}"
-        raise ValueError(f"message {number}: {what}, an IPFIX File holds IPFIX Messages")
+        found = "NetFlow v9" if version == V9_VERSION else f"version {version}"
+        raise ValueError(f"message {number}: {found}, an IPFIX File holds IPFIX Messages only")
     length = int.from_bytes(octets[2:4], "big")
     if len(octets) < IPFIX_HEADER.size or length != len(octets):
         raise ValueError(
             f"message {number}: {len(octets)} octets, its header says {length}: "
-            "nobody could read what comes after it"
+            "correct the length, or set it to None in the packet"
         )

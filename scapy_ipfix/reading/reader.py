@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records and packets out of a source: a capture, an IPFIX File, packets, messages.
+"""Records and packets from a source: a capture, an IPFIX File, packets, messages.
 
 :func:`iter_records` is the fast way and builds no Packet; :func:`dissect` is the Scapy way
-for packets at hand. Both put every message to the same session, and give the same records.
+for packets at hand. Both give every message to a session, so their records are equal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any, Literal, TypeAlias, cast, overload
 
 from scapy.config import conf
 from scapy.layers import l2, vxlan  # noqa: F401  (registers link types, and VXLAN)
@@ -23,35 +23,52 @@ from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.layers.ports import PORTS
 from scapy_ipfix.model.datatypes import VALUE_DOMAINS
 from scapy_ipfix.model.model import InformationModel, elements
-from scapy_ipfix.reading.capture import ETHERNET, CaptureFile, Frame, is_capture_path, plain_udp
+from scapy_ipfix.reading.capture import (
+    ETHERNET,
+    CaptureFile,
+    FileSource,
+    Frame,
+    is_file_source,
+    plain_udp,
+)
 from scapy_ipfix.reading.fastpath import PlainReader
+from scapy_ipfix.reading.packetreader import PacketReader
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.framing import is_export
 from scapy_ipfix.wire.stream import FlowStream, MessageStream, read_messages
 from scapy_ipfix.wire.template import V9_SCOPES
 
-_KINDS = {"all": None, "data": False, "options": True}
+#: A source of records: a path or a file open in binary mode, with pcap, pcapng, or with IPFIX
+#: Messages or NetFlow v9 packets end to end, each compressed with gzip or not; a packet, or
+#: the octets of one message; an iterable of packets and octets of messages.
+Source: TypeAlias = FileSource | Packet | bytes | Iterable[Packet | bytes]
+#: Kinds of records: Options Data Records, others, or both.
+Kind = Literal["all", "data", "options"]
+#: Domains of values, see :func:`iter_records`.
+Values = Literal["scapy", "python", "json"]
+
+_IS_OPTIONS = {"all": None, "data": False, "options": True}
 _REPEATED = re.compile(r"(.+)(_[0-9]+)")
-_SCOPES = frozenset(each.name for each in V9_SCOPES.values())
+_SCOPE_NAMES = frozenset(each.name for each in V9_SCOPES.values())
 #: Destination ports behind which Scapy's layers may find another packet: L2TP, GTP-U, LISP,
 #: VXLAN (three), GENEVE, TZSP.
 _TUNNELS = frozenset(
     port.to_bytes(2, "big") for port in (1701, 2152, 4341, 4789, 4790, 8472, 6081, 37008)
 )
-#: Kinds of file that have no packets, but messages end to end.
+#: Kinds of capture with messages end to end instead of packets.
 _MESSAGE_FILES = frozenset(("ipfix", "v9"))
-#: The octets that a message begins with.
+#: First octets of a message.
 _VERSIONS = frozenset((b"\x00\x09", b"\x00\x0a"))
-#: Endpoints whose transport session is remembered between messages.
-_REMEMBERED = 65536
+#: Upper limit for the endpoints whose transport session is cached.
+_CACHED = 65536
 
 
 @overload
 def iter_records(
-    source: Any,
+    source: Source,
     fields: None = None,
-    kind: str = "all",
-    values: str = "scapy",
+    kind: Kind = "all",
+    values: Values = "scapy",
     *,
     resolve: bool = False,
     lists: bool = True,
@@ -59,64 +76,73 @@ def iter_records(
 ) -> Iterator[dict[str, Any]]: ...
 @overload
 def iter_records(
-    source: Any,
+    source: Source,
     fields: Sequence[str],
-    kind: str = "all",
-    values: str = "scapy",
+    kind: Kind = "all",
+    values: Values = "scapy",
     *,
     resolve: bool = False,
     lists: bool = True,
     session: IPFIXSession | None = None,
 ) -> Iterator[tuple[Any, ...]]: ...
 def iter_records(
-    source: Any,
+    source: Source,
     fields: Sequence[str] | None = None,
-    kind: str = "all",
-    values: str = "scapy",
+    kind: Literal["all", "data", "options"] = "all",
+    values: Literal["scapy", "python", "json"] = "scapy",
     *,
     resolve: bool = False,
     lists: bool = True,
     session: IPFIXSession | None = None,
 ) -> Iterator[Any]:
-    """The Data Records of a source, each a dict keyed by element name.
+    """Yield the Data Records of a source, each as a dict keyed by element name.
 
-    ``source`` is a path or an open binary file (pcap, pcapng, IPFIX Messages or NetFlow v9
-    packets end to end, each with gzip or without), packets, or messages as packets or bytes.
-    ``fields`` (element names, NetFlow v9 names too) gives tuples in that order, of the records
-    that have them all.
-    ``kind`` is "all", "data" or "options". ``values`` "scapy" is as Record fields have them,
-    "python" gives ``ipaddress`` and aware ``datetime``, "json" what JSON can have: times as
-    ISO text, octets in hexadecimal. ``resolve`` adds what options records said of sampling,
-    interfaces, VRFs and applications (``sampling_rate``, ``ingress_interface_name``, ...) to
-    the dicts, and does not go with ``fields``. ``lists=False`` leaves structured data (RFC
-    6313) as octets, which takes less time. ``session`` keeps what is learned, for a look at
-    its diagnostics afterwards or to go on with the next file.
+    ``source``
+        a path or a file open in binary mode: pcap, pcapng, or IPFIX Messages or NetFlow v9
+        packets end to end, each compressed with gzip or not. Or a packet, or the octets of one
+        message, or an iterable of these.
+    ``fields``
+        element names, NetFlow v9 names too: each record is a tuple of these fields, in this
+        order; records without all of them are left out.
+    ``kind``
+        "data" leaves out Options Data Records (RFC 7011 3.4.2.2), "options" all others.
+    ``values``
+        "scapy": as in the fields of a Record: addresses as text, times as integers.
+        "python": ``ipaddress`` objects and ``datetime`` in UTC. "json": times as ISO text,
+        octets in hexadecimal.
+    ``resolve``
+        adds facts from options data to the dict: sampling, names of interfaces, VRFs and
+        applications (``sampling_rate``, ``ingress_interface_name``, ...). Not with ``fields``.
+    ``lists``
+        False leaves structured data (RFC 6313) as octets, which takes less time.
+    ``session``
+        keeps templates for the next call, and the diagnostics of this one.
 
-    Records whose template comes late come when it does. Raises ValueError for an unknown
-    ``kind``, ``values`` or element, or ``fields`` beside ``resolve``, CaptureError (a
-    ValueError) for a file that is no capture, OSError.
+    Records that arrive before their template follow when it arrives. Raises OSError, and
+    ValueError for an unknown ``kind``, ``values`` or element, for ``fields`` with ``resolve``,
+    or for a file that is not a capture (CaptureError).
     """
-    options = options_wanted(kind)
+    is_options = parse_kind(kind)
     if values not in VALUE_DOMAINS:
         raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
     session = session or IPFIXSession()
     if resolve and fields is not None:
-        raise ValueError("resolve adds to dicts, and with fields records are tuples: give one")
+        raise ValueError("resolve adds to dicts, and fields gives tuples: use one of the two")
     names = None if fields is None else field_names(fields, session.collector.model)
-    return _records(iter_sets(source, session), names, options, values, resolve, lists)
+    return _records(iter_sets(source, session), names, is_options, values, resolve, lists)
 
 
-def options_wanted(kind: str) -> bool | None:
-    """What ``Template.is_options`` is for records of a kind; None: either. Raises ValueError."""
-    if kind not in _KINDS:
+def parse_kind(kind: str) -> bool | None:
+    """Return ``Template.is_options`` of a kind of records, None for both. Raises ValueError."""
+    if kind not in _IS_OPTIONS:
         raise ValueError(f"kind is 'all', 'data' or 'options', not {kind!r}")
-    return _KINDS[kind]
+    return _IS_OPTIONS[kind]
 
 
 def _records(
     sets: Iterable[DataRead],
     names: tuple[str, ...] | None,
-    options: bool | None,
+    is_options: bool | None,
     values: str,
     resolve: bool,
     lists: bool,
@@ -124,175 +150,183 @@ def _records(
     for read in sets:
         template = read.template
         assert template is not None
-        if options is not None and template.is_options is not options:
+        if is_options is not None and template.is_options is not is_options:
             continue
         yield from read.records(names, values, resolve, lists)
 
 
-def iter_sets(source: Any, session: IPFIXSession) -> Iterator[DataRead]:
-    """The Data Sets of a source that can be decoded, each with its template.
+def iter_sets(source: Source, session: IPFIXSession) -> Iterator[DataRead]:
+    """Yield the Data Sets of a source, each once its template is known.
 
-    One that waits for its template comes when that does. ``source`` is as in
-    :func:`iter_records`.
+    A file is opened by the call itself, so that a missing one raises OSError at once.
     """
-    # opened here and not at the first next(), so that a missing file is an error at once
-    if is_capture_path(source):
+    if is_file_source(source):
         return read_sets(CaptureFile(source), session)
     messages = iter_messages(source, session)
     return (read for message in messages for read in message.ready)
 
 
-def iter_messages(source: Any, session: IPFIXSession) -> Iterator[MessageRead]:
-    """The messages of a source as the session read them; see :func:`iter_records`.
+def iter_messages(source: Source, session: IPFIXSession) -> Iterator[MessageRead]:
+    """Yield the messages of a source as the session collected them.
 
-    A path is opened before the first message is asked for, so that a missing file is an
-    error at once.
+    A file is opened by the call itself, so that a missing one raises OSError at once.
     """
-    if is_capture_path(source):
+    if is_file_source(source):
         return read_capture(CaptureFile(source), session)
     if isinstance(source, (Packet, bytes, bytearray)):
         source = [source]
-    return _from_items(iter(source), session)
+    return _from_items(iter(cast(Iterable[object], source)), session)
 
 
-def _from_items(items: Iterable[Any], session: IPFIXSession) -> Iterator[MessageRead]:
-    loose = TransportKey("message")
+def _from_items(items: Iterable[object], session: IPFIXSession) -> Iterator[MessageRead]:
+    reader = session._reader
+    bare = TransportKey("message")
     for item in items:
         if isinstance(item, (bytes, bytearray)):
-            session.packets += 1
-            read = session.collector.read(loose, bytes(item), packet=session.packets)
+            reader.count += 1
+            read = session.collector.read(bare, bytes(item), packet=reader.count)
             if read is not None:
                 yield read
         elif isinstance(item, Packet):
-            yield from session.take(item)
+            yield from reader.read(item)
         else:
-            raise ValueError(f"{type(item).__name__} is no packet and no octets: {item!r:.60}")
+            raise ValueError(
+                f"{type(item).__name__} is not a packet and not octets: {item!r:.60}; "
+                "read several files one after the other, with the same session"
+            )
 
 
 def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
-    """The messages of an open capture as the session read them; closes it at the end."""
+    """Yield the messages of an open capture as the session collected them; close it then."""
     with capture:
         if capture.kind in _MESSAGE_FILES:
             yield from _from_messages(capture, session)
         else:
-            frames = _Frames(session)
+            frames = _FrameReader(session._reader)
             for frame in capture.frames():
                 yield from frames.read(frame)
-        if capture.cut is not None:
-            session.note_cut(capture.name, capture.cut)
-        session.note_waiting(capture.name)
+        _note_end(capture, session._reader)
+
+
+def _note_end(capture: CaptureFile, reader: PacketReader) -> None:
+    """Record a truncated capture, and what is incomplete at its end."""
+    if capture.cut is not None:
+        reader.note("capture-cut", name=capture.name, why=capture.cut)
+    reader.note_incomplete(capture.name)
 
 
 def _from_messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
+    reader = session._reader
     cutter = FlowStream() if capture.kind == "v9" else MessageStream()
     key = TransportKey("file", capture.name)
     skipped = 0
     for octets in read_messages(capture.stream, cutter):
-        session.packets += 1
+        reader.count += 1
         if cutter.skipped > skipped:
-            session.note_skipped(key, cutter.skipped - skipped)
+            reader.note("stream-resync", str(key), octets=cutter.skipped - skipped)
             skipped = cutter.skipped
-        read = session.collector.read(key, octets, packet=session.packets)
+        read = session.collector.read(key, octets, packet=reader.count)
         if read is not None:
             yield read
     if cutter.skipped > skipped:
-        session.note_skipped(key, cutter.skipped - skipped)
+        reader.note("stream-resync", str(key), octets=cutter.skipped - skipped)
 
 
 def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[DataRead]:
-    """The Data Sets of an open capture that can be decoded; closes it at the end.
+    """Yield the Data Sets of an open capture, each once its template is known; close it then.
 
-    They are those of the messages that :func:`read_capture` gives, in less time.
+    These are the Data Sets of :func:`read_capture`, in less time.
     """
     if capture.kind in _MESSAGE_FILES:
         yield from (read for message in read_capture(capture, session) for read in message.ready)
         return
-    frames = _Frames(session)
+    reader = session._reader
+    frames = _FrameReader(reader)
     read_plain = PlainReader(session.collector, frames.transports).read
     with capture:
         for time, link_type, octets, start, stop in capture.spans():
             if link_type == ETHERNET:
-                read = read_plain(octets, start, stop, time, session.packets + 1)
+                read = read_plain(octets, start, stop, time, reader.count + 1)
                 if read is not None:
-                    session.packets += 1
+                    reader.count += 1
                     yield read
                     continue
             for message in frames.read(Frame(time, link_type, octets[start:stop])):
                 yield from message.ready
-        if capture.cut is not None:
-            session.note_cut(capture.name, capture.cut)
-        session.note_waiting(capture.name)
+        _note_end(capture, reader)
 
 
-class _Frames:
-    """Reads frames into a session.
+class _FrameReader:
+    """Reader of captured frames: directly where a frame is plain UDP, else through Scapy.
 
-    ``transports`` are the transport sessions whose plain messages count, by endpoints as
-    :func:`plain_udp` gives them.
+    ``transports`` are the transport sessions that carry messages, by endpoints as
+    :func:`plain_udp` returns them.
     """
 
-    def __init__(self, session: IPFIXSession) -> None:
+    def __init__(self, reader: PacketReader) -> None:
         self.transports: dict[bytes, TransportKey] = {}
-        self._session = session
-        self._any_port = session.any_port
-        self._known: dict[bytes, tuple[TransportKey, bool]] = {}
+        self._reader = reader
+        self._collector = reader.collector
+        self._any_port = reader.any_port
+        self._cached: dict[bytes, tuple[TransportKey, bool]] = {}
 
     def read(self, frame: Frame) -> Sequence[MessageRead]:
-        """The messages in a frame."""
-        session = self._session
+        """Return the messages in a frame."""
+        reader = self._reader
         found = plain_udp(frame)
         if found is None or found[0][-2:] in _TUNNELS:
-            return session.take(_packet(frame))
-        session.packets += 1
-        ends, payload = found
+            return reader.read(_dissect_frame(frame))
+        reader.count += 1
+        endpoints, payload = found
         if payload[:2] not in _VERSIONS:
             return ()
-        transport, bound = self._known.get(ends) or self._new(ends)
+        transport, bound = self._cached.get(endpoints) or self._new(endpoints)
         if bound or (self._any_port and is_export(payload)):
-            read = session.collector.read(transport, payload, frame.time, session.packets)
+            read = self._collector.read(transport, payload, frame.time, reader.count)
             if read is not None:
                 return (read,)
         return ()
 
-    def _new(self, ends: bytes) -> tuple[TransportKey, bool]:
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
+    def _new(self, endpoints: bytes) -> tuple[TransportKey, bool]:
+        if len(self._cached) >= _CACHED:
+            self._cached.clear()
             self.transports.clear()
-        transport, bound = self._known[ends] = _transport(ends)
+        transport, bound = self._cached[endpoints] = _transport(endpoints)
         if bound or self._any_port:
-            self.transports[ends] = transport
+            self.transports[endpoints] = transport
         return transport, bound
 
 
-def _transport(ends: bytes) -> tuple[TransportKey, bool]:
-    family = socket.AF_INET if len(ends) == 12 else socket.AF_INET6
-    size = (len(ends) - 4) // 2
-    sport, dport = struct.unpack_from("!HH", ends, 2 * size)
+def _transport(endpoints: bytes) -> tuple[TransportKey, bool]:
+    """Return the transport session of endpoints, and True if one of its ports is bound."""
+    family = socket.AF_INET if len(endpoints) == 12 else socket.AF_INET6
+    size = (len(endpoints) - 4) // 2
+    sport, dport = struct.unpack_from("!HH", endpoints, 2 * size)
     key = TransportKey(
         "udp",
-        socket.inet_ntop(family, ends[:size]),
+        socket.inet_ntop(family, endpoints[:size]),
         sport,
-        socket.inet_ntop(family, ends[size : 2 * size]),
+        socket.inet_ntop(family, endpoints[size : 2 * size]),
         dport,
     )
     return key, sport in PORTS["udp"] or dport in PORTS["udp"]
 
 
-def _packet(frame: Frame) -> Packet:
-    """The frame as Scapy's layers see it; of an unknown link type, or unreadable, Raw."""
+def _dissect_frame(frame: Frame) -> Packet:
+    """Return the frame dissected by Scapy; Raw for an unknown link type, or on any error."""
     layer = conf.l2types.num2layer.get(frame.link_type, conf.raw_layer)
     try:
         packet: Packet = layer(frame.octets)
-    except Exception:  # any layer of Scapy's may fail on what a stranger captured
+    except Exception:  # any of Scapy's layers may fail on malformed octets
         packet = conf.raw_layer(frame.octets)
     packet.time = frame.time
     return packet
 
 
 def dissect(packets: Iterable[Packet], session: IPFIXSession | None = None) -> PacketList:
-    """Packets at hand with their Data Sets resolved, as ``sniff(session=...)`` gives them.
+    """Return packets with their Data Sets resolved, as ``sniff(session=...)`` does.
 
-    Fragments are put together. ``session`` keeps what is learned, for the next call.
+    Fragments are reassembled. ``session`` keeps templates for the next call.
     """
     session = session or IPFIXSession()
     processed = [session.process(each) for each in packets]
@@ -300,26 +334,29 @@ def dissect(packets: Iterable[Packet], session: IPFIXSession | None = None) -> P
 
 
 def field_names(fields: Sequence[str], model: InformationModel = elements) -> tuple[str, ...]:
-    """The names that records have for what a person asks for; raises ValueError."""
+    """Return the names in records for the names that a user gave.
+
+    Raises ValueError for an unknown name, with those that come close.
+    """
     if isinstance(fields, str):
-        raise ValueError(f"fields is a list of names, not the text {fields!r}")
+        raise ValueError(f"fields is a list of names, write [{fields!r}]")
     names = []
     for name in fields:
         repeated = _REPEATED.fullmatch(name)
-        known = _known_name(name, model)
+        known = _record_name(name, model)
         if known is not None:
             names.append(known)
-        elif repeated and (known := _known_name(repeated[1], model)) is not None:
+        elif repeated and (known := _record_name(repeated[1], model)) is not None:
             names.append(known + repeated[2])
         else:
-            model[name]  # raises, with the names that come close
+            model[name]  # raises ValueError
     return tuple(names)
 
 
-def _known_name(name: str, model: InformationModel) -> str | None:
-    """The name of an element or a NetFlow v9 scope in records, None if there is none."""
+def _record_name(name: str, model: InformationModel) -> str | None:
+    """Return the name in records of an element or a NetFlow v9 scope, None if unknown."""
     element = model.get(name)
     if element is not None:
         return element.name
-    # In a record, a name that several enterprises have is whichever's the template says.
-    return name if name in _SCOPES or model.named(name) else None
+    # Elements of several enterprises may share a name; the template says which one it is.
+    return name if name in _SCOPE_NAMES or model.named(name) else None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IP datagrams out of their fragments (RFC 791 3.2, RFC 8200 4.5), bounded in memory.
+"""Reassembly of IP fragments (RFC 791 3.2, RFC 8200 4.5), bounded in memory.
 
-Scapy's own IPSession does this too, keeps every fragment for ever, and drops a datagram that
-it cannot put together; exporters that fill their datagrams make fragments all day.
+Scapy's IPSession keeps every fragment of IPv4 for ever and drops a datagram that it cannot
+reassemble. Exporters whose messages exceed the MTU send fragments all the time.
 """
 
 from __future__ import annotations
@@ -16,96 +16,96 @@ from scapy.layers.inet6 import IPv6
 from scapy.packet import NoPayload, Packet
 from scapy.utils import checksum
 
-#: What a fragment costs to keep beside its octets, about.
+#: Approximate memory of a kept fragment beside its octets.
 _OVERHEAD = 300
-#: Octets of the longest IP datagram, its header included, and of the shortest IPv4 header.
+#: Octets of the longest IP datagram, header included, and of the shortest IPv4 header.
 _LONGEST = 65535
 _SHORTEST_HEADER = 20
-#: What an octet of flags keeps that is neither "more fragments" nor offset.
+#: Mask of the flags octet without "more fragments" and the fragment offset.
 _NOT_FRAGMENT = 0xC0
 
 
-class Pieces:
-    """The fragments of one datagram so far."""
+class PartialDatagram:
+    """The fragments of one datagram that have arrived so far."""
 
-    __slots__ = ("_ahead", "_front", "octets", "pieces", "size")
+    __slots__ = ("_beyond_gap", "_contiguous", "fragments", "octets", "size")
 
     def __init__(self) -> None:
-        self.pieces: dict[int, bytes] = {}
+        self.fragments: dict[int, bytes] = {}
         self.octets = 0
         self.size: int | None = None
-        #: Octets that are there without a gap, and a heap of the offsets of pieces behind it.
-        self._front = 0
-        self._ahead: list[int] = []
+        #: Octets from the start without a gap, and a heap of the fragment offsets after the gap.
+        self._contiguous = 0
+        self._beyond_gap: list[int] = []
 
     @property
     def cost(self) -> int:
-        """Octets of memory that the fragments take, about."""
-        return self.octets + _OVERHEAD * len(self.pieces)
+        """Approximate octets of memory that the fragments occupy."""
+        return self.octets + _OVERHEAD * len(self.fragments)
 
     def add(self, offset: int, data: bytes, more: bool) -> None:
-        """Takes a fragment; of two at the same offset the longer one stays."""
+        """Add a fragment; of two at the same offset the longer one is kept."""
         if not more:
             self.size = offset + len(data)
-        known = self.pieces.get(offset)
+        known = self.fragments.get(offset)
         if known is not None:
             if len(known) >= len(data):
                 return
             self.octets -= len(known)
-        elif offset > self._front:
-            heappush(self._ahead, offset)
-        self.pieces[offset] = data
+        elif offset > self._contiguous:
+            heappush(self._beyond_gap, offset)
+        self.fragments[offset] = data
         self.octets += len(data)
-        if offset <= self._front:
+        if offset <= self._contiguous:
             self._advance(offset + len(data))
 
     def _advance(self, stop: int) -> None:
-        """A piece at the front, or before it, reaches up to there."""
-        self._front = max(self._front, stop)
-        while self._ahead and self._ahead[0] <= self._front:
-            offset = heappop(self._ahead)
-            self._front = max(self._front, offset + len(self.pieces[offset]))
+        """Extend the contiguous octets to ``stop``, and over fragments that then adjoin."""
+        self._contiguous = max(self._contiguous, stop)
+        while self._beyond_gap and self._beyond_gap[0] <= self._contiguous:
+            offset = heappop(self._beyond_gap)
+            self._contiguous = max(self._contiguous, offset + len(self.fragments[offset]))
 
     def whole(self) -> bytes | None:
-        """The datagram's payload when nothing of it is missing; of overlaps the first stays."""
-        if self.size is None or self._front < self.size:
+        """Return the payload, None while octets are missing; of overlaps the first is kept."""
+        if self.size is None or self._contiguous < self.size:
             return None
         octets = bytearray()
-        for offset in sorted(self.pieces):
+        for offset in sorted(self.fragments):
             if offset > len(octets):
                 break
-            octets += self.pieces[offset][len(octets) - offset :]
+            octets += self.fragments[offset][len(octets) - offset :]
         del octets[self.size :]
         return bytes(octets)
 
 
 class Fragments:
-    """Datagrams that are not whole yet; beyond ``limit`` octets the oldest are dropped.
+    """Datagrams that are incomplete; beyond ``limit`` octets of memory the oldest are dropped.
 
-    ``octets`` is what they cost to keep, ``dropped`` counts octets that were in fragments
-    and went nowhere.
+    ``octets`` is the memory that they occupy, ``dropped`` counts octets of fragments that
+    were discarded.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.octets = 0
         self.dropped = 0
-        self._datagrams: OrderedDict[Hashable, Pieces] = OrderedDict()
+        self._datagrams: OrderedDict[Hashable, PartialDatagram] = OrderedDict()
 
     @property
-    def waiting(self) -> int:
-        """Octets of fragments that wait for others."""
+    def pending(self) -> int:
+        """Octets of the fragments that are kept."""
         return sum(each.octets for each in self._datagrams.values())
 
     def add(self, key: Hashable, offset: int, data: bytes, more: bool) -> bytes | None:
-        """Takes a fragment; gives the payload of the datagram that it completes."""
-        pieces = self._datagrams.setdefault(key, Pieces())
-        before = pieces.cost
-        pieces.add(offset, data, more)
-        self.octets += pieces.cost - before
-        whole = pieces.whole()
+        """Add a fragment; return the payload of the datagram if this completes it."""
+        partial = self._datagrams.setdefault(key, PartialDatagram())
+        before = partial.cost
+        partial.add(offset, data, more)
+        self.octets += partial.cost - before
+        whole = partial.whole()
         if whole is not None:
-            self.octets -= pieces.cost
+            self.octets -= partial.cost
             del self._datagrams[key]
             return whole
         while self.octets > self.limit and self._datagrams:
@@ -114,16 +114,16 @@ class Fragments:
             self.dropped += oldest.octets
         return None
 
-    def take(self, pkt: Packet, ip: Packet) -> Packet | None:
-        """Takes a packet with an IPv4 fragment; gives the packet with the whole datagram.
+    def add_ipv4(self, pkt: Packet, ip: Packet) -> Packet | None:
+        """Add a packet with an IPv4 fragment; return the packet with the whole datagram.
 
-        The whole stands under the lower layers, and at the time, of the last fragment.
+        That packet has the lower layers, and the time, of the last fragment.
         """
         octets = ip.original or bytes(ip)
         header = max(4 * (octets[0] & 15), _SHORTEST_HEADER)
         data = octets[header : ip.len or None]
         if header + 8 * ip.frag + len(data) > _LONGEST:
-            self.dropped += len(data)  # no datagram is so long: an attack, or a broken packet
+            self.dropped += len(data)  # longer than any datagram: an attack, or a damaged packet
             return None
         key = ip.src, ip.dst, ip.id, ip.proto
         whole = self.add(key, 8 * ip.frag, data, bool(ip.flags.MF))
@@ -132,10 +132,10 @@ class Fragments:
         if header + len(whole) > _LONGEST:  # this fragment has more options than the others
             self.dropped += len(whole)
             return None
-        return _placed(pkt, ip, IP(_unfragmented(octets[:header], len(whole)) + whole))
+        return _replace_ip(pkt, ip, IP(_unfragmented(octets[:header], len(whole)) + whole))
 
-    def take_ipv6(self, pkt: Packet, fragment: Packet) -> Packet | None:
-        """Takes a packet with an IPv6 fragment (RFC 8200 4.5), as :meth:`take` does."""
+    def add_ipv6(self, pkt: Packet, fragment: Packet) -> Packet | None:
+        """Add a packet with an IPv6 fragment (RFC 8200 4.5), as :meth:`add_ipv4` does."""
         ip = fragment.underlayer
         while ip is not None and ip.__class__ is not IPv6:
             ip = ip.underlayer
@@ -152,21 +152,21 @@ class Fragments:
         datagram = ip.copy()
         datagram.remove_payload()
         datagram.plen, datagram.nh = None, fragment.nh
-        return _placed(pkt, ip, IPv6(bytes(datagram / whole)))
+        return _replace_ip(pkt, ip, IPv6(bytes(datagram / whole)))
 
 
 def _unfragmented(header: bytes, size: int) -> bytes:
-    """An IPv4 header for a whole datagram with a payload of ``size`` octets."""
-    made = bytearray(header)
-    made[2:4] = (len(header) + size).to_bytes(2, "big")
-    made[6:8] = bytes((made[6] & _NOT_FRAGMENT, 0))
-    made[10:12] = bytes(2)
-    made[10:12] = checksum(bytes(made)).to_bytes(2, "big")
-    return bytes(made)
+    """Return the IPv4 header of a whole datagram with a payload of ``size`` octets."""
+    whole = bytearray(header)
+    whole[2:4] = (len(header) + size).to_bytes(2, "big")
+    whole[6:8] = bytes((whole[6] & _NOT_FRAGMENT, 0))
+    whole[10:12] = bytes(2)
+    whole[10:12] = checksum(bytes(whole)).to_bytes(2, "big")
+    return bytes(whole)
 
 
-def _placed(pkt: Packet, ip: Packet, datagram: Packet) -> Packet:
-    """A whole datagram under the lower layers of the packet that brought its last piece."""
+def _replace_ip(pkt: Packet, ip: Packet, datagram: Packet) -> Packet:
+    """Return the packet with a whole datagram instead of its last fragment ``ip``."""
     datagram.time = pkt.time
     if ip.underlayer is None:
         return datagram

@@ -471,7 +471,7 @@ def _subclasses(cls: type) -> int:
 
 def kept(session: IPFIXSession) -> dict[str, int]:
     """How much a session keeps of everything that it keeps."""
-    collector, streams = session.collector, session._streams
+    collector, streams = session.collector, session._reader.streams
     domains = list(collector.domains)
     return {
         "domains": len(domains),
@@ -485,7 +485,7 @@ def kept(session: IPFIXSession) -> dict[str, int]:
         "shared": len(collector._shared),
         "parsed": len(collector._parsed),
         "keys": len(session._keys),
-        "fragments": session._fragments.octets,
+        "fragments": session._reader.fragments.octets,
         "tcp": len(streams._tcp._streams),
         "tcp octets": streams._tcp._total,
         "tcp over": len(streams._over),

@@ -138,7 +138,7 @@ def _over_udp(
 
 def _same_state(one: IPFIXSession, other: IPFIXSession) -> None:
     """Two sessions know the same of the same exporters, when there is no more to come."""
-    other.note_waiting("packets")
+    other._reader.note_incomplete("packets")
     if not other.collector.check_values:
         _same("diagnostics", one.diagnostics.counts, other.diagnostics.counts)
     _same("domains", _known(one), _known(other))

@@ -28,7 +28,7 @@ from scapy.all import (
     Raw,
 )
 
-from scapy_ipfix.reading.capture import CaptureError, CaptureFile, Frame, is_capture_path, plain_udp
+from scapy_ipfix.reading.capture import CaptureError, CaptureFile, Frame, is_file_source, plain_udp
 
 #: (order, magic, fractions of a second): the four kinds of pcap.
 PCAP_KINDS = [
@@ -409,11 +409,11 @@ def test_size_and_position_of_what_has_none() -> None:
 
 
 def test_what_counts_as_a_file() -> None:
-    assert is_capture_path("x.pcap")
-    assert is_capture_path(Path("x.pcap"))
-    assert is_capture_path(io.BytesIO())
+    assert is_file_source("x.pcap")
+    assert is_file_source(Path("x.pcap"))
+    assert is_file_source(io.BytesIO())
     for other in (b"octets", [], Raw(b"x"), None, 7):
-        assert not is_capture_path(other)
+        assert not is_file_source(other)
 
 
 # -- datagrams

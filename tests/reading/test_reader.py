@@ -363,7 +363,7 @@ def test_sources_that_are_none() -> None:
     for source in (None, 7):
         with pytest.raises(TypeError):
             iter_records(source)
-    with pytest.raises(ValueError, match=r"str is no packet and no octets: 'a\.pcap'"):
+    with pytest.raises(ValueError, match=r"str is not a packet and not octets: 'a\.pcap'"):
         list(iter_records(["a.pcap", "b.pcap"]))
 
 

@@ -27,7 +27,7 @@ def frames(size=1000, **fields):
 
 
 def taken(fragments, packets):
-    return [fragments.take(each, each[IP]) for each in packets]
+    return [fragments.add_ipv4(each, each[IP]) for each in packets]
 
 
 @given(st.permutations(range(4)))
@@ -229,10 +229,10 @@ def test_any_octets_that_are_a_fragment(octets):
     if IP not in packet:
         return
     fragments = Fragments(LIMIT)
-    fragments.take(packet, packet)
+    fragments.add_ipv4(packet, packet)
     last = packet.copy()
     last.flags, last.frag = 0, 0
-    fragments.take(last, last)
+    fragments.add_ipv4(last, last)
 
 
 def test_what_it_keeps_is_bounded():
@@ -261,7 +261,7 @@ def test_ipv6():
     )
     pieces = [Ether(bytes(ETHER / each)) for each in fragment6(whole, 1000)]
     fragments = Fragments(LIMIT)
-    *rest, done = [fragments.take_ipv6(each, each[IPv6ExtHdrFragment]) for each in pieces]
+    *rest, done = [fragments.add_ipv6(each, each[IPv6ExtHdrFragment]) for each in pieces]
     assert rest == [None] * (len(pieces) - 1)
     assert done[UDP].dport == 2
     assert bytes(done[UDP].payload) == DATA

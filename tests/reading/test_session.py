@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """IPFIXSession: packets in, packets with their Data Sets resolved out."""
 
+import inspect
 import pickle
 import struct
 
@@ -30,7 +31,6 @@ from scapy_ipfix import (
     TemplateSet,
     dissect,
 )
-from scapy_ipfix.collector.transportkey import TransportKey
 from tests.strategies import broken, filled
 
 pytestmark = pytest.mark.usefixtures("debug_dissector")
@@ -501,9 +501,73 @@ def test_tables():
     assert "sourceIPv4Address" in str(session.templates)
     (row,) = session.stats
     assert row[:7] == ("192.0.2.1:1000", 0, "IPFIX", 3, len(ANNOUNCED) * 2 + len(DATA), 2, 2)
-    key = TransportKey("udp", "192.0.2.1", 1000, "192.0.2.9", 4739)
-    assert session.domain_stats(key, 0).records == 2
-    assert session.domain_stats(key, 1) is None
+    assert (row.domain, row.records, row.lost, type(row.lost)) == (0, 2, 0, int)
+    for table in (session.templates, session.stats):
+        assert table._repr_html_().count("<tr>") == 2
+    assert "<td>192.0.2.1:1000</td>" in session.stats._repr_html_()
+
+
+def test_lost_records_that_cannot_be_counted():
+    session = IPFIXSession()
+    for sequence in (0, 2):
+        session.process(udp(ipfix(Set(setId=300, data=bytes(8)), sequenceNumber=sequence)))
+    (row,) = session.stats
+    assert (row.lost, str(row.lost), row.lost + 1) == (0, "unknown", 1)
+    assert "unknown" in str(session.stats)
+
+
+def test_only_public_names_are_completed():
+    names = {name for name in dir(IPFIXSession()) if not name.startswith("_")}
+    assert names - set(dir(DefaultSession())) == {
+        *("collector", "diagnostics", "load", "metadata", "packets", "save", "stats"),
+        *("template", "templates"),
+    }
+
+
+def test_help_is_readable():
+    text = inspect.getdoc(IPFIXSession) + str(inspect.signature(IPFIXSession))
+    assert max(map(len, text.splitlines())) < 500
+    assert "'exporter'" in text
+
+
+# Templates by id
+
+
+def test_template_by_id():
+    session = IPFIXSession()
+    with pytest.raises(LookupError, match="no template 300; there are: no templates"):
+        session.template(300)
+    session.process(udp(ANNOUNCED))
+    assert session.template(300) == session.template(300, domain=0) == T
+    for wrong in ({"domain": 7}, {"exporter": "192.0.2.2"}, {"exporter": "192.0.2.1:1"}):
+        with pytest.raises(LookupError, match=r"there are: 300 \(exporter 192.0.2.1:1000"):
+            session.template(300, **wrong)
+    with pytest.raises(LookupError, match="no template 301;"):
+        session.template(301)
+
+
+def test_template_by_id_domain_and_exporter():
+    session = IPFIXSession()
+    session.process(udp(ANNOUNCED))
+    session.process(udp(ANNOUNCED, sport=1001))
+    assert session.template(300) == T, "equal templates of two exporters"
+    other = ipfix(TemplateSet(templates=[OTHER]), observationDomainId=7)
+    session.process(udp(other, src="192.0.2.2"))
+    with pytest.raises(ValueError, match="2 templates have id 300, give domain= or exporter=") as e:
+        session.template(300)
+    assert "exporter 192.0.2.2:1000, domain 7" in str(e.value)
+    assert session.template(300, domain=0) == session.template(300, exporter="192.0.2.1") == T
+    assert session.template(300, domain=7) == session.template(300, exporter="192.0.2.2") == OTHER
+    assert session.template(300, exporter="192.0.2.2:1000") == OTHER
+
+
+def test_template_error_lists_a_few():
+    session = IPFIXSession()
+    templates = [T.with_id(id) for id in range(400, 500)]
+    session.process(udp(ipfix(TemplateSet(templates=templates))))
+    with pytest.raises(LookupError, match="407 .*; and 92 more$") as e:
+        session.template(300)
+    assert "408" not in str(e.value)
 
 
 def test_diagnostics_say_which_packet():
@@ -559,7 +623,7 @@ def test_a_session_that_outlives_many_packets_grows_no_layers():
         packet = session.process(udp(octets, sport=number + 50000))
         assert packet[Record].octetDeltaCount == number
     assert len(conf.layers) == layers
-    assert len(session._keys) <= 20
+    assert len(session._reader._keys) <= 20
     assert len(session.templates) <= 20
 
 

@@ -259,7 +259,7 @@ def test_connections_that_are_over_are_bounded():
     session = IPFIXSession(limits=Limits(transports=3))
     for sport in range(40_000, 40_010):
         take(session, segment(1, STREAM, sport=sport, flags="FA"))
-    assert len(session._streams._over) == 3
+    assert len(session._reader.streams._closed) == 3
 
 
 def test_a_fin_that_overtakes_data():
@@ -374,7 +374,7 @@ def test_connections_are_bounded():
     for port in range(1000, 1040):
         take(session, segment(0, flags="S", sport=port), segment(9, b"waits", sport=port))
     assert codes(session) == {"limit": 36}
-    assert len(session._streams._tcp._streams) == 4
+    assert len(session._reader.streams._tcp._streams) == 4
 
 
 def test_octets_that_wait_are_bounded():
@@ -382,7 +382,7 @@ def test_octets_that_wait_are_bounded():
     for port in range(1000, 1100):
         take(session, segment(0, flags="S", sport=port))
         take(session, segment(9, bytes(5000), sport=port))
-        assert session._streams._tcp._total <= 50_000 + 6000
+        assert session._reader.streams._tcp._total <= 50_000 + 6000
 
 
 SOFTFLOWD = rdpcap(str(PCAPS / "softflowd_ipfix_tcp.pcap"))

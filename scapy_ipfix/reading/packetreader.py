@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Export messages in Scapy packets.
+
+:class:`PacketReader` finds the messages in a packet and their transport session, reassembles
+IP fragments and streams, and hands each message to the
+:class:`~scapy_ipfix.collector.collector.Collector`. The result becomes the context of the
+message's layer, which makes records from it when they are first read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from scapy.config import conf
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+from scapy.layers.sctp import SCTP
+from scapy.packet import NoPayload, Packet
+
+from scapy_ipfix.collector.collected import MessageRead
+from scapy_ipfix.collector.collector import Collector
+from scapy_ipfix.collector.transportkey import TransportKey
+from scapy_ipfix.layers.lazy import LazyPacketList
+from scapy_ipfix.layers.messages import MESSAGE_CLASSES, Message
+from scapy_ipfix.layers.sets import DataSet
+from scapy_ipfix.reading.reassembly import Fragments
+from scapy_ipfix.reading.streams import FoundMessage, StreamReader
+from scapy_ipfix.wire.diagnostics import Defect, Diagnostic
+from scapy_ipfix.wire.framing import is_export
+
+_UDP_HEADER = 8
+
+
+class PacketReader:
+    """Reader of the messages in packets, with the state of fragments and streams.
+
+    ``any_port`` recognises messages on ports that are not bound. ``with_tcp`` is False where
+    another session reassembles TCP before this reader. ``count`` is the number of packets so
+    far: the number of the present packet in diagnostics, from 1.
+    """
+
+    def __init__(self, collector: Collector, *, any_port: bool, with_tcp: bool = True) -> None:
+        self.collector = collector
+        self.any_port = any_port
+        self.count = 0
+        self.fragments = Fragments(collector.limits.fragment_octets)
+        self.streams = StreamReader(collector, self.note, any_port)
+        self._with_tcp = with_tcp
+        self._dropped = 0
+        self._keys: dict[tuple[Any, ...], TransportKey] = {}
+
+    # -- diagnostics
+
+    def note(self, code: str, exporter: str = "", **numbers: Any) -> None:
+        """Record a diagnostic at the present packet."""
+        defect = Defect.of(code, **numbers)
+        self.collector.diagnostics.note(Diagnostic(defect, self.count, exporter))
+
+    def note_incomplete(self, name: str) -> None:
+        """Record what a capture, at its end, leaves of incomplete datagrams and messages."""
+        octets = self.fragments.pending
+        if octets:
+            self.note("fragments-waiting", name=name, octets=octets)
+        for exporter, octets in self.streams.pending():
+            self.note("stream-waiting", exporter, name=name, octets=octets)
+
+    # -- packets
+
+    def read(self, pkt: Packet) -> list[MessageRead]:
+        """Count a packet and return its messages, none for a fragment that completes nothing."""
+        self.count += 1
+        whole = self.reassemble(pkt)
+        return [] if whole is None else self.read_messages(whole)
+
+    def reassemble(self, pkt: Packet) -> Packet | None:
+        """Return the packet, or for an IP fragment the packet with the whole datagram.
+
+        None while fragments of the datagram are missing.
+        """
+        layer = pkt
+        while layer.__class__ is not IP:
+            layer = layer.payload
+            if layer.__class__ is IPv6ExtHdrFragment:
+                return self._note_dropped(self.fragments.add_ipv6(pkt, layer))
+            if isinstance(layer, (NoPayload, UDP, TCP)):
+                return pkt
+        if layer.getfieldval("frag") or int(layer.getfieldval("flags")) & 1:
+            return self._note_dropped(self.fragments.add_ipv4(pkt, layer))
+        return pkt
+
+    def _note_dropped(self, pkt: Packet | None) -> Packet | None:
+        """Record fragments that were dropped since the last call; return the packet."""
+        dropped = self.fragments.dropped
+        if dropped > self._dropped:
+            self.note("fragments-dropped", octets=dropped - self._dropped)
+            self._dropped = dropped
+        return pkt
+
+    def read_messages(self, pkt: Packet) -> list[MessageRead]:
+        """Read the messages in a packet without fragments; their layers learn the result."""
+        found = []
+        for transport, message, stream in self._messages(pkt):
+            octets = _octets(message)
+            read = self.collector.read(transport, octets, float(pkt.time), self.count, stream)
+            if read is not None:
+                found.append(read)
+                _bind(message, read)
+                trailing = _trailing(message, len(octets))
+                if trailing:
+                    read.domain.note("message-trailing", octets=trailing)
+        return found
+
+    def _messages(self, pkt: Packet) -> Iterator[FoundMessage]:
+        """Yield each message of a packet with its transport session and SCTP stream."""
+        layer = pkt
+        network: Packet | None = None
+        transport: Packet | None = None
+        while not isinstance(layer, NoPayload):
+            kind = layer.__class__
+            if kind is UDP:
+                transport = layer
+                if self.any_port:
+                    _recognise(layer)
+            elif kind is TCP and network is not None and self._with_tcp:
+                yield from self.streams.read_tcp(self._key(network, layer), layer)
+                return
+            elif kind is SCTP and network is not None:
+                yield from self.streams.read_sctp(self._key(network, layer), layer)
+                return
+            elif kind is TCP:
+                transport = layer
+            elif kind is IP or kind is IPv6:
+                network, transport = layer, None
+            elif isinstance(layer, Message):
+                yield self._key(network, transport), layer, 0
+            layer = layer.payload
+
+    def _key(self, network: Packet | None, transport: Packet | None) -> TransportKey:
+        """Return the transport session of a packet; a bare message has one of its own."""
+        if network is None or transport is None:
+            return TransportKey("message")
+        endpoints = (
+            transport.__class__,
+            network.getfieldval("src"),
+            transport.getfieldval("sport"),
+            network.getfieldval("dst"),
+            transport.getfieldval("dport"),
+        )
+        key = self._keys.get(endpoints)
+        if key is None:
+            if len(self._keys) >= self.collector.limits.transports:
+                self._keys.clear()
+            protocol, source, sport, destination, dport = endpoints
+            key = TransportKey(
+                protocol.__name__.lower(), str(source), sport, str(destination), dport
+            )
+            self._keys[endpoints] = key
+        return key
+
+
+def _recognise(udp: Packet) -> None:
+    """Replace a UDP payload on an unbound port by a message, if it is unmistakably one."""
+    payload = udp.payload
+    if isinstance(payload, (Message, NoPayload)):
+        return
+    # Not bytes(payload), which includes the padding of the frame.
+    octets = payload.original or payload.fields.get("load", b"")
+    if octets[:2] not in (b"\x00\x0a", b"\x00\x09"):
+        return
+    if is_export(octets):
+        trailer = _frame_trailer(udp, octets)
+        udp.payload = MESSAGE_CLASSES[octets[1]](octets, _internal=1, _underlayer=udp)
+        if trailer:
+            udp.add_payload(conf.padding_layer(trailer))
+
+
+def _frame_trailer(udp: Packet, octets: bytes) -> bytes:
+    """Return the octets of the frame after the payload of a datagram: padding of Ethernet.
+
+    The payload was dissected as another protocol, which may have found padding inside of it.
+    """
+    padding = udp.lastlayer()
+    if not isinstance(padding, conf.padding_layer):
+        return b""
+    # The payload follows the headers, or precedes the padding. Searching for it would take
+    # quadratic time.
+    layer, headers = udp, len(udp.raw_packet_cache or b"")
+    while layer.underlayer is not None:
+        layer = layer.underlayer
+        headers += len(layer.raw_packet_cache or b"")
+    frame = layer.original or b""
+    for start in (headers, len(frame) - len(bytes(padding.load)) - len(octets)):
+        stop = start + len(octets)
+        if start >= 0 and frame[start:stop] == octets:
+            return frame[stop:]
+    return b""
+
+
+def _octets(message: Message) -> bytes:
+    """Return the octets of a message without its payload: as captured, or as changed since."""
+    sets = message.fields.get("sets")
+    untouched = getattr(sets, "octets", None) is not None or not sets
+    if message.raw_packet_cache is not None and untouched:
+        return message.raw_packet_cache
+    alone = message.copy()
+    alone.remove_payload()
+    return bytes(alone)
+
+
+def _trailing(message: Message, length: int) -> int:
+    """Return the number of octets in the datagram after the message, without frame padding."""
+    if not message.payload:
+        return 0
+    udp = message.underlayer
+    if udp.__class__ is UDP and udp.fields.get("len"):
+        return max(0, min(udp.len - _UDP_HEADER - length, len(message.payload)))
+    return len(message.payload)
+
+
+def _bind(message: Message, read: MessageRead) -> None:
+    """Make the collected message the context of its layer, and bind Data Sets that exist."""
+    message.context = read
+    sets = message.fields.get("sets")
+    if type(sets) is LazyPacketList and sets.octets is not None:
+        return  # its Data Sets do not exist yet, and will ask the context
+    for index, each in enumerate(sets or ()):
+        if isinstance(each, DataSet):
+            template = read.template(index)
+            if template is not None and each.template is None:
+                each.bind(template, read.lists(index))
+            read.made(index, each)
