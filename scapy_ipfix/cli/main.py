@@ -26,7 +26,7 @@ from scapy_ipfix.collector.collected import DataRead
 from scapy_ipfix.collector.persistence import StateError
 from scapy_ipfix.reading.capture import CaptureError, CaptureFile
 from scapy_ipfix.reading.extras import MissingPackage
-from scapy_ipfix.reading.parquet import Parquet, need_pyarrow
+from scapy_ipfix.reading.parquet import ParquetWriter, require_pyarrow
 from scapy_ipfix.reading.reader import field_names, read_sets
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.text import counted, printable
@@ -206,9 +206,9 @@ def _output(
     if options.csv:
         return CSV(sys.stdout, fields or _columns(sources, options))
     if options.parquet is not None:
-        need_pyarrow()  # better said before the sources are read than after
+        require_pyarrow()  # better said before the sources are read than after
         templates = _templates(sources, options)
-        return stack.enter_context(Parquet(options.parquet, templates, fields))
+        return stack.enter_context(ParquetWriter(options.parquet, templates, fields))
     width = options.width
     if width is None and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Octets of many records to numpy arrays, a field at a time.
+"""Conversion of the octets of many records to numpy arrays, a field at a time.
 
-What comes of a field depends on its data type, not on how many octets an exporter spends on
-it (RFC 7011 6.2): a counter is ``uint64`` though it came in four. Octets in a length that the
-type cannot be read in are left as they are (``V``).
+The type of an array depends on the data type of the field, not on its length on the wire
+(RFC 7011 6.2): a counter is ``uint64`` also if it is encoded in four octets. A field of a
+length that its type does not allow stays octets (``V``).
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.reading.extras import extra
 from scapy_ipfix.wire.field import TemplateField
 
-#: Types that are addresses, by the kind and size of the array items that hold one.
+#: Data types of addresses, by kind and size of the array items.
 _ADDRESSES = {("u", 4): "ipv4Address", ("V", 16): "ipv6Address", ("V", 6): "macAddress"}
 _ADDRESS_LENGTHS = {name: size for (_, size), name in _ADDRESSES.items()}
 _FLOATS = ("float32", "float64")
-#: Milliseconds in what the wire counts.
+#: Milliseconds per unit of a time.
 _MILLISECONDS = {"dateTimeSeconds": 1000, "dateTimeMilliseconds": 1}
-#: What is left of a second in NTP time: unit, and how many of these a second has.
+#: Resolution of times in NTP format: numpy's unit, and units per second.
 _NTP_UNITS = {"dateTimeMicroseconds": ("us", 1_000_000), "dateTimeNanoseconds": ("ns", 10**9)}
 _LARGEST = (1 << 63) - 1
-#: Octets of rows that are taken apart at a time.
+#: Octets of records that are converted at a time.
 _BLOCK = 1 << 18
 
 
 def numpy(purpose: str) -> Any:
-    """The module numpy; raises MissingPackage, with what it is needed for."""
+    """Return the module numpy; raises MissingPackage with ``purpose``."""
     return extra("numpy", purpose, "columns")
 
 
 def is_address(field: TemplateField) -> bool:
-    """Whether the array of a field is one that :func:`address_text` takes."""
+    """Return True if :func:`address_text` accepts the array of a field."""
     return _ADDRESS_LENGTHS.get(field.data_type.name) == field.length
 
 
 def address_text(addresses: Any) -> Any:
-    """Addresses as text: IPv4 from ``uint32``, IPv6 from ``V16``, MAC from ``V6``.
+    """Return addresses as text: IPv4 from ``uint32``, IPv6 from ``V16``, MAC from ``V6``.
 
-    Gives an object array of ``str``, or one ``str`` for one address. Raises ValueError for an
-    array of anything else, MissingPackage.
+    ``addresses`` is an array, which gives an object array of ``str``, or one item, which gives
+    one ``str``. Raises ValueError for items of another type, MissingPackage without numpy.
     """
     np = numpy("address_text")
     array = np.asarray(addresses)
@@ -59,46 +59,46 @@ def address_text(addresses: Any) -> Any:
 
 
 def objects(np: Any, values: Iterable[Any], count: int) -> Any:
-    """An array of ``count`` Python objects."""
+    """Return an array of ``count`` Python objects."""
     array = np.empty(count, object)
     array[:] = list(values)
     return array
 
 
 def variable_array(np: Any, field: TemplateField, items: Sequence[bytes]) -> Any:
-    """The values of a variable-length field from the octets of each: Python objects."""
+    """Return the values of a variable-length field as Python objects."""
     return objects(np, _decoded(field.data_type.decode, items), len(items))
 
 
 def fixed_arrays(
     np: Any, fields: Sequence[TemplateField], names: Container[str], octets: bytearray, count: int
 ) -> dict[str, Any]:
-    """The fields of these names, from the octets of ``count`` rows of fixed-length ``fields``."""
+    """Return arrays of the named fields from ``count`` records of fixed-length ``fields``."""
     size = sum(field.length for field in fields)
-    wanted = []
+    selected = []
     start = 0
     for field in fields:
         if field.name in names:
-            wanted.append((field, start))
+            selected.append((field, start))
         start += field.length
     items = {}
     copies = []
-    for field, start in wanted:
+    for field, start in selected:
         wire, own = _forms(field)
         items[field.name] = np.empty(count, own)
         if field.length:
             copies.append((items[field.name], np.ndarray(count, wire, octets, start, (size,))))
-    # All fields of some rows before the next ones: the rows stay in the processor's cache.
+    # All fields of a block before the next block, so that its rows stay in the CPU cache.
     step = max(_BLOCK // max(size, 1), 1)
     for row in range(0, count, step):
         rows = slice(row, row + step)
         for own, wire in copies:
             own[rows] = wire[rows]
-    return {field.name: _values(np, field, items[field.name]) for field, _ in wanted}
+    return {field.name: _values(np, field, items[field.name]) for field, _ in selected}
 
 
 def _forms(field: TemplateField) -> tuple[str, str]:
-    """The numpy types of a field's items as they are on the wire, and as they are copied."""
+    """Return the numpy types of a field's items on the wire and in the array."""
     kind, length = field.data_type, field.length
     if length in (1, 2, 4, 8):
         if _is_number(field):
@@ -114,19 +114,19 @@ def _forms(field: TemplateField) -> tuple[str, str]:
 
 
 def _is_number(field: TemplateField) -> bool:
-    """Whether values are integers, or counts of time, that numpy has a type for."""
+    """Return True for integers and times for which numpy has a type."""
     return field.data_type.is_integer and 1 <= field.length <= 8 and field.data_type.length <= 8
 
 
 def _width(field: TemplateField) -> int:
-    """Octets of such an integer in an array."""
+    """Return the octets of such an integer in an array."""
     if field.data_type.is_time:
         return 8
     return max(field.data_type.length, 1 << (field.length - 1).bit_length())
 
 
 def _values(np: Any, field: TemplateField, items: Any) -> Any:
-    """The values that copied items stand for."""
+    """Return the values of copied items."""
     kind = field.data_type
     if not field.length:
         return objects(
@@ -141,7 +141,7 @@ def _values(np: Any, field: TemplateField, items: Any) -> Any:
             return _ntp_times(np, items, *_NTP_UNITS[kind.name])
         return items
     if kind.name == "boolean" and field.length == 1:
-        return _truths(items)
+        return _booleans(items)
     if kind.is_integer and field.length <= kind.length:
         return objects(np, _decoded(kind.decode, items.tolist()), len(items))
     if kind.name == "string":
@@ -152,7 +152,7 @@ def _values(np: Any, field: TemplateField, items: Any) -> Any:
 
 
 def _widened(np: Any, items: Any, width: int, signed: bool) -> Any:
-    """Integers of 3, 5, 6 or 7 octets in ``width``."""
+    """Return integers of 3, 5, 6 or 7 octets in ``width`` octets."""
     length = items.dtype.itemsize
     octets = items.view("u1").reshape(-1, length)
     wide = np.zeros((len(items), width), "u1")
@@ -164,13 +164,13 @@ def _widened(np: Any, items: Any, width: int, signed: bool) -> Any:
 
 
 def _decoded(decode: Callable[[Any], Any], items: Sequence[bytes]) -> list[Any]:
-    """Each item decoded; equal ones once, since what is no number seldom differs much."""
+    """Return each item decoded, equal ones once: strings and octets repeat."""
     values = {item: decode(item) for item in set(items)}
     return [values[item] for item in items]
 
 
 def _unix_times(np: Any, ticks: Any, milliseconds: int) -> Any:
-    """Times from what is counted since 1970; NaT for those that 63 bits cannot hold."""
+    """Return times from units since 1970; NaT for those beyond 63 bits."""
     beyond = ticks > np.uint64(_LARGEST // milliseconds)
     if milliseconds != 1:
         ticks *= np.uint64(milliseconds)
@@ -180,7 +180,7 @@ def _unix_times(np: Any, ticks: Any, milliseconds: int) -> Any:
 
 
 def _ntp_times(np: Any, ticks: Any, unit: str, second: int) -> Any:
-    """Times from NTP timestamps: of two eras the one that ``datatypes`` takes them for."""
+    """Return times from NTP timestamps, of the era that ``model.times`` assumes."""
     seconds = ticks >> np.uint64(32)
     seconds += (seconds < np.uint64(1 << 31)).astype("u8") << np.uint64(32)
     fraction = (ticks & np.uint64(0xFFFFFFFF)) * np.uint64(second) >> np.uint64(32)
@@ -188,7 +188,7 @@ def _ntp_times(np: Any, ticks: Any, unit: str, second: int) -> Any:
     return begin + seconds.view("m8[s]") + fraction.view(f"m8[{unit}]")
 
 
-def _truths(octets: Any) -> Any:
-    """RFC 7011 6.1.5: 1 is true, 2 is false. With anything else among them, the octets."""
+def _booleans(octets: Any) -> Any:
+    """Return booleans (RFC 7011 6.1.5: 1 true, 2 false); the octets if any has another value."""
     true = octets == 1
     return true if bool((true | (octets == 2)).all()) else octets

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Records as columns: numpy arrays by field, and a pandas DataFrame.
 
-The octets of records of one template layout are laid end to end and each field is read from
-all of them at once, which takes a tenth of the time that a dict a record does. The result is
-in memory as a whole; :mod:`scapy_ipfix.reading.parquet` writes one that need not be.
+The records of one template layout are concatenated, and each field is decoded from all of
+them at once, in a tenth of the time that dicts take. The result is in memory as a whole;
+:mod:`scapy_ipfix.reading.parquet` writes a file in pieces.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from scapy_ipfix.collector.collected import DataRead, Origin
 from scapy_ipfix.model.datatypes import VARIABLE
@@ -25,7 +25,7 @@ from scapy_ipfix.reading.arrays import (
     variable_array,
 )
 from scapy_ipfix.reading.extras import extra
-from scapy_ipfix.reading.reader import field_names, iter_sets, parse_kind
+from scapy_ipfix.reading.reader import Kind, Source, field_names, iter_sets, parse_kind
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.codec import RecordCodec
 from scapy_ipfix.wire.field import TemplateField
@@ -36,29 +36,28 @@ if TYPE_CHECKING:
 
 __all__ = ["address_text", "read_columns", "to_pandas"]
 
-#: Columns that say where a record is from; no Information Element that we know has their names.
+#: Columns with the origin of a record; no Information Element in the registries has such a name.
 CONTEXT = ("_exporter", "_domain", "_template")
-#: Columns of one DataFrame that come of themselves: each has a cell for every record.
+#: Columns of a DataFrame without ``fields``, at most: each has a cell for every record.
 COLUMNS = 1024
 _OCTETS = InformationElement("octets", 0)
 
 
 def read_columns(
-    source: Any,
+    source: Source,
     fields: Sequence[str] | None = None,
-    kind: str = "all",
+    kind: Literal["all", "data", "options"] = "all",
     *,
     context: bool = False,
     session: IPFIXSession | None = None,
 ) -> dict[Template, dict[str, NDArray[Any]]]:
-    """The Data Records of a source as numpy arrays: by template layout, then by field.
+    """Return the Data Records of a source as numpy arrays: by template layout, then by field.
 
-    ``source``, ``fields``, ``kind`` and ``session`` are as in
-    :func:`~scapy_ipfix.reading.reader.iter_records`: with ``fields``, only these columns, of the
-    layouts that have them all. ``context`` adds the columns ``_exporter`` (str), ``_domain``
-    and ``_template``. Templates with the same fields in the same lengths are one layout,
-    whoever sent them under which id; the key is the first of them. Records are in order of
-    arrival.
+    ``source``, ``fields``, ``kind`` and ``session`` are as in :func:`iter_records`: with
+    ``fields``, only these columns, of the layouts that have them all. ``context`` adds the
+    columns ``_exporter`` (str), ``_domain`` and ``_template``. Templates with the same fields
+    in the same lengths are one layout, also of several exporters and ids; the first of them is
+    the key. Records are in order of arrival.
 
     =========================  ==========================================================
     integers                   as wide as their type, in the machine's octet order
@@ -71,41 +70,45 @@ def read_columns(
     string, unsigned256        objects: ``str`` (``bytes`` if not UTF-8), ``int``
     =========================  ==========================================================
 
-    A field of variable length, or of none, is an object array of values as iter_records
-    gives them; lists are octets all the same. What a type forbids to be so long is ``V``.
+    A field of variable length, or of length 0, is an object array of values as iter_records
+    yields them, except that lists are octets. A field of a length that its type does not allow
+    is ``V``.
 
     For one array over all layouts: ``numpy.concatenate([each["octetDeltaCount"] for each in
     read_columns(path, ["octetDeltaCount"]).values()])``.
 
-    Raises what iter_records does, and MissingPackage (an ImportError) without numpy.
+    Raises the errors of iter_records, and MissingPackage (an ImportError) without numpy.
     """
     np = numpy("read_columns")
     gathered = _gather(source, fields, kind, session)
-    return {layout.template: layout.arrays(np, context=context) for layout in gathered.take()}
+    return {layout.template: layout.arrays(np, context=context) for layout in gathered.drain()}
 
 
 def to_pandas(
-    source: Any,
+    source: Source,
     fields: Sequence[str] | None = None,
-    kind: str = "all",
+    kind: Literal["all", "data", "options"] = "all",
     *,
     session: IPFIXSession | None = None,
 ) -> Any:
-    """The Data Records of a source as one pandas DataFrame: a column for each field of any.
+    """Return the Data Records of a source as one pandas DataFrame, a column for each field.
 
-    Arguments are those of :func:`read_columns`. ``_exporter``, ``_domain`` and ``_template``
-    come first. Records of one layout stand together, in order of arrival; a field that a
-    record has not is missing there. Integers and booleans are of pandas' nullable types
-    (``UInt64``), times are aware (UTC), addresses and strings text, octets ``bytes``.
+    Arguments are those of :func:`read_columns`. The first columns are ``_exporter``,
+    ``_domain`` and ``_template``. Records are grouped by layout, each in order of arrival; a
+    field that a record does not have is missing (NA). Integers and booleans have pandas'
+    nullable types (``UInt64``), times are UTC, addresses and strings text, octets ``bytes``.
 
-    Raises what read_columns does, ValueError where that would be more than :data:`COLUMNS`
-    columns, and MissingPackage (an ImportError) without pandas.
+    Raises the errors of read_columns, ValueError for more than 1024 columns without
+    ``fields``, and MissingPackage (an ImportError) without pandas.
     """
     pandas = extra("pandas", "to_pandas", "pandas")
     np = numpy("to_pandas")
     gathered = _gather(source, fields, kind, session)
-    if fields is None and len(gathered.found()) > COLUMNS:
-        raise ValueError(f"too many columns for one table, more than {COLUMNS}: give fields")
+    if fields is None and len(gathered.field_names()) > COLUMNS:
+        raise ValueError(
+            f"more than {COLUMNS} columns for one DataFrame: "
+            "give fields, or use read_columns(), which has a table for each layout"
+        )
     frames = [
         pandas.DataFrame(
             {
@@ -113,7 +116,7 @@ def to_pandas(
                 for name, array in layout.arrays(np, context=True).items()
             }
         )
-        for layout in gathered.take()
+        for layout in gathered.drain()
     ]
     if not frames:
         return pandas.DataFrame(columns=[*CONTEXT, *(gathered.names or ())])
@@ -121,7 +124,7 @@ def to_pandas(
 
 
 def _series(pandas: Any, array: Any, template_field: TemplateField | None) -> Any:
-    """A column of a DataFrame, of a type that can say that a value is missing."""
+    """Return a column of a DataFrame, in a type that has a missing value (NA)."""
     if template_field is not None and is_address(template_field):
         return pandas.array(address_text(array), dtype="string")
     kind = array.dtype.kind
@@ -137,23 +140,24 @@ def _series(pandas: Any, array: Any, template_field: TemplateField | None) -> An
 
 
 def _gather(
-    source: Any, fields: Sequence[str] | None, kind: str, session: IPFIXSession | None
-) -> Gathered:
+    source: Source, fields: Sequence[str] | None, kind: Kind, session: IPFIXSession | None
+) -> LayoutBuffers:
+    """Read a source into buffers by layout. Raises ValueError, OSError."""
     session = session or IPFIXSession()
-    options = parse_kind(kind)
+    is_options = parse_kind(kind)
     names = None if fields is None else field_names(fields, session.collector.model)
-    gathered = Gathered(names)
+    gathered = LayoutBuffers(names)
     for read in iter_sets(source, session):
         template = read.template
         assert template is not None
-        if options is None or template.is_options is options:
+        if is_options is None or template.is_options is is_options:
             gathered.add(read, template)
     return gathered
 
 
 @dataclass(slots=True)
-class _Stretch:
-    """Where a number of records in a row are from."""
+class _OriginRun:
+    """Origin of consecutive records, and their number."""
 
     domain: Origin
     template_id: int
@@ -161,14 +165,15 @@ class _Stretch:
 
 
 @dataclass(slots=True)
-class _Run:
-    """Fixed-length fields beside each other, and their octets in all records so far."""
+class _FixedRun:
+    """Consecutive fixed-length fields, and their octets in all records so far."""
 
     fields: tuple[TemplateField, ...]
     octets: bytearray = field(default_factory=bytearray)
 
     @property
     def length(self) -> int:
+        """Octets of these fields in a record."""
         return sum(each.length for each in self.fields)
 
     def extend(self, items: Iterable[bytes]) -> None:
@@ -179,8 +184,8 @@ class _Run:
 
 
 @dataclass(slots=True)
-class _Varying:
-    """A variable-length field, and its octets in each record so far."""
+class _VariableField:
+    """Variable-length field, and its octets in each record so far."""
 
     fields: tuple[TemplateField]
     items: list[bytes] = field(default_factory=list)
@@ -194,91 +199,87 @@ class _Varying:
 
 
 class Layout:
-    """The records of one template layout, as octets that become arrays when asked for.
+    """Records of one template layout, as octets from which arrays are made.
 
-    ``names`` are the fields that are wanted, in the order in which they are.
+    ``names`` are the selected fields in the order of the columns, None for all fields.
     """
 
     def __init__(self, template: Template, names: tuple[str, ...] | None) -> None:
         self.template = template
         self.names = template.names if names is None else names
-        wanted_names = frozenset(self.names)
-        # An element that a peer named like a column of CONTEXT gives way to that.
+        selected = frozenset(self.names)
+        # A learned element may have the name of a column of CONTEXT, which takes precedence.
         self.fields = {
             each.name: each
             for each in template.fields
-            if each.name in wanted_names and each.name not in CONTEXT
+            if each.name in selected and each.name not in CONTEXT
         }
-        self._stretches: list[_Stretch] = []
-        self._stretch: _Stretch | None = None
-        pieces = list(_pieces(template.fields))
-        wanted = [
-            i
-            for i, piece in enumerate(pieces)
-            if any(each.name in self.fields for each in piece.fields)
+        self._origins: list[_OriginRun] = []
+        self._origin: _OriginRun | None = None
+        parts = list(_parts(template.fields))
+        kept = [
+            index
+            for index, part in enumerate(parts)
+            if any(each.name in self.fields for each in part.fields)
         ]
-        self._pieces = [pieces[i] for i in wanted]
+        self._parts = [parts[i] for i in kept]
         self._size = template.length
-        #: Where records of one length go as they are; others are walked first.
+        #: Buffer of records of one length, which are copied as they are; None for others.
         self._whole: bytearray | None = None
-        if len(pieces) == 1 and isinstance(pieces[0], _Run):
-            self._whole = pieces[0].octets
-        # To this codec, a run is one field of octets: only the walk is left to do.
+        if len(parts) == 1 and isinstance(parts[0], _FixedRun):
+            self._whole = parts[0].octets
+        # For this codec, a run is one field of octets, so that it decodes no values.
         self._codec = RecordCodec(
-            tuple(TemplateField(_OCTETS, piece.length, "") for piece in pieces), tuple(wanted)
+            tuple(TemplateField(_OCTETS, each.length, "") for each in parts), tuple(kept)
         )
 
     @property
     def records(self) -> int:
-        return sum(each.records for each in self._stretches)
+        """Number of records so far."""
+        return sum(each.records for each in self._origins)
 
     def add(self, read: DataRead) -> int:
-        """Takes the records of a Data Set; gives how many there are."""
+        """Add the records of a Data Set and return their number."""
         start, stop, whole = read.start + 4, read.stop, self._whole
-        if not self._size:
-            return 0  # a template whose records are not read
         if whole is not None:
             records, rest = divmod(stop - start, self._size)
             whole += read.octets[start : stop - rest]
         else:
             rows = self._codec.rows(read.octets[start:stop])
             records = len(rows)
-            for piece, items in zip(self._pieces, zip(*rows)):
-                piece.extend(items)
-        stretch = self._stretch
-        if (
-            stretch is None
-            or stretch.domain is not read.domain
-            or stretch.template_id != read.set_id
-        ):
-            stretch = self._stretch = _Stretch(read.domain, read.set_id)
-            self._stretches.append(stretch)
-        stretch.records += records
+            for part, items in zip(self._parts, zip(*rows)):
+                part.extend(items)
+        origin = self._origin
+        if origin is None or origin.domain is not read.domain or origin.template_id != read.set_id:
+            origin = self._origin = _OriginRun(read.domain, read.set_id)
+            self._origins.append(origin)
+        origin.records += records
         return records
 
     def arrays(self, np: Any, *, context: bool) -> dict[str, Any]:
-        """The wanted fields as arrays, behind the columns of :data:`CONTEXT` if asked for."""
-        found: dict[str, Any] = {}
-        for piece in self._pieces:
-            found |= piece.arrays(np, self.fields, self.records)
+        """Return the selected fields as arrays, with ``context`` after those of CONTEXT."""
+        arrays: dict[str, Any] = {}
+        for part in self._parts:
+            arrays |= part.arrays(np, self.fields, self.records)
         before = self._origin_arrays(np) if context else {}
-        return before | {name: found[name] for name in self.names if name in self.fields}
+        return before | {name: arrays[name] for name in self.names if name in self.fields}
 
     def _origin_arrays(self, np: Any) -> dict[str, Any]:
-        counts = [each.records for each in self._stretches]
-        exporters = [str(each.domain.transport) for each in self._stretches]
+        counts = [each.records for each in self._origins]
+        exporters = [str(each.domain.transport) for each in self._origins]
         columns = (
             objects(np, exporters, len(exporters)),
-            np.array([each.domain.id for each in self._stretches], "u4"),
-            np.array([each.template_id for each in self._stretches], "u2"),
+            np.array([each.domain.id for each in self._origins], "u4"),
+            np.array([each.template_id for each in self._origins], "u2"),
         )
         return {name: np.repeat(column, counts) for name, column in zip(CONTEXT, columns)}
 
 
-class Gathered:
-    """Records by template layout. ``records`` and ``octets`` are about how many are held.
+class LayoutBuffers:
+    """Records by template layout; ``names`` are the selected fields, None for all.
 
-    ``fields`` is how many the layouts have together: of a thousand there may be a record each.
+    ``records``, ``octets`` and ``fields`` measure what is held: records, octets of their Data
+    Sets, and fields of all layouts, of which thousands may have a single record each.
     """
 
     def __init__(self, names: tuple[str, ...] | None) -> None:
@@ -292,8 +293,8 @@ class Gathered:
         self._by_fields: dict[tuple[TemplateField, ...], Layout] = {}
 
     def add(self, read: DataRead, template: Template) -> None:
-        """Takes the records of a Data Set, if they have the fields that are wanted."""
-        if template is not self._template:  # most sets are like the one before
+        """Add the records of a Data Set, if they have all selected fields."""
+        if template is not self._template:  # most Data Sets have the template of the last one
             if template not in self._by_template:
                 self._by_template[template] = self._layout_of(template)
                 self.fields += 1 + len(template.fields)
@@ -307,19 +308,19 @@ class Gathered:
         if not frozenset(self.names or ()).issubset(template.names):
             return None
         if not 0 < template.length < VARIABLE:
-            return None  # of these there are no records: none has no octets, or fits into a set
+            return None  # records of no octets, or longer than a Data Set: there are none
         layout = self._by_fields.get(template.fields)
         if layout is None:
             layout = self._by_fields[template.fields] = Layout(template, self.names)
         return layout
 
-    def found(self) -> set[str]:
-        """The fields that any of the records have."""
+    def field_names(self) -> set[str]:
+        """Return the names of all fields of the records."""
         layouts = [each for each in self._by_fields.values() if each.records]
         return {name for each in layouts for name in each.fields}
 
-    def take(self) -> Iterator[Layout]:
-        """The layouts that have records, in order of appearance; forgets each when it is given."""
+    def drain(self) -> Iterator[Layout]:
+        """Yield the layouts that have records in order of appearance, and release each."""
         self._template = None
         self._by_template.clear()
         layouts, self._by_fields = self._by_fields, {}
@@ -330,10 +331,10 @@ class Gathered:
                 yield layout
 
 
-def _pieces(fields: tuple[TemplateField, ...]) -> Iterator[_Run | _Varying]:
-    """Fixed-length fields in runs, each of the others by itself."""
+def _parts(fields: tuple[TemplateField, ...]) -> Iterator[_FixedRun | _VariableField]:
+    """Yield fixed-length fields in runs, each variable-length field alone."""
     for is_variable, group in groupby(fields, key=lambda each: each.is_variable):
         if is_variable:
-            yield from (_Varying((each,)) for each in group)
+            yield from (_VariableField((each,)) for each in group)
         else:
-            yield _Run(tuple(group))
+            yield _FixedRun(tuple(group))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Data Records as one Parquet file, in as much memory as one row group takes."""
+"""Data Records as one Parquet file, written in row groups of bounded memory."""
 
 from __future__ import annotations
 
@@ -11,43 +11,44 @@ from typing import Any
 
 from scapy_ipfix.collector.collected import DataRead
 from scapy_ipfix.reading.arrays import address_text, fixed_arrays, is_address
-from scapy_ipfix.reading.columns import CONTEXT, Gathered, Layout
+from scapy_ipfix.reading.columns import CONTEXT, Layout, LayoutBuffers
 from scapy_ipfix.reading.extras import extra
 from scapy_ipfix.wire.codec import STRUCTURED
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.template import Template
 
-#: A row group is written when that many records, or octets of them, are held.
+#: Records, or octets of them, after which a row group is written.
 _GROUP_RECORDS = 1 << 17
 _GROUP_OCTETS = 1 << 26
-#: Fields of layouts, each of which takes a thousand octets whatever there is of its records.
+#: Fields of layouts likewise: each takes a thousand octets, however few its records are.
 _GROUP_FIELDS = 1 << 16
 
 
-def need_pyarrow() -> None:
-    """Raises MissingPackage, with how to get it, where pyarrow is not installed."""
-    _need("numpy")
-    _need("pyarrow")
+def require_pyarrow() -> None:
+    """Raise MissingPackage if pyarrow or numpy is not installed."""
+    _require("numpy")
+    _require("pyarrow")
 
 
-def _need(package: str) -> Any:
+def _require(package: str) -> Any:
     return extra(package, "--parquet", "parquet")
 
 
-class Parquet:
-    """A Parquet file of the records of some templates: a column for each field of any.
+class ParquetWriter:
+    """Writer of a Parquet file of Data Records, a column for each field of any template.
 
-    ``templates`` are all that there will be, since columns cannot be added later: fields of
-    another that have none are left out. ``fields`` are the only columns then, of the records
-    that have them all. ``_exporter``, ``_domain`` and ``_template`` come first. Records stand
-    in order of arrival, but for those of other layouts in the same row group.
+    ``templates`` are those of all records to be written, since columns cannot be added later:
+    fields of other templates without a column are left out. ``fields`` selects columns, and
+    the records that have them all. The first columns are ``_exporter``, ``_domain`` and
+    ``_template``. Each row group has its records grouped by layout, in order of arrival.
 
     Integers are as wide as their type, times are UTC timestamps, addresses are text, octets
-    are binary; where a field has another type in another template, wider or text. A boolean
-    that is neither is null. Strings that are not UTF-8 have their other octets escaped.
+    are binary; a field with several types in several templates gets the widest, or text. A
+    boolean other than true and false is null. Strings that are not UTF-8 have the invalid
+    octets escaped.
 
-    A file at ``path`` is overwritten. Used as a context manager; left without
-    :meth:`finish`, the file is removed. Raises OSError, MissingPackage.
+    A file at ``path`` is overwritten. The writer is a context manager that removes the file
+    unless :meth:`finish` was called. Raises OSError, MissingPackage.
     """
 
     def __init__(
@@ -57,36 +58,36 @@ class Parquet:
         fields: tuple[str, ...] | None = None,
     ) -> None:
         self.records = 0
-        self._np = _need("numpy")
-        self._pa = _need("pyarrow")
+        self._np = _require("numpy")
+        self._pa = _require("pyarrow")
         self._schema = self._columns(templates, fields)
-        self._held = Gathered(fields)
+        self._buffers = LayoutBuffers(fields)
         self._path = Path(path)
         self._out = self._path.open("wb")
-        self._writer = _need("pyarrow.parquet").ParquetWriter(self._out, self._schema)
+        self._writer = _require("pyarrow.parquet").ParquetWriter(self._out, self._schema)
         self._finished = False
 
     def write(self, read: DataRead, template: Template) -> None:
-        """Takes the records of a Data Set."""
-        held = self._held
-        before = held.records
-        held.add(read, template)
-        self.records += held.records - before
+        """Write the records of a Data Set, at the latest with :meth:`finish`."""
+        buffers = self._buffers
+        before = buffers.records
+        buffers.add(read, template)
+        self.records += buffers.records - before
         if (
-            held.records >= _GROUP_RECORDS
-            or held.octets >= _GROUP_OCTETS
-            or held.fields >= _GROUP_FIELDS
+            buffers.records >= _GROUP_RECORDS
+            or buffers.octets >= _GROUP_OCTETS
+            or buffers.fields >= _GROUP_FIELDS
         ):
             self._flush()
 
     def finish(self) -> None:
-        """Writes what is held back, and the end of the file."""
+        """Write the records that are buffered, and the end of the file."""
         self._flush()
         self._writer.close()
         self._out.close()
         self._finished = True
 
-    def __enter__(self) -> Parquet:
+    def __enter__(self) -> ParquetWriter:
         return self
 
     def __exit__(
@@ -96,22 +97,23 @@ class Parquet:
         trace: TracebackType | None,
     ) -> None:
         if not self._finished:
-            # No end is written, now or when the writer is deleted: it would seem whole.
+            # Keep pyarrow from writing the end of the file, also when its writer is deleted:
+            # a partial file would look complete.
             self._writer.is_open = False
             try:
-                self._out.close()  # which may find that there is no room for what it holds
+                self._out.close()  # may raise OSError, as of a full disk
             finally:
                 if self._path.is_file():
                     self._path.unlink()
 
     def _flush(self) -> None:
-        tables = [self._table(layout) for layout in self._held.take()]
+        tables = [self._table(layout) for layout in self._buffers.drain()]
         if tables:
             table = self._pa.concat_tables(tables)
             self._writer.write_table(table, row_group_size=table.num_rows)
 
     def _columns(self, templates: Iterable[Template], names: tuple[str, ...] | None) -> Any:
-        """The schema: what each column is called and holds."""
+        """Return the schema: names and types of the columns."""
         pa = self._pa
         columns = dict(zip(CONTEXT, (pa.string(), pa.uint32(), pa.uint16())))
         if names is not None:
@@ -126,7 +128,7 @@ class Parquet:
         return pa.schema(list(columns.items()))
 
     def _type(self, field: TemplateField) -> Any:
-        """What a column holds that is of this field alone."""
+        """Return the type of a column that has this field alone."""
         pa = self._pa
         if is_address(field):
             return pa.string()
@@ -156,7 +158,7 @@ class Parquet:
         return pa.Table.from_arrays(columns, schema=self._schema)
 
     def _column(self, field: TemplateField | None, array: Any, kind: Any) -> Any:
-        """The values of a field, None for those of :data:`CONTEXT`, in the type of the column."""
+        """Return the values of a field, of CONTEXT if None, in the type of the column."""
         pa = self._pa
         if field is None:
             return pa.array(array, kind)
@@ -171,7 +173,7 @@ class Parquet:
         return values.cast(kind)
 
     def _values(self, field: TemplateField, array: Any, own: Any) -> Any:
-        """The values of a field in the type that :meth:`_type` says."""
+        """Return the values of a field in the type that :meth:`_type` returns."""
         pa = self._pa
         if is_address(field):
             return pa.array(address_text(array), own)
@@ -188,6 +190,7 @@ class Parquet:
 
 
 def _text(field: TemplateField, value: Any) -> str | None:
+    """Return a value of an object array as text."""
     if value is None or type(value) is str:
         return value
     if field.data_type.name == "string":
@@ -196,16 +199,16 @@ def _text(field: TemplateField, value: Any) -> str | None:
 
 
 def _union(pa: Any, one: Any, other: Any) -> Any:
-    """A type for values of both: the wider one, or text."""
+    """Return a type for values of both types: the wider one, or text."""
     if one == other or pa.types.is_null(other):
         return one
     if pa.types.is_null(one):
         return other
-    for alike in (
+    for has_kind in (
         pa.types.is_unsigned_integer,
         pa.types.is_signed_integer,
         pa.types.is_floating,
     ):
-        if alike(one) and alike(other):
+        if has_kind(one) and has_kind(other):
             return max(one, other, key=lambda each: each.bit_width)
     return pa.string()

@@ -24,7 +24,7 @@ from scapy_ipfix.model.model import InformationElement, elements
 from scapy_ipfix.reading.columns import (
     COLUMNS,
     CONTEXT,
-    Gathered,
+    LayoutBuffers,
     address_text,
     read_columns,
     to_pandas,
@@ -459,7 +459,7 @@ def test_a_template_whose_records_are_not_read(fields):
 
 def test_layouts_count_for_what_is_held() -> None:
     """Of a thousand there may be a record each, which is next to nothing."""
-    held = Gathered(None)
+    held = LayoutBuffers(None)
     wide = Template(256, *["octetDeltaCount[1]"] * 200)
     for number in range(50):
         known = wide.with_id(256 + number)
@@ -470,7 +470,7 @@ def test_layouts_count_for_what_is_held() -> None:
             held.add(read, read.template)
     assert held.records == 50
     assert held.fields == 50 * 201
-    list(held.take())
+    list(held.drain())
     assert (held.records, held.octets, held.fields) == (0, 0, 0)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Parquet files: what is in them, and what becomes of a file that goes wrong."""
+"""Parquet files: their content, and what becomes of a file that is not finished."""
 
 import io
 import struct
@@ -198,7 +198,7 @@ def test_any_records_make_a_file(tmp_path_factory, cases):
         data(each.template, (each.template, each.rows), domain=domain)
         for domain, each in enumerate(cases)
     ]
-    with parquet.Parquet(out, [each.template for each in cases]) as written:
+    with parquet.ParquetWriter(out, [each.template for each in cases]) as written:
         for read in iter_sets(octets, IPFIXSession()):
             written.write(read, read.template)
         written.finish()
@@ -259,7 +259,7 @@ def test_row_groups(monkeypatch, tmp_path, records, octets, fields, groups):
     monkeypatch.setattr(parquet, "_GROUP_OCTETS", octets)
     messages = [data(FLOW)] + [data((FLOW, [(f"192.0.2.{i}", i, i)])) for i in range(10)]
     out = tmp_path / "x.parquet"
-    with parquet.Parquet(out, [FLOW]) as written:
+    with parquet.ParquetWriter(out, [FLOW]) as written:
         for read in iter_sets(messages, IPFIXSession()):
             written.write(read, read.template)
             assert written._held.records < records
@@ -317,7 +317,7 @@ def test_what_goes_wrong_in_between_leaves_no_file(tmp_path):
 
     out = tmp_path / "x.parquet"
     with pytest.raises(RuntimeError, match="in between"):
-        interrupted(parquet.Parquet(out, [FLOW]))
+        interrupted(parquet.ParquetWriter(out, [FLOW]))
     assert not out.exists()
 
 
@@ -339,7 +339,7 @@ def test_a_template_that_was_not_announced(tmp_path):
     other = Template(256, "octetDeltaCount[9]", "interfaceName", "sourceIPv4Address")
     out = tmp_path / "x.parquet"
     rows = [(bytes(9), "eth0", "192.0.2.9")]
-    with parquet.Parquet(out, [FLOW]) as written:
+    with parquet.ParquetWriter(out, [FLOW]) as written:
         for read in iter_sets(data(other, (other, rows)), IPFIXSession()):
             written.write(read, read.template)
         written.finish()
