@@ -485,7 +485,7 @@ def test_a_table_of_too_many_columns_is_asked_for_by_name():
     parts = [(each, [(b"\0",) * half]) for each in wide]
     assert len(to_pandas([message(wide[0], parts[0])]).columns) == half + len(CONTEXT)
     both = [message(*wide, *parts)]
-    with pytest.raises(ValueError, match="more than 1024: give fields"):
+    with pytest.raises(ValueError, match="more than 1024 columns for one DataFrame: give fields"):
         to_pandas(both)
     assert len(to_pandas(both, ["_ipfix_64999_1"])) == 1
     whole = Template(302, *(f"_ipfix_64999_{each}[1]" for each in range(COLUMNS + 1)))

@@ -262,8 +262,8 @@ def test_row_groups(monkeypatch, tmp_path, records, octets, fields, groups):
     with parquet.ParquetWriter(out, [FLOW]) as written:
         for read in iter_sets(messages, IPFIXSession()):
             written.write(read, read.template)
-            assert written._held.records < records
-            assert written._held.octets < octets
+            assert written._buffers.records < records
+            assert written._buffers.octets < octets
         written.finish()
     metadata = pq.read_metadata(out)
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == groups
