@@ -11,7 +11,7 @@ from scapy.packet import Packet
 
 import scapy_ipfix
 from scapy_ipfix.model.datatypes import DATA_TYPES, VARIABLE, DataType
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.template import V9_SCOPES, Template

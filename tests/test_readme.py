@@ -33,7 +33,7 @@ import pytest
 import scapy
 
 from scapy_ipfix import IPFIXSession, Limits, elements, torture
-from scapy_ipfix.model.iespec import MAX_ID
+from scapy_ipfix.model.element import MAX_ID
 from scapy_ipfix.model.registry import SHIPPED
 from scapy_ipfix.reading.reader import iter_sets
 

@@ -14,8 +14,8 @@ from scapy_ipfix.model.registryfiles import (
     COLUMNS,
     DATA,
     Row,
-    at,
     csv_rows,
+    line_error,
     read_protocols,
     read_text,
     read_xml,
@@ -117,9 +117,11 @@ def update(xml: Path, output: Path, protocol_numbers: Path | None = None) -> str
     new: dict[int, Row] = {}
     for line, element in read_xml(xml, read_text(xml)):
         if element.id in new:
-            raise at(xml, line, f"{element} has the number of {new[element.id].name}")
+            raise line_error(xml, line, f"{element} has the number of {new[element.id].name}")
         values = old[element.id].values if element.id in old else ""
-        new[element.id] = Row.of(element)._replace(values=values or _value_names(element, enums))
+        new[element.id] = Row.from_element(element)._replace(
+            values=values or _value_names(element, enums)
+        )
     changes = [change for id in sorted(old.keys() | new) for change in _changes(old, new, id)]
     if protocol_numbers is not None:
         changes += _update_protocols(protocol_numbers, enums / "protocolIdentifier.csv")

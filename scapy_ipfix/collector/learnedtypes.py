@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeGuard
 
 from scapy_ipfix.model.datatypes import DataType, data_type, octetArray
-from scapy_ipfix.model.iespec import (
+from scapy_ipfix.model.element import (
     MAX_ID,
     MAX_PEN,
     InformationElement,
@@ -327,9 +327,9 @@ def relearned(template: Template, model: InformationModel, learned: int | None =
     for element, length, _, is_scope in template.fields:
         found = element
         if learned is not None and not is_scope and element.id <= MAX_ID:
-            known = model.known_then(element.pen, element.id, learned)
+            known = model.known_at(element.pen, element.id, learned)
             if known is None and element.is_known:
-                found = InformationElement.nameless(element.pen, element.id)
+                found = InformationElement.placeholder(element.pen, element.id)
             elif known is not None and not element.is_known:
                 found = known
         elif not element.is_known:

@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from scapy_ipfix.collector.sampling import RATE_ELEMENTS, RateRule, rate_by, rate_rules, unsampled
-from scapy_ipfix.model.iespec import InformationElement, ValueNames
+from scapy_ipfix.model.element import InformationElement, ValueNames
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.template import Template, kept_by_template
 

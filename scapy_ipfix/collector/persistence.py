@@ -30,7 +30,7 @@ from scapy_ipfix.collector.options import (
 )
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.wire.framing import Specifier, TemplateSpan
 from scapy_ipfix.wire.template import Template
 

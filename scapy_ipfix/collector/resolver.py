@@ -335,14 +335,14 @@ class _Answers:
     def _expect_names(self, names: Cache, column: Sequence[Any]) -> None:
         """Looks up at once what the interfaces of a column are called."""
         if numbers := _numbers(column, names):
-            names.expect(numbers, NO_NAMES)
+            names.preload(numbers, NO_NAMES)
             names.update(self._finder.all(INTERFACE, numbers))
 
     def _expect_rates(self, rates: Cache, column: Sequence[Any]) -> None:
         """Looks up at once how the interfaces of a column are sampled."""
         if numbers := _numbers(column, rates):
             found = self._finder.all(SAMPLING, [*zip(repeat("interface"), numbers)])
-            rates.expect(numbers, None)
+            rates.preload(numbers, None)
             rates.update({number: sampling.rate for (_, number), sampling in found.items()})
 
     def rate(self, asked: tuple[Any, ...]) -> float | None:

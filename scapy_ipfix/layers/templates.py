@@ -15,7 +15,7 @@ from scapy.packet import Packet
 from scapy_ipfix.layers.fields import LazyListField, LengthField
 from scapy_ipfix.layers.lazy import DirectPacket, LazyPacket, LazyPacketList, raw
 from scapy_ipfix.model.datatypes import VARIABLE
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.framing import IPFIX_VERSION, V9_VERSION, TemplateSpan, walk_templates
 from scapy_ipfix.wire.template import V9_SCOPES, Template, v9_scope

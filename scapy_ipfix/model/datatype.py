@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an abstract data type is: octets to Python values and back (RFC 7011 6.1).
+"""Base class of the abstract data types: octets to Python values and back (RFC 7011 6.1).
 
 :mod:`~scapy_ipfix.model.numbers`, :mod:`~scapy_ipfix.model.addresses`,
 :mod:`~scapy_ipfix.model.times` and :mod:`~scapy_ipfix.model.datatypes` define the types; the
-last also finds them by name.
+last also looks them up by name.
 """
 
 from __future__ import annotations
@@ -16,24 +16,22 @@ from typing import Any, NamedTuple
 
 #: The Field Length that announces a variable-length field (RFC 7011 section 7).
 VARIABLE = 65535
-#: Decoded addresses remembered, in each of the caches below. Flows repeat their hosts.
+#: Entries of each cache of decoded or encoded values. Flows repeat their hosts.
 CACHE_SIZE = 65536
-#: Codecs remembered, by type and length: a peer may use any length there is.
+#: Codecs kept, by type and length: an exporter may use any length.
 CODEC_CACHE = 4096
 
-#: What values can be read as: Scapy's, native Python, or what JSON has.
+#: The domains of values: Scapy's, native Python, JSON.
 VALUE_DOMAINS = ("scapy", "python", "json")
-
-
-#: Every data type there is, by name.
+#: Every data type by name.
 _TYPES: dict[str, DataType] = {}
 
 
 class Codec(NamedTuple):
-    """How one data type travels in one number of octets.
+    """Encoding of one data type in one number of octets.
 
-    ``format`` is what :mod:`struct` packs and unpacks; ``decode`` turns the unpacked item
-    into the value, None where it already is the value; ``encode`` turns any value that the
+    ``format`` is the :mod:`struct` format of the item; ``decode`` turns the unpacked item
+    into the value, or is None if the item is the value; ``encode`` turns any value that the
     type accepts into the item to pack, and raises ValueError for one that does not fit.
     """
 
@@ -43,14 +41,14 @@ class Codec(NamedTuple):
 
 
 class Cache(dict[Any, Any]):
-    """A bounded memo of a function of one argument; ``cache.__getitem__`` calls it."""
+    """Bounded cache of a function of one argument; ``cache.__getitem__`` calls it."""
 
     def __init__(self, function: Callable[[Any], Any], size: int = CACHE_SIZE) -> None:
         self._function = function
         self._size = size
 
-    def expect(self, keys: Iterable[Any], value: Any) -> None:
-        """Remembers a value for many keys at once."""
+    def preload(self, keys: Iterable[Any], value: Any) -> None:
+        """Store one value for many keys."""
         if len(self) >= self._size:
             self.clear()
         self.update(dict.fromkeys(keys, value))
@@ -65,16 +63,16 @@ class Cache(dict[Any, Any]):
 
 @dataclass(frozen=True, eq=False)
 class DataType:
-    """An abstract data type: its IANA name and number and its natural length in octets.
+    """Abstract data type: its IANA name and number and its natural length in octets.
 
-    ``length`` is 0 for the types that have none: octetArray, string and the lists.
+    ``length`` is 0 for types without one: octetArray, string and the lists.
     """
 
     name: str
     number: int
     length: int = 0
 
-    #: What a field of this type holds when nobody gave it a value.
+    #: The default value of a field of this type.
     zero: Any = b""
     is_integer = False
     is_time = False
@@ -90,22 +88,22 @@ class DataType:
         _TYPES[self.name] = self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # There is one of each type; a copy, or what is unpickled, is that one.
+        # Types are singletons, when copied or unpickled too.
         return _type_named, (self.name,)
 
     def permits(self, length: int) -> bool:
-        """Whether RFC 7011 lets this type travel in ``length`` octets (section 6)."""
+        """Return True if RFC 7011 section 6 permits ``length`` octets for this type."""
         return length == self.length or not self.length
 
     def codec(self, length: int) -> Codec:
-        """The codec for fields of exactly ``length`` octets, forbidden lengths included."""
+        """Return the codec for fields of ``length`` octets, permitted or not."""
         return _codec(self, length)
 
     def decode(self, octets: bytes) -> Any:
-        """The value of a variable-length field, in the Scapy domain. Never raises.
+        """Decode a variable-length field to the Scapy domain. Never raises.
 
-        Unlike a fixed length, this one is the record's own: octets of which the type permits
-        no such number stay octets, so that the value can be written as it came.
+        Octets of a length that the type does not permit stay octets, so that encoding them
+        gives the same length: unlike a fixed length, no template states it.
         """
         if not self.permits(len(octets)):
             return octets
@@ -114,34 +112,34 @@ class DataType:
         return item if codec.decode is None else codec.decode(item)
 
     def encode(self, value: Any, length: int | None = None) -> bytes:
-        """``value`` in ``length`` octets (None: the natural or the least number of them).
+        """Encode ``value`` in ``length`` octets (None: the natural or the least number).
 
-        Raises ValueError, with the limit in it, for a value that the type or the length
-        cannot hold.
+        Raises ValueError that states the limit for a value that does not fit the type or
+        the length.
         """
         if length is None or length == VARIABLE:
-            length = self.length or len(self._octets(value))
+            length = self.length or len(self._to_octets(value))
         codec = _codec(self, length)
         return struct.pack("!" + codec.format, codec.encode(value))
 
     def to_python(self, value: Any) -> Any:
-        """A value of the Scapy domain as native Python (see the module's page)."""
+        """Convert a value of the Scapy domain to native Python (see ``datatypes``)."""
         return value
 
     def to_json(self, value: Any) -> Any:
-        """A value of the Scapy domain as JSON can have it: octets in hexadecimal."""
+        """Convert a value of the Scapy domain to JSON: octets are hexadecimal text."""
         return value.hex() if isinstance(value, bytes) else value
 
     def to_text(self, value: Any) -> str:
-        """A value of the Scapy domain as a person reads it."""
+        """Format a value of the Scapy domain for a person."""
         if isinstance(value, bytes):
             return value.hex() if value else "''"
         return str(value)
 
     def converter(self, values: str) -> Callable[[Any], Any] | None:
-        """What turns the Scapy domain into another: "python" or "json"; None: nothing has to.
+        """Return the function from the Scapy domain to another, or None if both are equal.
 
-        Raises ValueError for another domain.
+        ``values`` is one of :data:`VALUE_DOMAINS`. Raises ValueError for any other.
         """
         if values not in VALUE_DOMAINS:
             raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
@@ -152,25 +150,25 @@ class DataType:
             return self.to_json
         return None
 
-    def flaw(self, value: Any) -> str | None:
-        """What RFC 7011 holds against a decoded value, None when nothing."""
+    def violation(self, value: Any) -> str | None:
+        """Return how a decoded value violates RFC 7011, or None if it does not."""
         return None
 
-    # What the types below define: the codec of one length, and the octets of a value that
-    # has no natural length.
+    # Types override these: the codec of one length, and the octets of a value whose type has
+    # no natural length.
 
-    def _codec(self, length: int) -> Codec | None:
+    def _make_codec(self, length: int) -> Codec | None:
         return None
 
-    def _octets(self, value: Any) -> bytes:
+    def _to_octets(self, value: Any) -> bytes:
         if isinstance(value, (bytes, bytearray, memoryview)):
             return bytes(value)
         if isinstance(value, str):
             return value.encode("utf-8", "surrogateescape")
-        raise ValueError(f"{value!r} is not octets ({self.name} takes bytes)")
+        raise ValueError(f"{value!r} does not fit {self.name}: give bytes")
 
-    def _refuse(self, value: Any, why: str) -> ValueError:
-        return ValueError(f"{value!r} does not fit {self.name}: {why}")
+    def _misfit(self, value: Any, reason: str) -> ValueError:
+        return ValueError(f"{value!r} does not fit {self.name}: {reason}")
 
 
 def _type_named(name: str) -> DataType:
@@ -179,33 +177,33 @@ def _type_named(name: str) -> DataType:
 
 @lru_cache(CODEC_CACHE)
 def octets_codec(data_type: DataType, length: int) -> Codec:
-    """Raw octets: what is left where the type forbids the length on the wire."""
+    """Return the codec of raw octets, for a length that the type does not permit."""
 
     def encode(value: Any) -> bytes:
         if value is None:
             value = b""
-        octets = data_type._octets(value)
+        octets = data_type._to_octets(value)
         if len(octets) > length:
-            raise data_type._refuse(value, f"{len(octets)} octets, the field has {length}")
+            raise data_type._misfit(value, f"it has {len(octets)} octets, the field {length}")
         return octets
 
     return Codec(f"{length}s", None, encode)
 
 
-def _nothing_codec(data_type: DataType) -> Codec:
-    """For fields of no octets: their value is None, empty where the type can be empty."""
-    nothing = data_type.zero if data_type.length == 0 else None
+def _empty_codec(data_type: DataType) -> Codec:
+    """Return the codec of 0 octets; the value is None, or empty if the type can be empty."""
+    empty = data_type.zero if data_type.length == 0 else None
 
     def encode(value: Any) -> bytes:
         if value is None or value == data_type.zero or value in (b"", ""):
             return b""
-        raise data_type._refuse(value, "the field has 0 octets")
+        raise data_type._misfit(value, "the field has 0 octets")
 
-    return Codec("0s", lambda item: nothing, encode)
+    return Codec("0s", lambda item: empty, encode)
 
 
 @lru_cache(CODEC_CACHE)
 def _codec(data_type: DataType, length: int) -> Codec:
     if length == 0:
-        return _nothing_codec(data_type)
-    return data_type._codec(length) or octets_codec(data_type, length)
+        return _empty_codec(data_type)
+    return data_type._make_codec(length) or octets_codec(data_type, length)

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The abstract data types of IPFIX: octets to Python values and back.
+"""Abstract data types of IPFIX, by name and number: octets to Python values and back.
 
-RFC 7011 section 6.1 says how each type is encoded, 6.2 which of them may be sent in fewer
-octets, RFC 6313 adds the three list types and IANA's registry ``unsigned256``. A
-:class:`DataType` knows nothing of Scapy, of elements or of templates.
+RFC 7011 section 6.1 defines the encoding of each type, 6.2 the reduced-size encoding, RFC
+6313 the three list types; ``unsigned256`` is in IANA's registry alone.
 
-Values live in two domains:
+Values belong to one of two domains:
 
 * the *Scapy* domain, lossless and plain: addresses are ``str``, integers ``int``, times the
-  integer that is on the wire, octets ``bytes``, strings ``str`` (``bytes`` where the wire is
-  not UTF-8), booleans ``bool`` (``int`` where the wire is neither 1 nor 2);
+  integer on the wire, octets ``bytes``, strings ``str`` (``bytes`` if they are not UTF-8),
+  booleans ``bool`` (``int`` if the octet is neither 1 nor 2);
 * the *Python* domain of :meth:`DataType.to_python`: ``ipaddress`` and aware ``datetime``.
 
-Decoding never raises: octets that a type cannot read in that length come out as ``bytes``,
-and :meth:`DataType.flaw` says what is wrong with them.
+Decoding never raises: octets of a length that the type does not permit stay ``bytes``, and
+:meth:`DataType.violation` describes the error.
 """
 
 from __future__ import annotations
@@ -38,56 +37,61 @@ __all__ = ["DATA_TYPES", "VALUE_DOMAINS", "VARIABLE", "DataType", "data_type", "
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _String(DataType):
+    """The string type: UTF-8 (RFC 7011 6.1.6)."""
+
     zero: Any = ""
 
-    def _codec(self, length: int) -> Codec | None:
+    def _make_codec(self, length: int) -> Codec | None:
         def decode(octets: bytes) -> str | bytes:
-            # A string in a fixed-length field is filled up with NULs, here and everywhere.
+            # Exporters pad a string in a fixed-length field with NULs.
             stripped = octets.rstrip(b"\0")
             try:
                 return stripped.decode()
             except UnicodeDecodeError:
                 return stripped
 
-        # Of an octet there are 256, half of which are not UTF-8: that takes an exception.
-        known = Cache(decode).__getitem__ if length == 1 else decode
-        return Codec(f"{length}s", known, octets_codec(self, length).encode)
+        # Half of the 256 single octets are not UTF-8; the cache saves the exceptions.
+        cached = Cache(decode).__getitem__ if length == 1 else decode
+        return Codec(f"{length}s", cached, octets_codec(self, length).encode)
 
     def decode(self, octets: bytes) -> str | bytes:
-        """A string of variable length: what is in it stays, NULs as well."""
+        """Decode a string of variable length; NULs are part of it."""
         try:
             return octets.decode()
         except UnicodeDecodeError:
             return octets
 
-    def _octets(self, value: Any) -> bytes:
+    def _to_octets(self, value: Any) -> bytes:
         if isinstance(value, (str, bytes, bytearray, memoryview)):
-            return super()._octets(value)
-        raise self._refuse(value, "give str, or bytes for what is not UTF-8")
+            return super()._to_octets(value)
+        raise self._misfit(value, "give str, or bytes for text that is not UTF-8")
 
     def to_json(self, value: Any) -> Any:
         return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
     def to_text(self, value: Any) -> str:
-        # repr, since a string from the wire may hold control characters
+        # A literal: a string from the wire may hold control characters.
         return repr(value)
 
-    def flaw(self, value: Any) -> str | None:
+    def violation(self, value: Any) -> str | None:
         return "string is not UTF-8" if isinstance(value, bytes) else None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _OctetArray(DataType):
-    def _codec(self, length: int) -> Codec | None:
+    """The octetArray type: ``bytes``."""
+
+    def _make_codec(self, length: int) -> Codec | None:
         return Codec(f"{length}s", None, octets_codec(self, length).encode)
 
     def to_json(self, value: Any) -> Any:
+        # Overridden so that converter() does not skip it: every value of this type is bytes.
         return super().to_json(value)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _StructuredList(_OctetArray):
-    """basicList and the sub-template lists: octets here, contents elsewhere (RFC 6313)."""
+    """List type (RFC 6313); ``wire.structured`` decodes the contents."""
 
 
 octetArray = _OctetArray("octetArray", 0)
@@ -123,11 +127,11 @@ _BY_NUMBER = {each.number: each for each in _TYPES}
 
 
 def data_type(key: str | int) -> DataType:
-    """The data type of that IANA name, or number in the RFC 5610 registry.
+    """Return the data type with an IANA name, or a number of the RFC 5610 registry.
 
-    Raises ValueError for one that does not exist.
+    Raises ValueError for an unknown one.
     """
     try:
         return DATA_TYPES[key] if isinstance(key, str) else _BY_NUMBER[key]
     except KeyError:
-        raise ValueError(f"no data type {key!r}; there are {', '.join(DATA_TYPES)}") from None
+        raise ValueError(f"no data type {key!r}; give one of {', '.join(DATA_TYPES)}") from None

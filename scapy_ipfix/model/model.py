@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The information model: which Information Elements there are, by name and by number.
+"""Information model: the lookup of Information Elements by name, number or IESpec.
 
-``elements`` is the default instance, with IANA's registry and those of the enterprises that
-ship with the package; :meth:`InformationModel.copy` makes one of your own from it::
+``elements`` is the default model of the registries that ship with the package, IANA's and
+those of enterprises; :meth:`InformationModel.copy` makes an independent one of it::
 
     elements["sourceIPv4Address"]           # by IANA's name
     elements["IPV4_SRC_ADDR"]               # by its name in NetFlow v9
     elements[8], elements[9, 12235]         # by number, by enterprise and number
-    elements["reverseOctetDeltaCount"]      # RFC 5103: made of the element it reverses
+    elements["reverseOctetDeltaCount"]      # reverse elements of RFC 5103, made on demand
     elements.add(InformationElement("myCount", 1, 99999, data_type("unsigned32")))
     elements.load("more.iespec")
     elements.search("interface")            # prints as a table
 
-``scapy-ipfix elements`` searches at a shell prompt, and renews IANA's registry.
+``scapy-ipfix elements`` searches at a shell prompt and updates IANA's registry.
 """
 
 from __future__ import annotations
@@ -25,21 +25,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scapy_ipfix.model.datatypes import DataType, data_type, octetArray
-from scapy_ipfix.model.iespec import (
+from scapy_ipfix.model.element import (
     MAX_ID,
     FieldSpec,
-    IESpec,
     InformationElement,
     UnknownElement,
     ValueNames,
     close_matches,
-    is_iespec,
-    parse_iespec,
     parse_placeholder,
     placeholder_name,
 )
+from scapy_ipfix.model.iespec import IESpec, is_iespec, parse_iespec
 from scapy_ipfix.model.registry import SHIPPED, Registry
-from scapy_ipfix.model.registryfiles import at, read_elements
+from scapy_ipfix.model.registryfiles import line_error, read_elements
 from scapy_ipfix.model.reverse import (
     REVERSE_PEN,
     forward_names,
@@ -59,7 +57,7 @@ __all__ = [
     "elements",
 ]
 
-#: How many elements :meth:`InformationModel.learn` takes from what comes off the wire.
+#: The limit of elements that :meth:`InformationModel.learn` adds, since exporters send them.
 LEARNED = 4096
 
 
@@ -74,26 +72,26 @@ class EnterpriseRow(NamedTuple):
 class InformationModel:
     """Information Elements by name, number or IESpec.
 
-    Made of a :class:`Registry`, which is shared and never changes, and of what was added to
-    this model since. Without a registry the model knows nothing to begin with.
+    A model has the elements of a :class:`Registry`, which is immutable and shared, and those
+    added to it. A model without a registry is empty.
     """
 
     def __init__(self, registry: Registry | None = None) -> None:
         self._registry = registry or Registry(None)
         self._own: dict[tuple[int, int], InformationElement] = {}
         self._own_names: dict[str, InformationElement] = {}
-        #: The elements that were learned, by number: the how manieth each of them was.
+        #: For each element learned, by number, its position in the order of learning, from 1.
         self._learned: dict[tuple[int, int], int] = {}
-        #: The reverses of our own, by number.
+        #: The reverses of added elements, by number.
         self._reverses: dict[tuple[int, int], InformationElement] = {}
 
     @classmethod
     def default(cls) -> InformationModel:
-        """A new model of the registries that ship with the package."""
+        """Return a new model of the registries that ship with the package."""
         return cls(SHIPPED)
 
     def copy(self) -> InformationModel:
-        """A model that knows the same, and from now on goes its own way. Cheap."""
+        """Return an independent copy, which shares the registry."""
         twin = InformationModel(self._registry)
         twin._own = self._own.copy()
         twin._own_names = self._own_names.copy()
@@ -104,54 +102,54 @@ class InformationModel:
     # By number
 
     def element(self, pen: int, id: int) -> InformationElement:
-        """The element of that enterprise (0: IANA) and number.
+        """Return the element of an enterprise (0: IANA) and number.
 
-        One that nobody knows is an octetArray named ``_ipfix_<pen>_<id>``: nothing that a
-        Template can hold raises. Numbers out of range raise ValueError.
+        An unknown one is a placeholder: an octetArray named ``_ipfix_<pen>_<id>``. Raises
+        ValueError for numbers out of range, which no Template on the wire has.
         """
-        if self._own and (own := self._of_our_own(pen, id)):
+        if self._own and (own := self._own_element(pen, id)):
             return own
         return self._registry.element(pen, id)
 
-    def element_then(self, pen: int, id: int, learned: int) -> InformationElement:
-        """As :meth:`element` was when :attr:`learned` was that."""
-        if self._is_since(pen, id, learned):
-            return InformationElement.nameless(pen, id)
+    def element_at(self, pen: int, id: int, learned: int) -> InformationElement:
+        """Return :meth:`element` as of the time when :attr:`learned` had that value."""
+        if self._learned_after(pen, id, learned):
+            return InformationElement.placeholder(pen, id)
         return self.element(pen, id)
 
-    def known_then(self, pen: int, id: int, learned: int) -> InformationElement | None:
-        """As :meth:`known` was when :attr:`learned` was that."""
-        if learned < len(self._learned) and self._is_since(pen, id, learned):
+    def known_at(self, pen: int, id: int, learned: int) -> InformationElement | None:
+        """Return :meth:`known` as of the time when :attr:`learned` had that value."""
+        if learned < len(self._learned) and self._learned_after(pen, id, learned):
             return None
         return self.known(pen, id)
 
-    def type_then(self, pen: int, id: int, learned: int | None) -> DataType:
-        """The type of :meth:`element_then`, for whom a name is not worth the while."""
+    def type_at(self, pen: int, id: int, learned: int | None) -> DataType:
+        """Return the type of :meth:`element_at` without making a placeholder."""
         if self._own:
-            if learned is not None and self._is_since(pen, id, learned):
+            if learned is not None and self._learned_after(pen, id, learned):
                 return octetArray
-            own = self._of_our_own(pen, id)
+            own = self._own_element(pen, id)
             if own is not None:
                 return own.type
         return self._registry.type(pen, id)
 
-    def _is_since(self, pen: int, id: int, learned: int) -> bool:
-        """Whether an element is one that was learned later, or the reverse of one."""
+    def _learned_after(self, pen: int, id: int, learned: int) -> bool:
+        """Return True if an element, or the one it reverses, was learned later."""
         if learned >= len(self._learned):
             return False
-        since = self._learned.get((pen, id))
-        if since is None and (pen, id) not in self._own:
+        position = self._learned.get((pen, id))
+        if position is None and (pen, id) not in self._own:
             forward = forward_number(pen, id, self._registry.reverse_bit(pen))
-            since = self._learned.get(forward) if forward else None
-        return since is not None and since > learned
+            position = self._learned.get(forward) if forward else None
+        return position is not None and position > learned
 
     def known(self, pen: int, id: int) -> InformationElement | None:
-        """The element of that enterprise (0: IANA) and number; None if nobody knows it."""
-        own = self._of_our_own(pen, id) if self._own else None
+        """Return the element of an enterprise (0: IANA) and number, None if it is unknown."""
+        own = self._own_element(pen, id) if self._own else None
         return own or self._registry.known(pen, id)
 
-    def _of_our_own(self, pen: int, id: int) -> InformationElement | None:
-        """What was added to this model, or is the reverse of it and in no registry."""
+    def _own_element(self, pen: int, id: int) -> InformationElement | None:
+        """Return the added element of a number, or its reverse if it is in no registry."""
         number = pen, id
         own = self._own.get(number)
         if own is None and number in self._reverses and id not in self._registry.elements(pen):
@@ -159,15 +157,15 @@ class InformationModel:
         return own
 
     def v9_element(self, field_type: int) -> InformationElement:
-        """The element that a NetFlow v9 field type stands for, else one as :meth:`element`'s.
+        """Return the element of a NetFlow v9 field type, or a placeholder.
 
-        RFC 3954 has no enterprise numbers: enterprises took field types of their own, and
-        some below 32768 mean something else than IANA's element of that number.
+        RFC 3954 has no enterprise numbers: enterprises use field types of their own, and
+        some below 32768 differ from IANA's element of that number.
         """
-        own = self._v9_of_our_own(field_type) if self._own else None
+        own = self._own_v9_element(field_type) if self._own else None
         return own or self._registry.v9_element(field_type)
 
-    def _v9_of_our_own(self, field_type: int) -> InformationElement | None:
+    def _own_v9_element(self, field_type: int) -> InformationElement | None:
         registry = self._registry
         own = self._own.get((0, field_type))
         if own is None and field_type not in registry.v9_elements:
@@ -177,9 +175,9 @@ class InformationModel:
         return own
 
     def v9_type(self, element: InformationElement) -> int:
-        """The NetFlow v9 field type of an element.
+        """Return the NetFlow v9 field type of an element.
 
-        Raises ValueError for an element of an enterprise that has no field types.
+        Raises ValueError for an element of an enterprise without field types.
         """
         field_type = self._registry.v9_type(element)
         if field_type is None:
@@ -187,31 +185,31 @@ class InformationModel:
         return field_type
 
     def reverse(self, element: InformationElement) -> InformationElement | None:
-        """The element for the other direction of a biflow (RFC 5103); None: there is none."""
+        """Return the reverse element (RFC 5103), or None if there is none."""
         bit = self._registry.reverse_bit(element.pen)
         number = reverse_number(element.pen, element.id, bit) if element.is_known else None
         return self.element(*number) if number else None
 
-    # By name, or by anything
+    # By name or any other key
 
     def __getitem__(
         self, key: str | int | tuple[int, int] | InformationElement
     ) -> InformationElement:
-        """The one element that ``key`` stands for.
+        """Return the element that ``key`` stands for.
 
         ``key`` is a name of IANA, of NetFlow v9 (in any case), of an enterprise, or
-        ``_ipfix_<pen>_<id>``; an IESpec; a (pen, id) or the id of one of IANA's; or an
+        ``_ipfix_<pen>_<id>``; an IESpec; a (pen, id), or the id of an IANA element; or an
         element, which is returned. Raises :class:`UnknownElement`; ValueError for a name
-        that several enterprises have, or an IESpec that contradicts the model.
+        that several enterprises use, or an IESpec that contradicts the model.
         """
         if isinstance(key, str) and is_iespec(key):
             return self.spec(key, define=False).element
-        found = self._candidates(key)
+        found = self._lookup(key)
         if len(found) == 1:
             return found[0]
         if found:
             raise ValueError(
-                f"{key!r} is the name of several Information Elements: "
+                f"{key!r} is the name of several Information Elements, give one of "
                 + ", ".join(f"{each.name}({each.pen}/{each.id})" for each in found)
             )
         raise UnknownElement(key, self._close_matches(key) if isinstance(key, str) else ())
@@ -219,29 +217,25 @@ class InformationModel:
     def get(
         self, key: object, default: InformationElement | None = None
     ) -> InformationElement | None:
-        """The element that ``key`` stands for, ``default`` where ``[key]`` would raise."""
+        """Return the element that ``key`` stands for, ``default`` where ``[key]`` raises."""
         if isinstance(key, str) and is_iespec(key):
             try:
                 return self.spec(key, define=False).element
             except ValueError:
                 return default
-        found = self._candidates(key)
+        found = self._lookup(key)
         return found[0] if len(found) == 1 else default
-
-    def named(self, name: str) -> list[InformationElement]:
-        """Every element that a name may stand for: of several enterprises, or none at all."""
-        return self._named(name)
 
     def __contains__(self, key: object) -> bool:
         return self.get(key) is not None
 
     def spec(self, text: str, define: bool = True) -> FieldSpec:
-        """The element and wire length that an IESpec stands for.
+        """Return the element and the wire length that an IESpec stands for.
 
-        The text may leave out what the model knows. One that gives number and type of an
-        unknown element defines it, unless ``define`` is False: then the element is made all
-        the same, but the model does not learn it. Raises ValueError for text that is no
-        IESpec, leaves out too much, or contradicts the model.
+        The text may leave out parts that the model knows. An IESpec with the number and type
+        of an unknown element defines it; with ``define=False`` the element is returned but
+        not added to the model. Raises ValueError for text that is not an IESpec, is
+        incomplete, or contradicts the model.
         """
         parts = parse_iespec(text)
         if parts.id is None:
@@ -251,16 +245,16 @@ class InformationModel:
         if (parts.type and parts.type != element.type.name) or (
             parts.name not in ("", element.name) and self.get(parts.name) != element
         ):
-            raise ValueError(f"IESpec {text!r} contradicts {element}, as this model has it")
+            raise ValueError(f"IESpec {text!r} contradicts {element} in this model")
         return FieldSpec(element, element.length if parts.size is None else parts.size)
 
     def _define(self, parts: IESpec, define: bool) -> InformationElement:
-        """The unknown element that an IESpec with a number describes."""
+        """Return the unknown element that an IESpec with a number describes."""
         pen, id = parts.pen or 0, parts.id or 0
         name = parts.name or placeholder_name(pen, id)
         if not parts.type:
             if name != placeholder_name(pen, id):
-                raise ValueError(f"IESpec '{parts}': unknown, and without a <type> to define it")
+                raise ValueError(f"IESpec '{parts}': unknown element, add a <type> to define it")
             return self.element(pen, id)
         element = InformationElement(name, id, pen, data_type(parts.type))
         if define:
@@ -269,11 +263,11 @@ class InformationModel:
             self._check(element)
         return element
 
-    def _candidates(self, key: object) -> list[InformationElement]:
-        """All that ``key`` may stand for."""
+    def _lookup(self, key: object) -> list[InformationElement]:
+        """Return every element that ``key`` may stand for."""
         match key:
             case str():
-                return self._named(key)
+                return self.candidates(key)
             case InformationElement():
                 return [key]
             case int():
@@ -284,10 +278,11 @@ class InformationModel:
                 known = None
         return [known] if known is not None else []
 
-    def _named(self, name: str) -> list[InformationElement]:
-        standard = self._standard(name)
-        if standard is not None:
-            return [standard]
+    def candidates(self, name: str) -> list[InformationElement]:
+        """Return every element that a name may stand for; several enterprises may use it."""
+        preferred = self._preferred(name)
+        if preferred is not None:
+            return [preferred]
         field_type = self._registry.alias_types.get(name.lower())
         if field_type is not None:
             return [self.v9_element(field_type)]
@@ -299,11 +294,11 @@ class InformationModel:
         for forward in forward_names(name):
             reverses = [self.reverse(self.element(*number)) for number in vendors.get(forward, ())]
             found += [each for each in reverses if each and each.name == name]
-        # Once, where an enterprise registered a reverse element under its number.
+        # Without duplicates: an enterprise may have registered its reverse elements.
         return list(dict.fromkeys(found))
 
-    def _standard(self, name: str) -> InformationElement | None:
-        """The element of a name that cannot be anyone else's: our own, IANA's, NetFlow v9's."""
+    def _preferred(self, name: str) -> InformationElement | None:
+        """Return the element whose claim to a name is first: added, IANA's, NetFlow v9's."""
         own, iana = self._own_names, self._registry.ids(0)
         if name in own:
             return own[name]
@@ -328,10 +323,10 @@ class InformationModel:
         )
         return close_matches(name, names)
 
-    # All of them
+    # All elements
 
     def __iter__(self) -> Iterator[InformationElement]:
-        """By enterprise and number. Reverse elements are left out, being made on demand."""
+        """Iterate by enterprise and number, without reverse elements made on demand."""
         return iter(sorted(self._all().values(), key=_by_number))
 
     def __len__(self) -> int:
@@ -349,13 +344,13 @@ class InformationModel:
 
     @property
     def enterprises(self) -> Mapping[int, str]:
-        """The name of each enterprise whose elements are known, by enterprise number."""
+        """Names of the enterprises with known elements, by enterprise number."""
         return self._registry.enterprise_names
 
     def search(self, text: str) -> Table[InformationElement]:
-        """The elements in whose name, NetFlow v9 name, number or enterprise ``text`` is.
+        """Return a table of the elements with ``text`` in name, number or enterprise.
 
-        In any case of letters, by enterprise and number; prints as a table.
+        NetFlow v9 names count too, case does not; the order is by enterprise and number.
         """
         wanted = text.casefold()
         registry = self._registry
@@ -371,7 +366,7 @@ class InformationModel:
         return Table(("name", "id", "pen", "type", "semantics", "units"), found)
 
     def v9_names(self, element: InformationElement) -> tuple[str, ...]:
-        """Cisco's names for an element as a NetFlow v9 field type, as ``IN_BYTES``."""
+        """Return Cisco's names for an element as a NetFlow v9 field type, as ``IN_BYTES``."""
         field_type = self._registry.v9_type(element)
         if field_type is None or self.v9_element(field_type) != element:
             return ()
@@ -396,48 +391,48 @@ class InformationModel:
         rows.append(EnterpriseRow(None, "NetFlow v9 alone", len(self._registry.v9_elements)))
         return str(Table(EnterpriseRow._fields, rows))
 
-    # New ones
+    # Additions
 
     def add(self, element: InformationElement, replace: bool = False) -> None:
         """Add an element to this model.
 
-        What the model knows already may be added with other details. Raises ValueError for
-        another name or type of a known (pen, id), and for a known name at another (pen, id),
-        unless ``replace`` says that the new one is right. A name that only other enterprises
-        use is free, and then means this element.
+        A known element may be added with other semantics, units, range or value names.
+        Raises ValueError for another name or type of a known (pen, id), and for a known name
+        at another (pen, id), unless ``replace`` is True. A name in use by other enterprises
+        alone stands for the added element from then on.
         """
         if not replace:
             self._check(element)
-        self._put(element)
+        self._store(element)
 
     def learn(self, element: InformationElement) -> bool:
-        """Add an element that a peer described (RFC 5610), and say whether it was.
+        """Add an element that an exporter described (RFC 5610); return True if it was added.
 
-        A peer cannot change what is known: a known (pen, id) or a name that is anyone's is
-        left as it is. Nor can it fill the memory: there is room for :data:`LEARNED`.
+        An exporter cannot replace an element of the same (pen, id), nor use a name in use,
+        nor add more than :data:`LEARNED` elements.
         """
         if (
             len(self._learned) >= LEARNED
             or self.known(element.pen, element.id) is not None
-            or (element.is_known and self._named(element.name))
+            or (element.is_known and self.candidates(element.name))
         ):
             return False
-        self._learned[self._put(element)] = len(self._learned) + 1
+        self._learned[self._store(element)] = len(self._learned) + 1
         return True
 
     @property
     def learned(self) -> int:
-        """How many elements :meth:`learn` took so far."""
+        """Number of elements that :meth:`learn` added."""
         return len(self._learned)
 
     def load(self, path: str | os.PathLike[str], pen: int | None = None) -> int:
-        """Add the elements in a file, and say how many it has.
+        """Add the elements of a file; return their number.
 
-        The file has IESpecs, one a line (``#`` begins a comment), or is IANA's XML, IANA's
-        CSV, or CSV as this project's. ``pen`` is the enterprise of XML and CSV, by default
-        the number in a name as ``9_cisco.csv``, else 0. A name in such a registry that is
-        someone else's, as enterprises like to do with IANA's, stays theirs. Raises OSError,
-        or ValueError (``file:line: what``) and then adds nothing.
+        The file has IESpecs, one on each line (``#`` begins a comment), or is IANA's XML,
+        IANA's CSV or this project's CSV. ``pen`` is the enterprise of XML and CSV, by default
+        the number in a name as ``9_cisco.csv``, else 0. A name that is in use, as
+        enterprises often use IANA's, keeps its element. Raises OSError, and ValueError
+        (``file:line: message``) without adding any.
         """
         staged = self.copy()
         count = 0
@@ -448,19 +443,19 @@ class InformationModel:
                 else:
                     known = staged.known(item.pen, item.id)
                     if known is not None and item.values is None:
-                        # Only our own CSV names values; those known outlive the others.
+                        # No other format than this project's CSV has names of values.
                         item = dataclasses.replace(item, values=known.values)
                     staged._check_number(item)
-                    staged._put(item, named=staged._owner(item) is None)
+                    staged._store(item, named=staged._owner(item) is None)
             except ValueError as error:
-                raise at(Path(path), line, error) from None
+                raise line_error(Path(path), line, error) from None
             count += 1
         self._own, self._own_names = staged._own, staged._own_names
         self._reverses = staged._reverses
         return count
 
-    def _put(self, element: InformationElement, named: bool = True) -> tuple[int, int]:
-        """Keeps an element, and gives its number."""
+    def _store(self, element: InformationElement, named: bool = True) -> tuple[int, int]:
+        """Store an element; return its number."""
         number = (element.pen, element.id)
         previous = self._own.get(number)
         if previous is not None and self._own_names.get(previous.name) is previous:
@@ -474,22 +469,22 @@ class InformationModel:
         return number
 
     def _check(self, element: InformationElement) -> None:
-        """Raise ValueError where ``element`` contradicts what is known."""
+        """Raise ValueError if ``element`` contradicts the model."""
         self._check_number(element)
         owner = self._owner(element)
         if owner is not None:
-            raise ValueError(f"{element} has the name of {owner}")
+            raise ValueError(f"{element} has the name of {owner}; give another, or replace=True")
 
     def _check_number(self, element: InformationElement) -> None:
         known = self.known(element.pen, element.id)
         if known is None or not known.is_known:
             return
         if (known.name, known.type) != (element.name, element.type):
-            raise ValueError(f"{element} contradicts {known}, as this model has it")
+            raise ValueError(f"{element} contradicts {known} in this model")
 
     def _owner(self, element: InformationElement) -> InformationElement | None:
-        """The element of another number that has this one's name."""
-        owner = self._standard(element.name)
+        """Return the element of another number that has this one's name."""
+        owner = self._preferred(element.name)
         if owner is None:
             owner = self.get((element.pen, self._registry.ids(element.pen).get(element.name)))
         if owner is None or (owner.pen, owner.id) == (element.pen, element.id):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The integers, floats and booleans of RFC 7011 6.1.1 to 6.1.5, and unsigned256."""
+"""Data types of numbers and booleans (RFC 7011 6.1.1 to 6.1.5), and unsigned256."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ _INTEGER_FORMATS = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Integer(DataType):
+    """Signed or unsigned integer type; reduced-size encoding is permitted."""
+
     signed: bool = False
     zero: Any = 0
     is_integer = True
 
     def permits(self, length: int) -> bool:
-        """Integers may shed leading octets (RFC 7011 section 6.2)."""
+        """Permit fewer octets: reduced-size encoding (RFC 7011 section 6.2)."""
         return 1 <= length <= self.length
 
-    def _codec(self, length: int) -> Codec | None:
+    def _make_codec(self, length: int) -> Codec | None:
         if length > max(8, self.length):
             return None
         low, high = _limits(length, self.signed)
@@ -41,7 +43,7 @@ class Integer(DataType):
             if not isinstance(value, int):
                 value = self._integer(value)
             if not low <= value <= high:
-                raise self._refuse(value, f"{length} octets hold {low} to {high}")
+                raise self._misfit(value, f"{length} octets hold {low} to {high}")
             return int(value)
 
         native = _INTEGER_FORMATS.get((length, self.signed))
@@ -55,24 +57,24 @@ class Integer(DataType):
         )
 
     def _integer(self, value: Any) -> int:
-        """The integer a person means by text or by anything that counts as an index."""
+        """Convert text, or an object with ``__index__``, to an integer."""
         if isinstance(value, str):
             try:
                 return int(value, 0)
             except ValueError:
-                raise self._refuse(value, "not a number") from None
+                raise self._misfit(value, "give a number") from None
         try:
             return int(value.__index__())
         except AttributeError:
-            raise self._refuse(value, "not an integer") from None
+            raise self._misfit(value, "give an integer") from None
 
-    def _octets(self, value: Any) -> bytes:
-        # Only for lengths that the type forbids: octets stay octets, numbers are refused.
+    def _to_octets(self, value: Any) -> bytes:
+        # For lengths that the type does not permit: octets stay octets, numbers do not fit.
         if isinstance(value, (bytes, bytearray)):
             return bytes(value)
         if value == 0:
             return b""
-        raise self._refuse(value, f"this length is not one for {self.name}, give octets")
+        raise self._misfit(value, f"give bytes, {self.name} does not permit this length")
 
 
 def _limits(length: int, signed: bool) -> tuple[int, int]:
@@ -82,45 +84,47 @@ def _limits(length: int, signed: bool) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Float(DataType):
+    """The types float32 and float64."""
+
     zero: Any = 0.0
 
     def permits(self, length: int) -> bool:
-        """A float64 may travel as a float32 (RFC 7011 section 6.2)."""
+        """Permit float32 for float64: reduced-size encoding (RFC 7011 section 6.2)."""
         return length in (4, self.length)
 
-    def _codec(self, length: int) -> Codec | None:
+    def _make_codec(self, length: int) -> Codec | None:
         if length not in (4, 8):
             return None
 
         def number(value: Any) -> float:
             if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-                raise self._refuse(value, "not a number")
+                raise self._misfit(value, "give a number")
             try:
                 value = float(value)
                 if length == 4 and math.isfinite(value):
                     struct.pack("!f", value)
             except (ValueError, OverflowError):
-                raise self._refuse(value, f"not a number of {length} octets") from None
+                raise self._misfit(value, f"not a float of {length} octets") from None
             return float(value)
 
         return Codec("f" if length == 4 else "d", None, number)
 
-    def flaw(self, value: Any) -> str | None:
+    def violation(self, value: Any) -> str | None:
         if isinstance(value, float) and not math.isfinite(value):
-            return f"{value} is no number"
+            return f"{value} is not a finite number"
         return None
 
     def to_json(self, value: Any) -> Any:
-        """JSON has neither NaN nor infinity: those are text."""
+        """Convert NaN and infinity to text, since JSON has neither."""
         if isinstance(value, float) and not math.isfinite(value):
             return str(value)
         return super().to_json(value)
 
-    def _octets(self, value: Any) -> bytes:
-        return b"" if value == 0.0 and not isinstance(value, bytes) else super()._octets(value)
+    def _to_octets(self, value: Any) -> bytes:
+        return b"" if value == 0.0 and not isinstance(value, bytes) else super()._to_octets(value)
 
 
-#: What an octet says; one that says neither is itself.
+#: The value of each octet; an octet that is neither 1 nor 2 is its own value.
 _BOOLEANS = [{1: True, 2: False}.get(octet, octet) for octet in range(256)]
 
 _WRONG_BOOLEANS = {
@@ -130,9 +134,11 @@ _WRONG_BOOLEANS = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Boolean(DataType):
+    """The boolean type: 1 is True, 2 is False, any other octet stays ``int``."""
+
     zero: Any = False
 
-    def _codec(self, length: int) -> Codec | None:
+    def _make_codec(self, length: int) -> Codec | None:
         if length != 1:
             return None
 
@@ -142,18 +148,18 @@ class Boolean(DataType):
             if value is False:
                 return 2
             if isinstance(value, int) and 0 <= value <= 255:
-                return value  # the octet itself, as decoding gives it for neither 1 nor 2
+                return value  # decoding an octet that is neither 1 nor 2 gives this
             if isinstance(value, str) and value.lower() in ("true", "false"):
                 return 1 if value.lower() == "true" else 2
-            raise self._refuse(value, "True, False, or the octet itself, 0 to 255")
+            raise self._misfit(value, "give True, False, or the octet, 0 to 255")
 
         return Codec("B", _BOOLEANS.__getitem__, encode)
 
-    def _octets(self, value: Any) -> bytes:
-        return b"" if value is False else super()._octets(value)
+    def _to_octets(self, value: Any) -> bytes:
+        return b"" if value is False else super()._to_octets(value)
 
     def to_text(self, value: Any) -> str:
         return str(value).lower() if isinstance(value, bool) else super().to_text(value)
 
-    def flaw(self, value: Any) -> str | None:
+    def violation(self, value: Any) -> str | None:
         return _WRONG_BOOLEANS.get(value) if type(value) is int else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Directories of CSV files with elements, above all the one that ships with the package."""
+"""Registry of elements in a directory of CSV files; the package ships with one."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from scapy_ipfix.model.datatypes import DataType, octetArray
-from scapy_ipfix.model.iespec import MAX_ID, MAX_V9_TYPE, InformationElement
+from scapy_ipfix.model.element import MAX_ID, MAX_V9_TYPE, InformationElement
 from scapy_ipfix.model.registryfiles import (
     COLUMNS,
     DATA,
     Row,
-    at,
     csv_rows,
-    enums_beside,
+    enums_directory,
+    line_error,
     make_element,
     read_text,
 )
 from scapy_ipfix.model.reverse import REVERSE_PEN, forward_number, reversed_element
 
-#: How many elements that nobody knows keep their stand-in: as many as a message can name. More
-#: are made again when asked for.
+#: Placeholders kept, as many as the elements of a message. Others are made again when needed.
 PLACEHOLDERS = 16_384
 
 
 class Enterprise(NamedTuple):
-    """Who owns an enterprise number, and what is peculiar about how its elements travel.
+    """Owner of an enterprise number, and the conventions for its elements.
 
-    ``reverse_bit`` in an element's number makes it the reverse of the element without it
-    (RFC 5103 section 6.2); 0 when the enterprise has no such bit. ``v9_base`` + id is the
-    NetFlow v9 field type of its elements; None when they have none.
+    ``reverse_bit`` in an element's number marks the reverse of the element without it (RFC
+    5103 section 6.2), 0 if there is no such bit. ``v9_base`` + id is the NetFlow v9 field
+    type of an element, None if its elements have none.
     """
 
     pen: int
@@ -44,10 +43,10 @@ class Enterprise(NamedTuple):
 
 
 class ElementFile(Mapping[int, InformationElement]):
-    """The elements of one of our CSV files by number, each made when first asked for.
+    """Elements of a CSV file by number, each made on first lookup.
 
-    ``ids`` has their numbers by name. Raises ValueError (``file:line: what``) for what is
-    not such a file, and when an element is asked for whose row has none.
+    ``ids`` are their numbers by name. Raises ValueError (``file:line: message``) for a
+    malformed file, and on lookup for a malformed row.
     """
 
     def __init__(self, path: Path, pen: int) -> None:
@@ -56,13 +55,13 @@ class ElementFile(Mapping[int, InformationElement]):
         self.ids: dict[str, int] = {}
         self._rows: dict[int, tuple[int, list[str]]] = {}
         self._made: dict[int, InformationElement] = {}
-        self._enums = enums_beside(path)
+        self._enums = enums_directory(path)
         for line, cells in csv_rows(path, read_text(path), COLUMNS):
             if not cells[0].isdecimal():
-                raise at(path, line, f"id {cells[0]!r} is not a decimal number")
+                raise line_error(path, line, f"id {cells[0]!r} is not a decimal number")
             id = int(cells[0])
             if id in self._rows:
-                raise at(path, line, f"id {id} is also in line {self._rows[id][0]}")
+                raise line_error(path, line, f"id {id} is also in line {self._rows[id][0]}")
             self._rows[id] = (line, cells)
             self.ids.setdefault(cells[1], id)
 
@@ -76,7 +75,7 @@ class ElementFile(Mapping[int, InformationElement]):
         return made
 
     def get(self, id: int, default: Any = None) -> Any:
-        """As a dict has it: what is not there costs no exception, and a message asks for 16,000."""
+        """Return the element or ``default``, without the cost of an exception."""
         if id not in self._rows:
             return default
         return self._made.get(id) or self._make(id)
@@ -92,42 +91,41 @@ class ElementFile(Mapping[int, InformationElement]):
 
 
 class Registry:
-    """The elements in a directory of CSV files, each file read when first asked for.
+    """Elements in a directory of CSV files, each file read on first use. Immutable.
 
-    ``<pen>_<slug>.csv`` has the elements of an enterprise, of IANA where the number is 0;
+    ``<pen>_<slug>.csv`` has the elements of an enterprise, ``0_<slug>.csv`` IANA's;
     ``netflow9.csv`` the NetFlow v9 field types that are not the IANA element of the same
     number; ``netflow9_aliases.csv`` Cisco's names for field types; ``enterprises.csv`` the
-    enterprises; ``enums/`` the names of values. Each may be missing. Never changes once read.
+    enterprises; ``enums/`` the names of values. Each may be missing.
 
-    Whatever is asked for may raise ValueError (``file:line: what``) when its file is bad.
+    Every method raises ValueError (``file:line: message``) if its file is malformed.
     """
 
     def __init__(self, directory: Path | None) -> None:
         self.directory = directory
         self._elements: dict[int, ElementFile] = {}
-        # What was looked up already, for all models of this registry: every exporter that
-        # describes elements has one. Also which of it are placeholders, and NetFlow v9 types.
+        # Caches of lookups. Models share them: each exporter that describes elements has one.
         self._found: dict[tuple[int, int], InformationElement] = {}
         self._placeholders: deque[tuple[int, int]] = deque()
         self._v9_found: dict[int, InformationElement] = {}
         self._types: dict[tuple[int, int], DataType] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, or what is pickled, looks up anew."""
-        nothing: dict[str, Any] = {
+        """Return the state without caches, for copies and pickles."""
+        caches: dict[str, Any] = {
             "_found": {},
             "_placeholders": deque(),
             "_v9_found": {},
             "_types": {},
         }
-        return self.__dict__ | nothing
+        return self.__dict__ | caches
 
     def element(self, pen: int, id: int) -> InformationElement:
-        """The element of that number, or the stand-in of one that nobody knows.
+        """Return the element of a number, or a placeholder.
 
         Raises ValueError for numbers out of range.
         """
-        # Not by an exception: a message may name 16,000 elements that nobody looked up before.
+        # No exception as in a dict's lookup: a message may have 16,000 new elements.
         return self._found.get((pen, id)) or self._find(pen, id)
 
     def _find(self, pen: int, id: int) -> InformationElement:
@@ -138,15 +136,15 @@ class Registry:
         return element
 
     def _placeholder(self, pen: int, id: int) -> InformationElement:
-        """A new stand-in, kept among the latest ones."""
-        element = self._found[pen, id] = InformationElement.nameless(pen, id)
+        """Return a new placeholder, kept among the latest ones."""
+        element = self._found[pen, id] = InformationElement.placeholder(pen, id)
         self._placeholders.append((pen, id))
         if len(self._placeholders) > PLACEHOLDERS:
             self._found.pop(self._placeholders.popleft(), None)
         return element
 
     def type(self, pen: int, id: int) -> DataType:
-        """The type of :meth:`element`: a message may ask for 13,000, which need no stand-ins."""
+        """Return the type of :meth:`element`, without making a placeholder."""
         type = self._types.get((pen, id))
         if type is None:
             known = self.known(pen, id)
@@ -157,7 +155,7 @@ class Registry:
         return type
 
     def known(self, pen: int, id: int) -> InformationElement | None:
-        """The element of that number, one that it reverses included; None if nobody knows it."""
+        """Return the element or reverse element of a number, None if it is unknown."""
         file = self._elements.get(pen) or self._file(pen)
         element: InformationElement | None = None if file is None else file.get(id)
         if element is not None:
@@ -174,7 +172,7 @@ class Registry:
         return made
 
     def v9_element(self, field_type: int) -> InformationElement:
-        """What a NetFlow v9 field type stands for, or the stand-in of what nobody knows."""
+        """Return the element of a NetFlow v9 field type, or a placeholder."""
         found = self._v9_found.get(field_type)
         if found is not None:
             return found
@@ -183,7 +181,7 @@ class Registry:
             for base, pen in self.v9_bases:
                 if element is None and base <= field_type:
                     element = self.known(pen, field_type - base)
-        # What else is known of IANA's number, and NetFlow v9 has nothing else for.
+        # NetFlow v9 and IANA share the numbers that neither of the above has taken.
         element = element or self.elements(0).get(field_type)
         if element is None:
             return self._found.get((0, field_type)) or self._placeholder(0, field_type)
@@ -192,25 +190,25 @@ class Registry:
 
     @cached_property
     def files(self) -> dict[int, Path]:
-        """The CSV file of each enterprise number, in the order of the numbers."""
+        """The CSV file of each enterprise number, in ascending order."""
         paths = sorted(self.directory.glob("[0-9]*_*.csv")) if self.directory else []
         return dict(sorted((int(path.name.partition("_")[0]), path) for path in paths))
 
     def elements(self, pen: int) -> Mapping[int, InformationElement]:
-        """An enterprise's elements by number; none for an enterprise without a file."""
+        """Return an enterprise's elements by number; none if it has no file."""
         file = self._elements.get(pen)
         if file is None:
             file = self._file(pen)
         return {} if file is None else file
 
     def ids(self, pen: int) -> Mapping[str, int]:
-        """The numbers of an enterprise's elements by name."""
+        """Return the numbers of an enterprise's elements by name."""
         file = self._file(pen)
         return file.ids if file else {}
 
     @cached_property
     def vendor_numbers(self) -> dict[str, list[tuple[int, int]]]:
-        """The (pen, id) by name of all elements but IANA's: often one, sometimes several."""
+        """The (pen, id) of enterprises' elements by name; several may share a name."""
         numbers: dict[str, list[tuple[int, int]]] = {}
         for pen in filter(None, self.files):
             for name, id in self.ids(pen).items():
@@ -219,7 +217,7 @@ class Registry:
 
     @cached_property
     def enterprises(self) -> dict[int, Enterprise]:
-        """What is known of each enterprise, by number."""
+        """Enterprises by number."""
         known = (
             Enterprise(
                 int(pen),
@@ -233,7 +231,7 @@ class Registry:
 
     @cached_property
     def enterprise_names(self) -> Mapping[int, str]:
-        """What the enterprises are called: the slug of the file's name for want of a better."""
+        """Names of enterprises by number; the slug of the file if there is no other."""
         names = {0: "IANA", REVERSE_PEN: "IANA, reverse"}
         for pen, path in self.files.items():
             names.setdefault(pen, path.stem.partition("_")[2])
@@ -241,12 +239,12 @@ class Registry:
         return MappingProxyType(dict(sorted(names.items())))
 
     def reverse_bit(self, pen: int) -> int:
-        """What an enterprise sets in the numbers of reverse elements, 0 when it does not."""
+        """Return the bit that marks an enterprise's reverse elements, 0 if there is none."""
         enterprise = self.enterprises.get(pen)
         return enterprise.reverse_bit if enterprise else 0
 
     def v9_type(self, element: InformationElement) -> int | None:
-        """The NetFlow v9 field type of an element, None for one that has none."""
+        """Return the NetFlow v9 field type of an element, None if it has none."""
         if not element.pen:
             return element.id
         enterprise = self.enterprises.get(element.pen)
@@ -257,7 +255,7 @@ class Registry:
 
     @cached_property
     def v9_bases(self) -> tuple[tuple[int, int], ...]:
-        """(v9_base, pen) of the enterprises whose elements travel in NetFlow v9."""
+        """The (v9_base, pen) of enterprises whose elements have NetFlow v9 field types."""
         known = self.enterprises.values()
         return tuple((each.v9_base, each.pen) for each in known if each.v9_base is not None)
 
@@ -268,7 +266,7 @@ class Registry:
 
     @cached_property
     def v9_ids(self) -> Mapping[str, int]:
-        """The numbers of these field types by name."""
+        """Numbers of :attr:`v9_elements` by name."""
         return self._v9_file.ids if self._v9_file else {}
 
     @cached_property
@@ -278,7 +276,7 @@ class Registry:
 
     @cached_property
     def aliases(self) -> dict[int, list[str]]:
-        """Cisco's names of a NetFlow v9 field type, as ``IN_BYTES``."""
+        """Cisco's names of NetFlow v9 field types, as ``IN_BYTES``, by number."""
         known: dict[int, list[str]] = {}
         for id, alias in self._rows("netflow9_aliases.csv", ("id", "alias")):
             known.setdefault(int(id), []).append(alias)
@@ -286,7 +284,7 @@ class Registry:
 
     @cached_property
     def alias_types(self) -> dict[str, int]:
-        """The NetFlow v9 field type of an alias, which is in lower case here."""
+        """NetFlow v9 field types by alias in lower case."""
         types: dict[str, int] = {}
         for id, aliases in self.aliases.items():
             for alias in aliases:
@@ -295,7 +293,7 @@ class Registry:
 
     def _file(self, pen: int) -> ElementFile | None:
         file = self._elements.get(pen)
-        # An enterprise without a file is not remembered: a peer may name any number of them.
+        # Enterprises without a file are not cached: an exporter may send any number of them.
         if file is None and pen in self.files:
             file = self._elements[pen] = ElementFile(self.files[pen], pen)
         return file
@@ -305,16 +303,16 @@ class Registry:
         return path if path and path.exists() else None
 
     def _rows(self, name: str, columns: tuple[str, ...]) -> Iterator[list[str]]:
-        """The rows of a file whose cells are names, or numbers, or empty."""
+        """Read the rows of a file whose cells are names, or numbers, or empty."""
         path = self._path(name)
         if path is None:
             return
         for line, cells in csv_rows(path, read_text(path), columns):
             for cell, column in zip(cells, columns, strict=True):
                 if column not in ("name", "alias") and cell and not cell.isdecimal():
-                    raise at(path, line, f"{column} {cell!r} is not a decimal number")
+                    raise line_error(path, line, f"{column} {cell!r} is not a decimal number")
             yield cells
 
 
-#: What ships with the package.
+#: The registry that ships with the package.
 SHIPPED = Registry(DATA)

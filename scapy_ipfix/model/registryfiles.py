@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files of Information Elements: readers of four kinds, and a writer.
+"""Files of Information Elements: readers of four formats, and a writer.
 
-Read are IANA's registry as XML, IANA's CSV export of it, this project's own CSV
-(:data:`COLUMNS`) and lines of IESpecs. Errors are ValueErrors ``file:line: what``.
+The formats are IANA's registry as XML and as CSV, this project's own CSV (:data:`COLUMNS`)
+and lines of IESpecs. Errors are ValueErrors ``file:line: message``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.model.iespec import InformationElement, ValueNames
+from scapy_ipfix.model.element import InformationElement, ValueNames
 
-#: Where the registries that ship with the package are.
+#: The directory of the registries that ship with the package.
 DATA = Path(__file__).parents[1] / "data"
 
-#: Lines of a file, and the element (or the text of an IESpec) on each.
+#: Elements (or the texts of IESpecs), each with its line in a file.
 Elements = Iterator[tuple[int, InformationElement]]
 ElementsOrSpecs = Iterator[tuple[int, InformationElement]] | Iterator[tuple[int, str]]
 
@@ -31,7 +31,7 @@ _RANGE = re.compile(r"(-?\w+)-(-?\w+)")
 
 
 class Row(NamedTuple):
-    """An element as a row of this project's CSV files: all text, empty what is not known."""
+    """Element as a row of this project's CSV files: text, empty where unknown."""
 
     id: str
     name: str
@@ -43,8 +43,8 @@ class Row(NamedTuple):
     values: str = ""
 
     @classmethod
-    def of(cls, element: InformationElement) -> Row:
-        """The row that :meth:`element` reads as ``element``."""
+    def from_element(cls, element: InformationElement) -> Row:
+        """Return the row of which :meth:`element` makes ``element``."""
         return cls(
             str(element.id),
             element.name,
@@ -57,18 +57,19 @@ class Row(NamedTuple):
         )
 
     def element(self, pen: int, enums: Path = DATA / "enums") -> InformationElement:
-        """The element of ``pen`` in this row; ``enums`` is where the files of value names are.
+        """Return the element of ``pen`` in this row.
 
-        Raises ValueError for what is no element.
+        ``enums`` is the directory with the files of value names. Raises ValueError for a row
+        that is no element.
         """
         return InformationElement(
             self.name,
-            number(self.id, "id"),
+            parse_number(self.id, "id"),
             pen,
             data_type(self.type),
             self.semantics,
             self.units,
-            _range(self.range) if self.range else None,
+            _parse_range(self.range) if self.range else None,
             self.status or "current",
             _value_names(self.values, enums) if self.values else None,
         )
@@ -84,11 +85,11 @@ _IANA_TAGS = ("elementId", "name", "dataType", "dataTypeSemantics", "units", "ra
 
 
 def read_elements(path: Path, pen: int | None = None) -> ElementsOrSpecs:
-    """Every element of a file with its line; of a file of IESpecs the text of each.
+    """Read the elements of a file, each with its line; from IESpecs, their texts.
 
-    What kind of file it is follows from how it begins. ``pen`` is whose elements those of a
-    CSV or XML file are; when None, the number that the file's name begins with, as in
-    ``9_cisco.csv``, or else IANA's 0. Raises ValueError (``file:line: what``) and OSError.
+    The format follows from the beginning of the file. ``pen`` is the enterprise of a CSV or
+    XML file; by default the number at the beginning of its name, as in ``9_cisco.csv``, or
+    0. Raises ValueError (``file:line: message``) and OSError.
     """
     text = read_text(path)
     if pen is None:
@@ -105,7 +106,7 @@ def read_elements(path: Path, pen: int | None = None) -> ElementsOrSpecs:
 
 
 def read_iespecs(text: str) -> Iterator[tuple[int, str]]:
-    """IESpecs, one a line; what follows a ``#`` is a comment."""
+    """Read IESpecs, one on each line; ``#`` begins a comment."""
     for line, content in enumerate(text.splitlines(), 1):
         spec = content.partition("#")[0].strip()
         if spec:
@@ -113,14 +114,14 @@ def read_iespecs(text: str) -> Iterator[tuple[int, str]]:
 
 
 def read_csv(path: Path, text: str, pen: int) -> Elements:
-    """This project's CSV; value names are in ``enums`` beside the file, else in ours."""
-    enums = enums_beside(path)
+    """Read this project's CSV; ``enums`` beside the file, or ours, has the value names."""
+    enums = enums_directory(path)
     for line, cells in csv_rows(path, text, COLUMNS):
         yield line, make_element(path, line, Row(*cells), pen, enums)
 
 
 def read_iana_csv(path: Path, text: str, pen: int = 0) -> Elements:
-    """IANA's CSV export. Rows that register no element ("Reserved", ranges) are left out."""
+    """Read IANA's CSV; rows without an element ("Reserved", ranges) are skipped."""
     for line, cells in csv_rows(path, text, _IANA_COLUMNS):
         row = Row(*(cell.strip() for cell in cells))
         if row.type:
@@ -128,33 +129,33 @@ def read_iana_csv(path: Path, text: str, pen: int = 0) -> Elements:
 
 
 def read_xml(path: Path, text: str, pen: int = 0) -> Elements:
-    """IANA's XML, or an enterprise's in the same form.
+    """Read IANA's XML, or an enterprise's in the same format.
 
-    Records that register no element are left out, a file without any is refused. An
-    ``enterpriseId`` in a record, as CERT has it, says whose it is.
+    Records without an element are skipped. ``enterpriseId`` in a record, as in CERT's file,
+    is its enterprise. Raises ValueError for a file without elements.
     """
     found = False
     for record in _records(path, text):
-        row = Row(*(_text(record, tag) for tag in _IANA_TAGS))
+        row = Row(*(_child_text(record, tag) for tag in _IANA_TAGS))
         if row.id and row.type:
-            # ElementTree forgets where a record was: look for its number.
+            # ElementTree does not keep the line of a record.
             line = text.count("\n", 0, max(0, text.find(f"<elementId>{row.id}<"))) + 1
-            owner = _text(record, "enterpriseId")
+            owner = _child_text(record, "enterpriseId")
             found = True
             yield line, make_element(path, line, row, int(owner) if owner.isdecimal() else pen)
     if not found:
-        raise at(path, 1, "no Information Elements in the form of IANA's ipfix.xml")
+        raise line_error(path, 1, "no Information Elements in the form of IANA's ipfix.xml")
 
 
 def read_protocols(path: Path, text: str) -> Iterator[tuple[int, str]]:
-    """Number and name of the protocols in IANA's protocol-numbers.xml.
+    """Read number and name of each protocol in IANA's protocol-numbers.xml.
 
-    Names are as in ``/etc/protocols``: small letters, and no spaces. Some numbers are for
-    "any" protocol of a kind and have a description for a name.
+    Names are as in ``/etc/protocols``: lower case, no spaces. Numbers for "any" protocol of
+    a kind have no name but a description.
     """
     for record in _records(path, text):
-        value, name = _text(record, "value"), _text(record, "name")
-        description = _text(record, "description")
+        value, name = _child_text(record, "value"), _child_text(record, "name")
+        description = _child_text(record, "description")
         if not name and description.lower().startswith("any "):
             name = description
         if value.isdecimal() and name and name != "Reserved":
@@ -163,7 +164,7 @@ def read_protocols(path: Path, text: str) -> Iterator[tuple[int, str]]:
 
 
 def write_csv(rows: Iterable[Row]) -> str:
-    """Rows as the text of this project's CSV, in the order given."""
+    """Return rows as the text of this project's CSV, in the order given."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -172,19 +173,19 @@ def write_csv(rows: Iterable[Row]) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A file's text. Raises ValueError (``file:line: what``) for what is not UTF-8."""
+    """Read a text file. Raises ValueError (``file:line: message``) if it is not UTF-8."""
     octets = path.read_bytes()
     try:
         return octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
-        raise at(path, line, f"not UTF-8: {error.reason}") from None
+        raise line_error(path, line, f"not UTF-8: {error.reason}") from None
 
 
 def csv_rows(path: Path, text: str, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """The cells of ``columns`` in each row below the header, with the row's first line.
+    """Read the cells of ``columns`` in each row below the header, with the row's first line.
 
-    Raises ValueError (``file:line: what``) for a missing column or a row of another width.
+    Raises ValueError (``file:line: message``) for a missing column or a row of another width.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
@@ -192,35 +193,35 @@ def csv_rows(path: Path, text: str, columns: tuple[str, ...]) -> Iterator[tuple[
         header = next(reader, [])
         missing = [column for column in columns if column not in header]
         if missing:
-            raise at(path, line, f"no column {', '.join(missing)}")
+            raise line_error(path, line, f"no column {', '.join(missing)}")
         indexes = [header.index(column) for column in columns]
         in_order = header == list(columns)
         line = reader.line_num + 1
         for row in reader:
             if row:
                 if len(row) != len(header):
-                    raise at(path, line, f"{len(row)} cells below {len(header)} columns")
+                    raise line_error(path, line, f"{len(row)} cells below {len(header)} columns")
                 yield line, row if in_order else [row[index] for index in indexes]
             line = reader.line_num + 1
     except csv.Error as error:
-        raise at(path, line, f"not CSV: {error}") from None
+        raise line_error(path, line, f"not CSV: {error}") from None
 
 
-def enums_beside(path: Path) -> Path:
-    """Where the value names are that a CSV file refers to: beside it, else ours."""
+def enums_directory(path: Path) -> Path:
+    """Return the directory of a CSV file's value names: ``enums`` beside it, or ours."""
     enums = path.parent / "enums"
     return enums if enums.is_dir() else DATA / "enums"
 
 
-def at(path: Path, line: int, what: object) -> ValueError:
-    """The error to raise about a line of a file."""
-    return ValueError(f"{path}:{line}: {what}")
+def line_error(path: Path, line: int, message: object) -> ValueError:
+    """Return the error to raise for a line of a file."""
+    return ValueError(f"{path}:{line}: {message}")
 
 
-def number(text: str, what: str) -> int:
-    """A decimal number of at most ten digits. Raises ValueError, naming ``what`` it was."""
+def parse_number(text: str, name: str) -> int:
+    """Parse a decimal number of at most ten digits. Raises ValueError that names it."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 10):
-        raise ValueError(f"{what} {text!r} is not a decimal number")
+        raise ValueError(f"{name} {text!r} is not a decimal number")
     return int(text)
 
 
@@ -228,23 +229,24 @@ def _records(path: Path, text: str) -> Iterator[ElementTree.Element]:
     try:
         return ElementTree.fromstring(text.encode()).iterfind(".//{*}record")
     except ElementTree.ParseError as error:
-        raise at(path, error.position[0], f"not well-formed XML: {error}") from None
+        raise line_error(path, error.position[0], f"not well-formed XML: {error}") from None
 
 
-def _text(record: ElementTree.Element, tag: str) -> str:
+def _child_text(record: ElementTree.Element, tag: str) -> str:
     return (record.findtext("{*}" + tag) or "").strip()
 
 
 def make_element(
     path: Path, line: int, row: Row, pen: int, enums: Path = DATA / "enums"
 ) -> InformationElement:
+    """Return the element of a row. Raises ValueError (``file:line: message``)."""
     try:
         return row.element(pen, enums)
     except ValueError as error:
-        raise at(path, line, error) from None
+        raise line_error(path, line, error) from None
 
 
-def _range(text: str) -> tuple[int, int]:
+def _parse_range(text: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(text)
     try:
         low, high = match.groups() if match else ("", "")

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reverse Information Elements: the other direction of a biflow (RFC 5103).
+"""Reverse Information Elements: the other direction of a Biflow (RFC 5103).
 
-IANA's elements are reversed under an enterprise number of their own, with the number they
-have (section 6.1); an enterprise may set a bit in the numbers of its own (section 6.2).
+The reverse of an IANA element has its number under the Reverse PEN 29305 (section 6.1); an
+enterprise may define a bit that marks reverse elements in its own numbers (section 6.2).
 """
 
 from __future__ import annotations
 
 import dataclasses
 
-from scapy_ipfix.model.iespec import MAX_ID, InformationElement, placeholder_name
+from scapy_ipfix.model.element import MAX_ID, InformationElement, placeholder_name
 
-#: The enterprise number of the reverses of IANA's elements.
+#: The Reverse PEN, the enterprise number of the reverses of IANA's elements.
 REVERSE_PEN = 29305
-#: IANA's elements that have no reverse (RFC 5103 section 6.1): they are about a process or
-#: the whole flow, not about one of its directions.
+#: IANA's elements without a reverse (RFC 5103 section 6.1): they describe a process or the
+#: whole Flow, not one of its directions.
 NOT_REVERSIBLE = frozenset(
     {
         # identifiers: commonPropertiesId, templateId, flowId, observationDomainId
@@ -32,9 +32,9 @@ _PREFIX = "reverse"
 
 
 def reverse_number(pen: int, id: int, bit: int = 0) -> tuple[int, int] | None:
-    """The (pen, id) of an element's reverse, None when it can have none.
+    """Return the (pen, id) of an element's reverse, or None if it has none.
 
-    ``bit`` is the one that the enterprise sets for it, 0 when it has none.
+    ``bit`` is the enterprise's reverse bit, 0 for an enterprise without one.
     """
     if not pen:
         return (REVERSE_PEN, id) if id <= MAX_ID and id not in NOT_REVERSIBLE else None
@@ -42,14 +42,14 @@ def reverse_number(pen: int, id: int, bit: int = 0) -> tuple[int, int] | None:
 
 
 def forward_number(pen: int, id: int, bit: int = 0) -> tuple[int, int] | None:
-    """The (pen, id) of which this is the reverse, None when it is not one."""
+    """Return the (pen, id) that this number reverses, or None if it reverses none."""
     if pen == REVERSE_PEN:
         return (0, id) if id not in NOT_REVERSIBLE else None
     return (pen, id & ~bit) if pen and id & bit else None
 
 
 def reversed_element(forward: InformationElement, pen: int, id: int) -> InformationElement:
-    """``forward`` for the other direction: ``reverseOctetDeltaCount``, all else the same."""
+    """Return the reverse of ``forward``: only name and number differ."""
     name = f"{_PREFIX}{forward.name[0].upper()}{forward.name[1:]}"
     if not forward.is_known:
         name = placeholder_name(pen, id)
@@ -57,6 +57,6 @@ def reversed_element(forward: InformationElement, pen: int, id: int) -> Informat
 
 
 def forward_names(name: str) -> tuple[str, ...]:
-    """What the element may be called of which ``name`` is the reverse; often nothing."""
+    """Return the names that the element reversed by ``name`` may have; often none."""
     rest = name.removeprefix(_PREFIX)
     return (rest[0].lower() + rest[1:], rest) if rest and rest != name else ()

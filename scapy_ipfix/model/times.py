@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The four times: Unix seconds and milliseconds, NTP timestamps (RFC 7011 6.1.7 to 6.1.10)."""
+"""Data types of times: Unix time and NTP timestamps (RFC 7011 6.1.7 to 6.1.10)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NTP_OFFSET = 2208988800
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Time(Integer):
-    """Seconds (32 bits) and milliseconds (64 bits) since 1970 (RFC 7011 6.1.7, 6.1.8)."""
+    """Seconds (32 bits) or milliseconds (64 bits) since 1970 (RFC 7011 6.1.7, 6.1.8)."""
 
     ticks: int = 1
     is_time = True
@@ -33,18 +33,18 @@ class Time(Integer):
             except ValueError:
                 return self._from_text(value)
         if isinstance(value, float):
-            # A float can only be Unix time, as time.time() gives it; an int is the wire's.
+            # A float is Unix time, as from time.time(); an int is the integer on the wire.
             try:
                 value = _UNIX_EPOCH + timedelta(seconds=value)
             except (OverflowError, ValueError):
-                raise self._refuse(value, "not a time") from None
+                raise self._misfit(value, "give a time within the years 1 to 9999") from None
         if isinstance(value, datetime):
             return self._from_datetime(value)
         return super()._integer(value)
 
     def _from_text(self, text: str) -> int:
-        # Python 3.10 reads neither a trailing Z nor fewer than three or six decimals, and
-        # none reads nanoseconds: decimals are read here.
+        # Python 3.10 parses neither a trailing Z nor fewer than three or six decimals, and no
+        # version parses nanoseconds.
         iso = text.strip().removesuffix("UTC").rstrip().replace("Z", "+00:00")
         head, dot, tail = iso.partition(".")
         rest = tail.lstrip("0123456789")
@@ -54,7 +54,7 @@ class Time(Integer):
                 raise ValueError
             when = datetime.fromisoformat(head + rest)
         except ValueError:
-            raise self._refuse(text, "not a time (ISO 8601) and not a number") from None
+            raise self._misfit(text, "give a time (ISO 8601) or a number") from None
         return self._from_datetime(when, int(f"{digits[:9]:0<9}"))
 
     def _from_datetime(self, when: datetime, nanoseconds: int = 0) -> int:
@@ -66,7 +66,7 @@ class Time(Integer):
         )
 
     def _ticks(self, seconds: int, nanoseconds: int) -> int:
-        """Time since 1970 as it is on the wire."""
+        """Convert the time since 1970 to the integer on the wire."""
         return seconds * self.ticks + nanoseconds * self.ticks // 1_000_000_000
 
     def to_python(self, value: Any) -> Any:
@@ -78,7 +78,7 @@ class Time(Integer):
             return value
 
     def to_text(self, value: Any) -> str:
-        """UTC as ISO 8601, with as many decimals as the type has."""
+        """Format as UTC in ISO 8601, with the decimals of the type."""
         if not isinstance(value, int):
             return super().to_text(value)
         seconds, rest = divmod(value, self.ticks)
@@ -92,7 +92,7 @@ class Time(Integer):
 
 
 def _utc(seconds: int) -> str | None:
-    """Seconds since 1970 as far as the calendar goes, None beyond."""
+    """Format seconds since 1970, or return None beyond the calendar."""
     try:
         return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     except (OverflowError, ValueError, OSError):
@@ -105,11 +105,11 @@ _DECIMALS = tuple(f".{rest:03d}Z" for rest in range(1000))
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NTPTime(Time):
-    """NTP timestamps: 32 bits of seconds since 1900, 32 of fraction (RFC 7011 6.1.9, 6.1.10).
+    """NTP timestamp: 32 bits of seconds since 1900, 32 of fraction (RFC 7011 6.1.9, 6.1.10).
 
     Seconds with the top bit clear belong to the era that begins in 2036, as in RFC 4330
-    section 3. Python's datetime ends at microseconds; the integer keeps everything.
-    ``unused`` low bits of the fraction are to be zero: 11 for microseconds.
+    section 3. A datetime holds microseconds only; the integer is lossless. The low ``unused``
+    bits of the fraction are zero: 11 for microseconds.
     """
 
     decimals: int = 6
@@ -118,11 +118,11 @@ class NTPTime(Time):
     def _ticks(self, seconds: int, nanoseconds: int) -> int:
         seconds += _NTP_OFFSET
         if not 1 << 31 <= seconds < 3 << 31:
-            raise self._refuse(
+            raise self._misfit(
                 _UNIX_EPOCH + timedelta(seconds=seconds - _NTP_OFFSET),
                 "NTP time goes from 1968-01-20T03:14:08Z to 2104-02-26T09:42:23Z",
             )
-        # Rounded up, so that reading the fraction back (rounded down) gives the same.
+        # Rounded up, since decoding rounds down.
         fraction = -(-(nanoseconds << 32 - self.unused) // 1_000_000_000) << self.unused
         return (seconds & 0xFFFFFFFF) << 32 | fraction
 

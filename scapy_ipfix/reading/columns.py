@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scapy_ipfix.collector.collected import DataRead, Origin
 from scapy_ipfix.model.datatypes import VARIABLE
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.reading.arrays import (
     address_text,
     fixed_arrays,

@@ -359,4 +359,4 @@ def _record_name(name: str, model: InformationModel) -> str | None:
     if element is not None:
         return element.name
     # Elements of several enterprises may share a name; the template says which one it is.
-    return name if name in _SCOPE_NAMES or model.named(name) else None
+    return name if name in _SCOPE_NAMES or model.candidates(name) else None

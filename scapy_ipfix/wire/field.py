@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from scapy_ipfix.model.datatypes import VARIABLE, DataType
-from scapy_ipfix.model.iespec import InformationElement, ValueNames, close_matches
+from scapy_ipfix.model.element import InformationElement, ValueNames, close_matches
 
 #: Types and lengths that are remembered: a peer may use any length there is.
 _REMEMBERED = 4096

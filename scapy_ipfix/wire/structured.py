@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.model.datatypes import DataType
-from scapy_ipfix.model.iespec import MAX_ID, InformationElement
+from scapy_ipfix.model.element import MAX_ID, InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.wire.codec import CODEC_CACHE, STRUCTURED, RecordCodec, record_codec
 from scapy_ipfix.wire.diagnostics import Defect
@@ -98,7 +98,7 @@ class ListContext:
         """The element of a basicList, as the model had it when the list came."""
         if self.learned is None:
             return self.model.element(pen, id)
-        return self.model.element_then(pen, id, self.learned)
+        return self.model.element_at(pen, id, self.learned)
 
     def basic_codec(self, octets: bytes, values: str) -> tuple[RecordCodec, int] | None:
         """What reads the values of a basicList, and where they begin; None if it is cut off."""
@@ -112,7 +112,7 @@ class ListContext:
             if specifier is None:
                 return None
             pen, id, length, size = specifier
-            type = self.model.type_then(pen, id, self.learned)
+            type = self.model.type_at(pen, id, self.learned)
             known = _value_codec(type, length, values), size
             if len(codecs) < _CODECS:
                 codecs[key] = known

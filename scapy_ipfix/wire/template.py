@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from scapy_ipfix.model.datatypes import VARIABLE, data_type
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.wire.codec import RecordCodec, record_codec
 from scapy_ipfix.wire.diagnostics import Defect, shown_octets

@@ -45,7 +45,9 @@ def _checked(template: Template) -> tuple[_Checked, ...]:
     for position, (element, length, name, _) in enumerate(template.fields):
         kind, limits, named = element.type, element.range, ("name", name)
         if kind.name in _FLAWED:
-            found.append((position, named, template.codec.decoder(position), kind.flaw, (0, 0)))
+            found.append(
+                (position, named, template.codec.decoder(position), kind.violation, (0, 0))
+            )
         elif limits is not None and kind.is_integer and not kind.is_time:
             natural = (0, (1 << 8 * length) - 1) if length != VARIABLE else None
             if limits != natural:

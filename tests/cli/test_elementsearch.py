@@ -135,7 +135,7 @@ def test_show(capsys: pytest.CaptureFixture[str], key: str) -> None:
 
 def test_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "octetDeltaCont"]) == 1
-    assert "'octetDeltaCont'; close are octetDeltaCount" in capsys.readouterr().err
+    assert "'octetDeltaCont'; similar names: octetDeltaCount" in capsys.readouterr().err
 
 
 def test_as_a_module_without_a_warning() -> None:

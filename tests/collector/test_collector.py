@@ -27,7 +27,7 @@ from scapy_ipfix.collector.collector import TEMPLATES_IN_A_MESSAGE, Collector
 from scapy_ipfix.collector.domain import SETS_LOOKED_INTO, Domain
 from scapy_ipfix.collector.metadata import FACTS_IN_A_MESSAGE
 from scapy_ipfix.collector.transportkey import TransportKey
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire import structured
 from scapy_ipfix.wire import validation as checks

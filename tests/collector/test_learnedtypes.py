@@ -18,7 +18,7 @@ from scapy_ipfix.collector.learnedtypes import (
     relearned,
 )
 from scapy_ipfix.model.datatypes import DATA_TYPES, data_type
-from scapy_ipfix.model.iespec import MAX_ID, MAX_PEN, InformationElement
+from scapy_ipfix.model.element import MAX_ID, MAX_PEN, InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.reading.reader import iter_sets
 from scapy_ipfix.reading.session import IPFIXSession
@@ -197,7 +197,7 @@ def test_ranges_are_for_integers(type: int) -> None:
         ({"name": "two words"}, "_ipfix_99999_1 unsigned32", "'two words'"),
         ({"name": b"\xff"}, "_ipfix_99999_1 unsigned32", "'\\\\xff'"),
         ({"name": "a\x1b[31m"}, "_ipfix_99999_1 unsigned32", "'a\\x1b[31m'"),
-        ({"name": "_ipfix_8_1"}, "_ipfix_99999_1 unsigned32", "begin with _ipfix_"),
+        ({"name": "_ipfix_8_1"}, "_ipfix_99999_1 unsigned32", "prefix _ipfix_ is reserved"),
         ({"name": "x" * 256}, "_ipfix_99999_1 unsigned32", "256 characters"),
         ({"type": 24}, "mine octetArray", "no data type 24"),
         ({"low": 9, "high": 5}, "mine unsigned32", "range is 9 to 5"),

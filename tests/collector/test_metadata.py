@@ -12,7 +12,7 @@ from scapy_ipfix.collector.metadata import Metadata, is_metadata, metadata_table
 from scapy_ipfix.collector.options import COUNTERS, INTERFACE, SAMPLING, Interface, Statements
 from scapy_ipfix.collector.resolver import View
 from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.reading.reader import iter_sets
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.template import Template

@@ -23,7 +23,7 @@ from scapy_ipfix.collector.options import (
 from scapy_ipfix.collector.sampling import sampling_rate, unsampled
 from scapy_ipfix.model.applicationid import application_text
 from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.wire.template import Template
 
 

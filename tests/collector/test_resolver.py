@@ -13,7 +13,7 @@ from scapy_ipfix.collector.metadata import Finder, Metadata
 from scapy_ipfix.collector.options import Application, Interface, Sampling
 from scapy_ipfix.collector.resolver import _MANY, View
 from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.wire.template import Template
 
 HERE = ("exporter", 10, 7)

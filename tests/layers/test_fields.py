@@ -129,7 +129,7 @@ def test_fields_are_typed_where_they_are_assigned():
         ("protocolIdentifier", -1, "-1 .*0 to 255"),
         ("octetDeltaCount[3]", 1 << 24, "16777216 .*0 to 16777215"),
         ("sourceIPv4Address", "192.0.2", "'192.0.2' does not fit ipv4Address"),
-        ("interfaceName[3]", "eth0", ".*4 octets, the field has 3"),
+        ("interfaceName[3]", "eth0", ".*4 octets, the field 3"),
         ("flowStartSeconds", "soon", "'soon' does not fit dateTimeSeconds"),
         ("protocolIdentifier", "tpc", "'tpc' is no value of protocolIdentifier"),
     ],

@@ -20,7 +20,7 @@ from scapy_ipfix import DataFlowSet, DataSet, Record, Template
 from scapy_ipfix.layers import records
 from scapy_ipfix.layers.recordlists import make_record
 from scapy_ipfix.layers.records import CLASS_CACHE, WIDE_CLASSES, read_records, record_class
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.codec import WIDE
 from tests.strategies import PROMPT, filled, retyped

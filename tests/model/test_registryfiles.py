@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.registryfiles import COLUMNS, Row, read_elements, write_csv
 
 HEADER = ",".join(COLUMNS)
@@ -159,4 +159,4 @@ class TestReaders:
         ]
         path = written(tmp_path / "9_x.csv", write_csv(rows))
         found = [element for _, element in read_elements(path)]
-        assert [Row.of(each) for each in found] == rows  # type: ignore[arg-type]
+        assert [Row.from_element(each) for each in found] == rows  # type: ignore[arg-type]

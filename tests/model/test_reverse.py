@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.reverse import (
     NOT_REVERSIBLE,
     REVERSE_PEN,

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from scapy_ipfix.model.datatypes import DATA_TYPES, VARIABLE, data_type
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.reading import arrays
 from scapy_ipfix.reading.arrays import address_text, fixed_arrays, is_address, variable_array
 from scapy_ipfix.wire.field import TemplateField

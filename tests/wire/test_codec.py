@@ -203,7 +203,7 @@ def test_python_values():
         (("1.1.1.1", 1 << 24, 1), "field octetDeltaCount: 16777216 .*0 to 16777215"),
         (("1.1.1.1", 1, 256), "field protocolIdentifier: 256 .*0 to 255"),
         (("1.1.1.1", 1, -1), "field protocolIdentifier: -1 .*0 to 255"),
-        (("1.1.1.1", 1.5, 1), "field octetDeltaCount: 1.5 .*not an integer"),
+        (("1.1.1.1", 1.5, 1), "field octetDeltaCount: 1.5 .*give an integer"),
         (("1.1.1.1", 1, None), "field protocolIdentifier: None"),
         (("1.1.1.1", 1), "template 257.*2 values for 3 fields"),
         (("1.1.1.1", 1, 2, 3), "template 257.*4 values for 3 fields"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scapy_ipfix.model.datatypes import VARIABLE, data_type
-from scapy_ipfix.model.iespec import InformationElement
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import Specifier, TemplateSpan
