@@ -7,7 +7,7 @@ import argparse
 import math
 from typing import NoReturn
 
-from scapy_ipfix.layers.ports import IPFIX_PORT
+from scapy_ipfix.layers.bindings import IPFIX_PORT
 
 
 class Parser(argparse.ArgumentParser):

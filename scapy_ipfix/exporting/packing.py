@@ -283,7 +283,7 @@ class Packer:
         set_id = TEMPLATE_SETS[self.version][template.is_options]
         set_class = SET_CLASSES[self.version, set_id]
         assert issubclass(set_class, TemplateSet)
-        record = bytes(set_class.record_class.of(template))
+        record = bytes(set_class.record_class.from_template(template))
         announcement = Announcement(template, set_id, record, _SHORTEST_TEMPLATE[self.version])
         size = len(record)
         if size > self.room:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which ports lead to which layers.
+"""Bindings of transport ports to the messages' layers.
 
-The netflow layer that ships with Scapy holds the classic NetFlow ports. Here they go to a
-dispatcher instead, which gives versions 9 and 10 to us and the others to that layer. sFlow's
-port, 6343, stays as it is.
+The netflow layer that ships with Scapy binds the classic NetFlow ports. A dispatcher takes them
+over and leaves versions other than 9 and 10 to that layer. sFlow's port, 6343, is not changed.
 """
 
 from __future__ import annotations
@@ -16,14 +15,23 @@ from scapy.layers.netflow import NetflowHeader
 from scapy.packet import Packet, bind_bottom_up, bind_top_down, split_bottom_up
 
 from scapy_ipfix.layers.messages import IPFIX, MESSAGE_CLASSES, NetFlowV9
-from scapy_ipfix.layers.ports import IPFIX_PORT, NETFLOW_PORT, PORTS
 
-#: Versions that the layers which ship with Scapy know, or at least show the header of.
+#: IANA's port for IPFIX over UDP, TCP and SCTP (RFC 7011 10).
+IPFIX_PORT = 4739
+#: The customary port of NetFlow, which IANA never assigned to it.
+NETFLOW_PORT = 2055
+#: Bound ports by transport protocol; :func:`bind_port` adds to them.
+PORTS: dict[str, set[int]] = {
+    "udp": {IPFIX_PORT, NETFLOW_PORT, 2056, 9995, 9996, 9025, 9026},
+    "tcp": {IPFIX_PORT},
+    "sctp": {IPFIX_PORT},
+}
+#: Versions of which Scapy's own layers dissect the header at least.
 _OTHER_VERSIONS = frozenset({1, 5, 6, 7, 8})
 
 
 class _FlowExport(Packet):
-    """Never a packet itself: chooses the class by the version in the first two octets."""
+    """Dispatcher to a packet class by the version in the first two octets."""
 
     @classmethod
     def dispatch_hook(cls, _pkt: bytes = b"", *arguments: Any, **fields: Any) -> type[Packet]:
@@ -35,7 +43,7 @@ class _FlowExport(Packet):
 
 
 def bind_port(port: int, proto: str = "udp") -> None:
-    """Expect export messages on one more port, in both directions, from now on.
+    """Dissect messages on one more port, as source or destination.
 
     ``proto`` is "udp", "tcp" or "sctp". Raises ValueError for another one, or for a port
     outside 1..65535.
@@ -45,7 +53,7 @@ def bind_port(port: int, proto: str = "udp") -> None:
     if not isinstance(port, int) or not 1 <= port <= 65535:
         raise ValueError(f"port {port!r} is not in 1..65535")
     PORTS[proto].add(port)
-    # SCTP's data chunks know no port: those are the session's to look into.
+    # Scapy cannot bind SCTP data chunks to a port; a session dissects those.
     if proto == "udp":
         for direction in ("dport", "sport"):
             split_bottom_up(UDP, NetflowHeader, **{direction: port})
@@ -58,7 +66,7 @@ def bind_port(port: int, proto: str = "udp") -> None:
 
 
 def bind_layers() -> None:
-    """Binds the ports in :data:`PORTS`; done when the package is imported."""
+    """Bind the ports in :data:`PORTS`; called when the module is imported."""
     split_bottom_up(UDP, NetflowHeader, dport=NETFLOW_PORT, sport=NETFLOW_PORT)
     for proto, ports in PORTS.items():
         for port in sorted(ports):

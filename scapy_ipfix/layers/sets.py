@@ -107,7 +107,8 @@ class _TemplatesField(LazyListField):
     def make(self, pkt: Packet | None, items: list[Any]) -> Any:
         record = pkt.record_class if pkt is not None else TemplateRecord
         return super().make(
-            pkt, [record.of(item) if isinstance(item, Template) else item for item in items]
+            pkt,
+            [record.from_template(item) if isinstance(item, Template) else item for item in items],
         )
 
 

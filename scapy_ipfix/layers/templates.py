@@ -141,7 +141,7 @@ class TemplateRecord(LazyPacket):
     options = False
 
     @classmethod
-    def of(cls, template: Template) -> TemplateRecord:
+    def from_template(cls, template: Template) -> TemplateRecord:
         """The record that announces a template."""
         record = cls(templateId=template.id)
         record.fieldSpecifiers = [cls._specifier(i, template) for i in range(len(template.fields))]
@@ -257,8 +257,8 @@ class OptionsTemplateRecord(TemplateRecord):
     options = True
 
     @classmethod
-    def of(cls, template: Template) -> TemplateRecord:
-        record = super().of(template)
+    def from_template(cls, template: Template) -> TemplateRecord:
+        record = super().from_template(template)
         if template.fields:
             record.scopeFieldCount = template.scope_count
         return record

@@ -20,7 +20,7 @@ from scapy.plist import PacketList
 
 from scapy_ipfix.collector.collected import DataRead, MessageRead
 from scapy_ipfix.collector.transportkey import TransportKey
-from scapy_ipfix.layers.ports import PORTS
+from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.model.datatypes import VALUE_DOMAINS
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.reading.capture import (

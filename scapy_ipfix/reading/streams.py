@@ -25,9 +25,9 @@ from scapy.packet import Packet
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.transport import Chunk, Connections, SCTPStreams, TCPStream
 from scapy_ipfix.collector.transportkey import TransportKey
+from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.layers.lazy import raw
 from scapy_ipfix.layers.messages import IPFIX, Message, make_message
-from scapy_ipfix.layers.ports import PORTS
 from scapy_ipfix.wire.stream import plausible
 
 #: Messages that are chained in one packet; others that it completes are read, not shown.

@@ -17,7 +17,7 @@ from scapy.layers.netflow import (
 from scapy.packet import Raw
 
 from scapy_ipfix import IPFIX, NetFlowV9, Template, bind_port
-from scapy_ipfix.layers.ports import PORTS
+from scapy_ipfix.layers.bindings import PORTS
 
 pytestmark = pytest.mark.usefixtures("debug_dissector")
 

@@ -248,7 +248,7 @@ def test_template_sets():
     whole = bytes.fromhex("00020018012c0002 00080004 00010004012d0001 00040001")
     second = Template(301, "protocolIdentifier")
     assert bytes(TemplateSet(templates=[T, second])) == whole
-    assert bytes(TemplateSet(templates=[T, TemplateRecord.of(second)])) == whole
+    assert bytes(TemplateSet(templates=[T, TemplateRecord.from_template(second)])) == whole
     read = TemplateSet(whole)
     assert [each.template for each in read.templates] == [T, second]
     assert read.summary() == "Template Set: 2 templates"

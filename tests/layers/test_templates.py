@@ -121,7 +121,7 @@ def test_templates_come_back(version, options, data):
     if template.is_options is not options:
         return  # v9 names no scope where only elements are left
     cls = RECORDS[version, options]
-    record = cls.of(template)
+    record = cls.from_template(template)
     octets = bytes(record)
     read = cls(octets)
     assert read.template == record.template == template
@@ -154,22 +154,26 @@ def test_octets_of_a_template_record():
     assert bytes(record).hex() == "012c000100080004"
     record.fieldCount = 7
     assert bytes(record).hex() == "012c000700080004"
-    assert TemplateRecord(bytes(TemplateRecord.of(Template(300, "IN_BYTES[4]")))).template == (
-        Template(300, "octetDeltaCount[4]")
-    )
+    assert TemplateRecord(
+        bytes(TemplateRecord.from_template(Template(300, "IN_BYTES[4]")))
+    ).template == (Template(300, "octetDeltaCount[4]"))
 
 
 def test_octets_of_an_options_template_record():
     template = Template(300, "meteringProcessId", "octetDeltaCount", scope=1)
-    assert bytes(OptionsTemplateRecord.of(template)).hex() == ("012c00020001008f000400010008")
+    assert bytes(OptionsTemplateRecord.from_template(template)).hex() == (
+        "012c00020001008f000400010008"
+    )
     record = OptionsTemplateRecord(templateId=300, fieldSpecifiers=[FieldSpecifier()] * 3)
     assert bytes(record)[4:6] == b"\0\1"  # at least one field is scope
-    assert bytes(OptionsTemplateRecord.of(Template(300, "octetDeltaCount")))[4:6] == b"\0\0"
+    assert (
+        bytes(OptionsTemplateRecord.from_template(Template(300, "octetDeltaCount")))[4:6] == b"\0\0"
+    )
 
 
 def test_octets_of_a_v9_options_template_record():
     template = Template(300, "scopeInterface[2]", "scopeCache", "octetDeltaCount[4]", scope=2)
-    record = FlowSetOptionsTemplateRecord.of(template)
+    record = FlowSetOptionsTemplateRecord.from_template(template)
     assert bytes(record).hex() == "012c00080004000200020004000400010004"
     read = FlowSetOptionsTemplateRecord(bytes(record))
     assert (read.optionScopeLength, read.optionLength) == (8, 4)
@@ -190,7 +194,7 @@ def test_v9_options_lengths_that_are_no_multiples_of_4_keep_their_octets():
 @pytest.mark.parametrize("cls", [TemplateRecord, OptionsTemplateRecord])
 def test_withdrawals(cls):
     octets = bytes.fromhex("012c0000")
-    for record in (cls(octets), cls(templateId=300), cls.of(Template(300))):
+    for record in (cls(octets), cls(templateId=300), cls.from_template(Template(300))):
         assert record.is_withdrawal
         assert bytes(record) == octets
         assert (record.template.id, record.template.fields) == (300, ())
@@ -213,18 +217,18 @@ def test_a_record_that_its_octets_cut_off():
 
 def test_what_a_protocol_version_cannot_express():
     with pytest.raises(ValueError, match=r"template 300: .*40000.* NetFlow v9"):
-        TemplateRecord.of(Template(300, elements.v9_element(40000)))
+        TemplateRecord.from_template(Template(300, elements.v9_element(40000)))
     with pytest.raises(ValueError, match="template 300: .*no NetFlow v9 field type"):
-        FlowSetTemplateRecord.of(Template(300, (4242, 1)))
+        FlowSetTemplateRecord.from_template(Template(300, (4242, 1)))
     with pytest.raises(ValueError, match="template 300: octetDeltaCount is no scope.*scopeSystem"):
-        FlowSetOptionsTemplateRecord.of(
+        FlowSetOptionsTemplateRecord.from_template(
             Template(300, "octetDeltaCount", "packetDeltaCount", scope=1)
         )
 
 
 def test_a_template_of_16000_fields():
     template = Template(300, *["octetDeltaCount[1]"] * 16000)
-    octets = bytes(TemplateRecord.of(template))
+    octets = bytes(TemplateRecord.from_template(template))
     assert len(octets) == 4 + 4 * 16000
     for cls in (TemplateRecord, FlowSetTemplateRecord):
         assert cls(octets).template == template
@@ -235,7 +239,7 @@ def test_a_template_of_16000_fields():
 
 def test_fuzz():
     template = Template(300, "octetDeltaCount", (4242, 1))
-    record = TemplateRecord(fieldSpecifiers=TemplateRecord.of(template).fieldSpecifiers)
+    record = TemplateRecord(fieldSpecifiers=TemplateRecord.from_template(template).fieldSpecifiers)
     assert len({bytes(fuzz(record))[:2] for _ in range(20)}) > 1
     specifier = fuzz(FieldSpecifier())
     assert {len(bytes(specifier)) for _ in range(50)} <= {4, 8}

@@ -68,7 +68,7 @@ from scapy_ipfix import (
     iter_records,
 )
 from scapy_ipfix.collector.collector import Limits
-from scapy_ipfix.layers.ports import PORTS
+from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.reading.capture import CaptureError
 from scapy_ipfix.reading.reader import iter_messages, iter_sets

@@ -187,7 +187,7 @@ def padding_as_long_as_a_withdrawal() -> Packets:
 
 def _specifiers() -> list[FieldSpecifier]:
     """Fresh Field Specifiers of FLOW, for records that lie about them."""
-    return list(TemplateRecord.of(FLOW).fieldSpecifiers)
+    return list(TemplateRecord.from_template(FLOW).fieldSpecifiers)
 
 
 @illegal("RFC 7011 3.4.1", _REFUSE, "template-id", "set-reserved")
@@ -312,7 +312,7 @@ def records_longer_than_any_message() -> Packets:
 @illegal("RFC 7011 3.4.2.1", _REFUSE, "template-scope")
 def scope_count_zero() -> Packets:
     """An Options Template has no scope field, which the scope count must not say."""
-    record = OptionsTemplateRecord.of(OPTIONS)
+    record = OptionsTemplateRecord.from_template(OPTIONS)
     record.scopeFieldCount = 0
     return [IPFIX() / OptionsTemplateSet(templates=[record])]
 
@@ -320,7 +320,7 @@ def scope_count_zero() -> Packets:
 @illegal("RFC 7011 3.4.2.2", _REFUSE, "template-scope")
 def scope_count_too_high() -> Packets:
     """An Options Template of three fields says that four of them are scope."""
-    record = OptionsTemplateRecord.of(OPTIONS)
+    record = OptionsTemplateRecord.from_template(OPTIONS)
     record.scopeFieldCount = 4
     return [IPFIX() / OptionsTemplateSet(templates=[record])]
 
@@ -328,7 +328,7 @@ def scope_count_too_high() -> Packets:
 @illegal("RFC 7011 3.4.2.2", _REST, "template-truncated")
 def options_template_without_scope_count() -> Packets:
     """An Options Template Set holds a record of a Template Set's form."""
-    return [IPFIX() / OptionsTemplateSet(templates=[bytes(TemplateRecord.of(FLOW))])]
+    return [IPFIX() / OptionsTemplateSet(templates=[bytes(TemplateRecord.from_template(FLOW))])]
 
 
 @illegal("RFC 7011 8", "keep the last of them, or none", "template-redefined", transport="udp")

@@ -145,7 +145,7 @@ def v9_flowset_ids_reserved() -> Packets:
 @illegal("RFC 3954 5.2", "refuse the template and log it", "template-truncated")
 def v9_field_count_too_high() -> Packets:
     """A template says 65535 fields and has three."""
-    fields = FlowSetTemplateRecord.of(FLOW).fieldSpecifiers
+    fields = FlowSetTemplateRecord.from_template(FLOW).fieldSpecifiers
     lying = FlowSetTemplateRecord(fieldCount=65535, fieldSpecifiers=fields)
     return [NetFlowV9(count=0) / TemplateFlowSet(templates=[lying])]
 
@@ -170,7 +170,7 @@ def v9_records_of_no_octets() -> Packets:
 @illegal("RFC 3954 6.1", "refuse the template and log it", "template-truncated")
 def v9_options_lengths_beyond_the_flowset() -> Packets:
     """The scope length of an Options Template is longer than its FlowSet."""
-    lying = FlowSetOptionsTemplateRecord.of(SAMPLING)
+    lying = FlowSetOptionsTemplateRecord.from_template(SAMPLING)
     lying.optionScopeLength = 400
     return [NetFlowV9(count=0) / OptionsTemplateFlowSet(templates=[lying])]
 
@@ -178,7 +178,7 @@ def v9_options_lengths_beyond_the_flowset() -> Packets:
 @illegal("RFC 3954 6.1", "refuse the template and log it", "options-length")
 def v9_options_lengths_odd() -> Packets:
     """Scope length 5 and option length 7: fields have 4 octets each."""
-    lying = FlowSetOptionsTemplateRecord.of(SAMPLING)
+    lying = FlowSetOptionsTemplateRecord.from_template(SAMPLING)
     lying.optionScopeLength, lying.optionLength = 5, 7
     return [NetFlowV9() / OptionsTemplateFlowSet(templates=[lying])]
 
@@ -192,7 +192,7 @@ def v9_options_lengths_odd() -> Packets:
 )
 def v9_options_counts_instead_of_lengths() -> Packets:
     """The lengths of an Options Template count fields, as those of IPFIX do."""
-    lying = FlowSetOptionsTemplateRecord.of(SAMPLING)
+    lying = FlowSetOptionsTemplateRecord.from_template(SAMPLING)
     lying.optionScopeLength, lying.optionLength = 1, 3
     return [NetFlowV9(count=1) / OptionsTemplateFlowSet(templates=[lying])]
 
