@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """IPFIX (RFC 7011) and NetFlow v9 (RFC 3954) for Scapy.
 
-Layers that dissect and craft export messages, and a session that keeps Template state, so
-that Data Sets become Data Records with one typed field per Information Element:
+Layers dissect and craft export messages, and a session keeps Template state, so that Data
+Sets become Data Records with one typed field for each Information Element:
 
 >>> from scapy.all import *
 >>> from scapy_ipfix import *
 >>> s = IPFIXSession()
 >>> pkts = sniff(offline="pcaps/softflowd_ipfix.pcap", session=s)
 >>> pkts[3].show()
+
+Packages, each importing only from those before it: ``model`` (Information Elements), ``wire``
+(the message format), ``collector`` (template state), ``layers`` (Scapy packets), ``reading``
+(captures, streams, columns), ``exporting``, ``testing`` (traffic and malformed messages) and
+``cli``. The public names are in this module; no other is part of the interface.
 """
 
 from __future__ import annotations
@@ -97,7 +102,16 @@ __all__ = [
 ]
 
 
+# The packages that importing this one imports, for dir().
+_PACKAGES = ("model", "wire", "collector", "layers", "reading", "exporting", "testing")
+
+
+def __dir__() -> list[str]:
+    """List the public names and the packages, for completion at a prompt."""
+    return sorted([*__all__, *_PACKAGES, "__version__"])
+
+
 def scapy_ext(ext: Any) -> None:
-    """Tells Scapy about us: ``conf.exts.load("scapy-ipfix")``, then ``load_layer("ipfix")``."""
+    """Register with Scapy: ``conf.exts.load("scapy-ipfix")``, then ``load_layer("ipfix")``."""
     ext.config("scapy-ipfix", __version__)
     ext.register("ipfix", ext.MODE.LAYERS, Path(__file__).with_name("layer.py"), default=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``python -m scapy_ipfix`` is ``scapy-ipfix``."""
+"""Entry point of ``python -m scapy_ipfix``, the same as ``scapy-ipfix``."""
 
 import sys
 

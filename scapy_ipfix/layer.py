@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What ``load_layer("ipfix")`` loads once Scapy knows the extension.
+"""Module that ``load_layer("ipfix")`` loads after ``conf.exts.load("scapy-ipfix")``.
 
-Scapy runs this file as ``scapy.layers.ipfix``, outside the package: it hands on the names.
+Scapy executes this file as ``scapy.layers.ipfix``, outside the package, for its names.
 """
 
 from scapy_ipfix import *  # noqa: F403

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The version, readable without Scapy: the build needs it before there is one."""
+"""Version of the package, in a module without imports: the build reads it without Scapy."""
 
 __version__ = "0.1.0"
