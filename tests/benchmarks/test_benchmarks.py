@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The benchmark runs: small, and never with a time asserted."""
+"""The benchmark runs at a small scale; no test asserts a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    """What ``python -m tests.benchmarks --scale small --json`` prints."""
+    """Return the output of ``python -m tests.benchmarks --scale small --json``."""
     command = [sys.executable, "-m", "tests.benchmarks", "--scale", "small", "--repeat", "1"]
     done = subprocess.run(
         [*command, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
@@ -30,10 +30,12 @@ def report() -> dict[str, Any]:
     return parsed
 
 
+@pytest.mark.slow
 def test_every_row_is_there(report: dict[str, Any]) -> None:
     assert {line["row"] for line in report["rows"]} == {row.key for row in ROWS}
 
 
+@pytest.mark.slow
 def test_available_rows_have_a_ratio(report: dict[str, Any]) -> None:
     without = {"not installed", "not available", "failed"}
     for line in report["rows"]:
@@ -44,6 +46,7 @@ def test_available_rows_have_a_ratio(report: dict[str, Any]) -> None:
             assert line["ratio"] > 0, line
 
 
+@pytest.mark.slow
 def test_machine_is_named(report: dict[str, Any]) -> None:
     assert {"date", "cpu", "cores", "Python", "scapy", "scapy-ipfix"} <= report["machine"].keys()
 

@@ -20,6 +20,7 @@ import pytest
 from scapy.all import IP, UDP, Ether, wrpcap
 
 from scapy_ipfix import IPFIX, DataSet, OptionsTemplateSet, Template, TemplateSet
+from scapy_ipfix.cli import main as cli_main
 from scapy_ipfix.cli.main import main
 from scapy_ipfix.version import __version__
 from tests.test_text import is_harmless
@@ -141,20 +142,20 @@ def test_a_broken_pipe_is_silent() -> None:
     assert result.stdout.count(b"\n") == 1
 
 
-def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
-    one = (PCAPS / "softflowd_ipfix.pcap").read_bytes()
-    path = tmp_path / "long.pcap"
-    path.write_bytes(one[:24] + one[24:] * 900)  # some seconds of reading
+def test_progress_only_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli_main, "_PROGRESS_EVERY", 0.0)
+    monkeypatch.setattr(cli_main, "_LONG_FILE", 0)
+    path = str(PCAPS / "softflowd_ipfix.pcap")
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, str(path), "--stats"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=theirs
-    )
-    os.close(theirs)
-    shown = all_that_is_shown(ours)
-    assert process.wait(60) == 0
-    assert b"%" in shown
-    quiet = run(str(path), "--stats")
-    assert b"%" not in quiet.stderr
+    with monkeypatch.context() as terminal, os.fdopen(theirs, "w") as stderr:
+        terminal.setattr(sys, "stderr", stderr)
+        assert main([path, "--stats"]) == 0
+    assert b"softflowd_ipfix.pcap: 100 %" in all_that_is_shown(ours)
+    capsys.readouterr()
+    assert main([path, "--stats"]) == 0
+    assert "%" not in capsys.readouterr().err
 
 
 def test_nothing_from_the_wire_reaches_the_terminal_raw(

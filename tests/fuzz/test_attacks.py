@@ -54,7 +54,9 @@ _SAMPLES = 12
 #: An association may have 65,536 streams, each with a number that is next.
 _GROWING = {"sctp-streams"}
 _FEW = {"wide-templates": 40, "names-of-many": 600, "wide-records": 36, "wide-unknown": 36}
-#: What is reached from a session, and is everybody's.
+#: Attacks that take seconds.
+_LONG = {"wide-records", "wide-unknown", "wide-templates", "layouts-shown"}
+#: Types of objects that all sessions share.
 _SHARED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
 
 
@@ -64,7 +66,12 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=ATTACKS.values(), ids=list(ATTACKS))
+@pytest.fixture(
+    params=[
+        pytest.param(each, id=name, marks=[pytest.mark.slow] * (name in _LONG))
+        for name, each in ATTACKS.items()
+    ]
+)
 def attack(request: pytest.FixtureRequest) -> Attack:
     chosen: Attack = request.param
     return chosen
@@ -103,6 +110,7 @@ def test_what_is_kept_stays_at_its_limits(attack: Attack, monkeypatch: pytest.Mo
     assert known[half] == known[-1]
 
 
+@pytest.mark.slow
 def test_every_attack_does_something() -> None:
     """None is read as something else, and thrown away."""
     idle = []

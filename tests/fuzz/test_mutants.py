@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Twenty thousand mutants, always the same ones; ``python -m tests.fuzz`` takes others."""
+"""Mutants, the same ones in every run: a sample, and 20,000 among the slow tests."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,14 @@ from .harness import Failure, quiet, run_numbers
 from .seeds import SHORT
 
 MUTANTS = 20_000
-#: In parts, so that one that fails says early and the others go on.
+#: In parts, so that one failure does not hide others.
 _PART = 2_000
+
+
+PARTS = [
+    pytest.param(first, marks=[pytest.mark.slow] if first else [])
+    for first in range(0, MUTANTS, _PART)
+]
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +25,9 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("first", range(0, MUTANTS, _PART))
+@pytest.mark.parametrize("first", PARTS)
 def test_mutants(first: int) -> None:
-    """Seen with ``python -m tests.fuzz --short --replay`` and the number that it names."""
+    """``python -m tests.fuzz --short --replay NUMBER`` repeats the mutant of a failure."""
     found: list[Failure] = []
     for _, failure in run_numbers(range(first, first + _PART), SHORT, thorough=False):
         if failure is not None:

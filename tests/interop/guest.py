@@ -22,7 +22,16 @@ from pathlib import Path
 
 #: What the guest begins with; modules that these depend on go before them.
 _MODULES = ("virtio_pci", "9p", "9pnet_virtio", "crc32c_generic", "veth", "sctp", "sctp_diag")
-_TESTS = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/interop/test_sctp.py")
+_TESTS = (
+    "-m",
+    "pytest",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-m",
+    "slow",
+    "tests/interop/test_sctp.py",
+)
 _DONE = re.compile(r"^guest: ended with (\d+)", re.M)
 _ROOT = Path(__file__).parents[2]
 _INIT = """#!/bin/busybox sh

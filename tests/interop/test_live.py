@@ -21,6 +21,8 @@ from scapy_ipfix import IPFIX, IPFIXSession, NetFlowV9
 
 from .collectors import DEADLINE, running, within_deadline
 
+pytestmark = pytest.mark.slow
+
 _PROTOCOLS = {"UDP": 17, "TCP": 6}
 
 

@@ -23,7 +23,10 @@ from scapy_ipfix.exporting.exporter import Exporter
 from . import collectors, findings
 from .collectors import Nfacctd, missing
 
-pytestmark = pytest.mark.skipif(bool(missing("nfacctd")), reason=missing("nfacctd"))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing("nfacctd")), reason=missing("nfacctd")),
+]
 
 NOW = int(time.time())
 START = NOW * 1000 - 60_000 + 123

@@ -23,9 +23,10 @@ from scapy_ipfix.testing.generator import traffic_messages
 from . import collectors, findings
 from .collectors import Nfcapd, missing
 
-pytestmark = pytest.mark.skipif(
-    bool(missing("nfcapd", "nfdump")), reason=missing("nfcapd", "nfdump")
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing("nfcapd", "nfdump")), reason=missing("nfcapd", "nfdump")),
+]
 
 NOW = int(time.time())
 START = NOW * 1000 - 60_000 + 123

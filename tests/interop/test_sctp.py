@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,6 +31,8 @@ from scapy_ipfix import (
 from scapy_ipfix.exporting.sending import Sender
 
 from .collectors import running, within_deadline
+
+pytestmark = pytest.mark.slow
 
 FLOW = Template(256, "sourceIPv4Address", "octetDeltaCount", "interfaceName")
 ROWS = [("192.0.2.1", number, f"eth{number}") for number in range(200)]
@@ -131,6 +132,10 @@ def sniffed(
         sniffer.stop()
 
 
+def records_read(session: IPFIXSession) -> int:
+    return sum(each.stats.records for each in list(session.collector.domains))
+
+
 def counts(messages: list[bytes]) -> list[int]:
     return [each["octetDeltaCount"] for each in iter_records(messages)]
 
@@ -200,13 +205,12 @@ def test_a_collector_that_goes_away(listener: Listener) -> None:
             association.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
             association.close()
 
-            def send_on() -> None:
-                for _ in range(100):
-                    sender.send(bytes(IPFIX()))
-                    time.sleep(0.01)
+            def sent_in_vain() -> bool:
+                sender.send(bytes(IPFIX()))
+                return False
 
             with pytest.raises(OSError, match=rf"sctp \S*{to[0]}\S*:{to[1]}: "):
-                send_on()
+                patient(sent_in_vain)
 
 
 @pytest.mark.parametrize(
@@ -244,12 +248,7 @@ def test_our_own(
     rows = [("192.0.2.1", number, "e" * 250) for number in range(300)]
     with Exporter(mtu=mtu, domain=7) as exporter:
         exporter.send(FLOW, rows, to=listener.to, proto="sctp")
-
-    def read() -> int:
-        return sum(each.stats.records for each in session.collector.domains)
-
-    assert patient(lambda: read() == len(rows)), f"{session}"
-    time.sleep(0.2)
+    assert patient(lambda: records_read(session) == len(rows)), f"{session}"
     packets = sniffer.stop()
     found = [
         record["octetDeltaCount"]
@@ -289,8 +288,8 @@ def test_softflowd(
         ports = [each.get("sourceTransportPort") for each in records]
         return sorted(port for port in ports if port)
 
-    def received() -> list[int]:
-        return flows(list(iter_records([m for each in listener.associations for m in each])))
+    def received() -> list[dict[str, object]]:
+        return list(iter_records([m for each in listener.associations for m in each]))
 
     with running(*command):
         control = ["softflowctl", "-c", str(tmp_path / "control")]
@@ -299,8 +298,8 @@ def test_softflowd(
             lambda: b"processed: 50\n" in subprocess.run(told, capture_output=True).stdout
         )
         subprocess.run([*control, "shutdown"], capture_output=True)
-        assert patient(lambda: received() == list(range(1000, 1050)))
-    time.sleep(0.5)
+        assert patient(lambda: flows(received()) == list(range(1000, 1050)))
+    assert patient(lambda: records_read(session) == len(received())), f"{session}"
     packets = sniffer.stop()
     assert flows(list(iter_records(packets))) == list(range(1000, 1050))
     (domain,) = session.collector.domains

@@ -223,16 +223,19 @@ def test_datagrams_too_long_for_ip(ihl):
     assert (result is None) is (ihl == 15)
 
 
-@given(st.binary(min_size=20, max_size=60))
-def test_any_octets_that_are_a_fragment(octets):
+@given(st.binary(min_size=20, max_size=60), st.integers(0, 400))
+def test_any_octets_that_are_a_fragment(octets, limit):
     packet = IP(octets)
     if IP not in packet:
         return
-    fragments = Fragments(LIMIT)
-    fragments.add_ipv4(packet, packet)
-    last = packet.copy()
+    fragments = Fragments(limit)
+    middle, last = packet.copy(), packet.copy()
+    middle.flags, middle.frag = "MF", 1
     last.flags, last.frag = 0, 0
-    fragments.add_ipv4(last, last)
+    for each in (packet, middle, last):
+        fragments.add_ipv4(each, each)
+        assert 0 <= fragments.pending <= fragments.octets <= limit
+        assert fragments.dropped <= 3 * len(octets)
 
 
 def test_what_it_keeps_is_bounded():
