@@ -289,6 +289,11 @@ def test_the_bounds_are_the_defaults(name: str, default: str) -> None:
     assert value_of(name) == number(default)
 
 
+def test_the_docstring_of_limits_has_the_defaults() -> None:
+    rows = re.findall(r"^ +(\w+) +([\d,]+(?: MiB)?) +\S", Limits.__doc__ or "", re.MULTILINE)
+    assert {name: number(default) for name, default in rows} == asdict(Limits())
+
+
 def test_all_limits_are_in_the_table() -> None:
     named = {name for name, _ in defaults()}
     assert named >= {f"Limits.{each.name}" for each in fields(Limits)}

@@ -67,22 +67,41 @@ _PENDING_OVERHEAD = 300
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that a collector keeps; least recently used goes first. See the README."""
+    """Bounds of what a session keeps in memory (RFC 7011 11.4).
+
+    Exporters in regular operation do not reach the defaults. At a bound the least recently
+    used entry is dropped, with the diagnostic ``limit``.
+
+    ================== ======== ====================================================
+    attribute          default  limits
+    ================== ======== ====================================================
+    transports         4,096    Transport Sessions; TCP connections and SCTP
+                                associations that are followed
+    domains            4,096    Observation Domains
+    templates          65,536   templates of all exporters
+    template_fields    524,288  fields of all templates together
+    pending_octets     16 MiB   Data Sets that are kept until their template arrives
+    fragment_octets    16 MiB   incomplete IP fragments; as much again of TCP
+                                segments and of SCTP chunks
+    elements           65,536   Information Elements described by exporters
+                                (RFC 5610); those of one exporter go together
+    metadata           131,072  facts from options records and their former values;
+                                a long value counts as several
+    diagnostics        10,000   diagnostics; later ones are counted, not kept
+    streams            4,096    SCTP streams whose sequence numbers are followed,
+                                besides the first of each domain
+    ================== ======== ====================================================
+    """
 
     transports: int = 4096
     domains: int = 4096
     templates: int = 65536
-    #: Fields of all templates together: one message may hold a template of 16,000.
     template_fields: int = 1 << 19
     pending_octets: int = 16 * 1024 * 1024
-    #: IP fragments, TCP segments and SCTP chunks that wait for others, each.
     fragment_octets: int = 16 * 1024 * 1024
-    #: Elements that exporters define for themselves, of all together.
     elements: int = LEARNED_IN_ALL
-    #: Facts of metadata, what they were before included.
     metadata: int = FACTS
     diagnostics: int = 10_000
-    #: SCTP streams of all domains, beside each one's first: they have sequences of their own.
     streams: int = 4096
 
 
