@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Values as text: nothing that a terminal obeys, nothing that breaks a line."""
+"""Text and tables: no control characters, no line breaks, no markup."""
 
 import copy
 import unicodedata
@@ -23,7 +23,7 @@ HOSTILE = "a\x1b[31m\x00\x07\x08\x7f\x85\x9b2J\u2028\u202e\u200b\ufeff\r\n\t\ud8
 
 
 def is_harmless(text: str) -> bool:
-    """Whether no character is a control, a format or a line of its own."""
+    """Return True if no character is a control, a format or a line separator."""
     return not any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in text)
 
 
@@ -36,7 +36,7 @@ def test_printable(text):
     assert len(found) >= len(text)
 
 
-def test_what_is_escaped_can_be_told():
+def test_escapes():
     assert printable(HOSTILE).startswith("a\\x1b[31m\\x00\\x07\\x08\\x7f\\x85\\x9b2J\\u2028\\u202e")
     assert printable("Zürich, 東京 €") == "Zürich, 東京 €"
 
@@ -70,7 +70,7 @@ class Counted(NamedTuple):
 class TestTable:
     table = Table(("exporter", "lost_records"), [Counted("a", 1), Counted("router", None)])
 
-    def test_rows_are_what_was_given(self):
+    def test_rows_are_named_tuples(self):
         assert self.table[0].lost_records == 1
         assert self.table == [("a", 1), ("router", None)]
 
@@ -150,5 +150,5 @@ def shown(field: str, value: object) -> str:
         ("basicList", b"\x03\x00", "0300"),
     ],
 )
-def test_as_a_person_reads_it(field, value, text):
+def test_field_texts(field, value, text):
     assert shown(field, value) == text

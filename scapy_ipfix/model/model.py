@@ -99,7 +99,7 @@ class InformationModel:
         twin._reverses = self._reverses.copy()
         return twin
 
-    # By number
+    # Lookup by number
 
     def element(self, pen: int, id: int) -> InformationElement:
         """Return the element of an enterprise (0: IANA) and number.
@@ -190,7 +190,7 @@ class InformationModel:
         number = reverse_number(element.pen, element.id, bit) if element.is_known else None
         return self.element(*number) if number else None
 
-    # By name or any other key
+    # Lookup by name or any other key
 
     def __getitem__(
         self, key: str | int | tuple[int, int] | InformationElement

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The tables in ``scapy_ipfix/data``: their form, their bounds, and where they came from.
+"""Tables in ``scapy_ipfix/data``: format, bounds and sources.
 
 What needs the public registries (``../shared/registry``) or real captures
 (``../shared/captures``) is skipped where those are not; so is what needs PyYAML.
@@ -51,9 +51,9 @@ ELEMENT_FILES = sorted(DATA.glob("[0-9]*_*.csv"))
 TABLES = [*ELEMENT_FILES, DATA / "netflow9.csv"]
 ENUM_FILES = sorted((DATA / "enums").glob("*.csv"))
 
-#: What the sources disagree on, or what was decided by hand: element and column, the value
-#: decided on, and why; below that what each source says. ``merge_vendors.py --disagreements``
-#: prints it.
+#: Disagreements of the sources and decisions by hand: element, column, the value decided on and
+#: the reason; below these the value of each source. ``merge_vendors.py --disagreements`` prints
+#: them.
 DISAGREEMENTS = """
 v9/16386 name: etaInitialDataPacketOld, IANA's style
     libfds=ETAInitialDataPacketOld
@@ -267,7 +267,7 @@ v9/40000 name: aaaUsername, userName is IANA's 371
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, which must have no cell too many or too few."""
+    """Return the rows of a CSV file; each has as many cells as the header."""
     with path.open(encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file, strict=True))
     for row in read:
@@ -276,17 +276,17 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def table(name: str) -> dict[int, dict[str, str]]:
-    """The elements of a file by number."""
+    """Return the elements of a file by number."""
     return {int(row["id"]): row for row in rows(DATA / name)}
 
 
 def pen(path: Path) -> int:
-    """Whose elements are in a file."""
+    """Return the enterprise number of a file."""
     return int(path.name.partition("_")[0])
 
 
 def v9_names() -> dict[int, str]:
-    """Every NetFlow v9 field type that has a name: IANA's, v9's own, and by v9_base."""
+    """Return every NetFlow v9 field type with a name: IANA's, v9's own, and by v9_base."""
     names = {}
     for enterprise in rows(DATA / "enterprises.csv"):
         if enterprise["v9_base"]:
@@ -298,7 +298,7 @@ def v9_names() -> dict[int, str]:
     return names
 
 
-# ---- Form ----------------------------------------------------------------------------------
+# ---- Format ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", sorted(DATA.rglob("*.csv")), ids=lambda path: path.stem)
@@ -328,7 +328,7 @@ def test_elements(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
-def test_words_are_ianas(path: Path) -> None:
+def test_terms_are_ianas(path: Path) -> None:
     semantics, units = (
         {row["name"] for row in rows(DATA / "enums" / f"informationElement{which}.csv")}
         for which in ("Semantics", "Units")
@@ -342,7 +342,7 @@ def test_words_are_ianas(path: Path) -> None:
 
 
 def references() -> Iterator[tuple[str, str, str]]:
-    """Element, kind and file of all that refer to value names."""
+    """Return element, kind and file of each reference to names of values."""
     for path in TABLES:
         for row in rows(path):
             if row["values"]:
@@ -350,7 +350,7 @@ def references() -> Iterator[tuple[str, str, str]]:
                 yield row["name"], kind, file
 
 
-def test_value_names_are_there_and_used() -> None:
+def test_value_names_exist_and_are_used() -> None:
     kinds: dict[str, str] = {}
     for element, kind, file in references():
         assert kind in ("enum", "flags"), element
@@ -359,7 +359,7 @@ def test_value_names_are_there_and_used() -> None:
 
 
 def test_value_names_of_ianas_elements() -> None:
-    """An element refers to the file called as it is, or to another's."""
+    """An element refers to the file of its name, or to another element's."""
     own = {path.stem for path in ENUM_FILES}
     for row in table("0_iana.csv").values():
         if row["name"] in own:
@@ -376,14 +376,14 @@ def test_enum(path: Path) -> None:
     assert values[0] >= 0
     names = [row["name"] for row in read]
     assert all(name and name == name.strip() for name in names)
-    # Names are written too, in any case.
+    # Names are parsed in any case.
     assert len({name.casefold() for name in names}) == len(names)
     if ("flags", path.stem) in {(kind, file) for _, kind, file in references()}:
         assert max(values) < 256
         assert not any("+" in name or name[0].isdigit() for name in names)
 
 
-def test_flags_of_single_letters_spell_as_scapy_does() -> None:
+def test_flags_of_single_letters_are_scapys() -> None:
     names = {int(row["value"]): row["name"] for row in rows(DATA / "enums/tcpControlBits.csv")}
     assert "".join(names[bit] for bit in range(9)) == "FSRPAUECN"
 
@@ -406,13 +406,13 @@ def test_enterprises() -> None:
     assert not [id for id in table("6871_cert.csv") if id & 0x4000]
 
 
-def test_enough() -> None:
+def test_number_of_elements() -> None:
     assert len(ELEMENT_FILES) >= 20
     assert sum(len(rows(path)) for path in ELEMENT_FILES) >= 2000
 
 
 def test_netflow9_beside_iana() -> None:
-    """A v9 record mixes both, so neither numbers nor names may meet."""
+    """Numbers and names are distinct, since a v9 record mixes both."""
     iana, v9 = table("0_iana.csv"), table("netflow9.csv")
     assert not iana.keys() & v9.keys()
     names = [row["name"].casefold() for each in (iana, v9) for row in each.values()]
@@ -455,7 +455,7 @@ def test_cisco_in_netflow9() -> None:
         assert v9[0x8000 + id]["type"] == row["type"]
 
 
-# ---- Where they came from ------------------------------------------------------------------
+# ---- Sources -------------------------------------------------------------------------------
 
 
 def test_disagreements_were_decided() -> None:
@@ -475,7 +475,7 @@ def test_disagreements_were_decided() -> None:
 
 @pytest.fixture(scope="module")
 def merge_vendors() -> ModuleType:
-    """The program that makes the tables; needs the registries and PyYAML."""
+    """Program that makes the tables; it needs the registries and PyYAML."""
     pytest.importorskip("yaml")
     if not REGISTRY.is_dir():
         pytest.skip("no ../shared/registry")
@@ -488,7 +488,7 @@ def merge_vendors() -> ModuleType:
     return module
 
 
-def test_tables_are_what_the_sources_say(merge_vendors: ModuleType) -> None:
+def test_tables_match_the_sources(merge_vendors: ModuleType) -> None:
     files, disagreements = merge_vendors.make_files(REGISTRY)
     for name, text in files.items():
         assert (DATA / name).read_text() == text, name
@@ -497,7 +497,7 @@ def test_tables_are_what_the_sources_say(merge_vendors: ModuleType) -> None:
     assert {path.stem for path in ENUM_FILES} == enums | merge_vendors.BY_HAND
 
 
-def test_nothing_a_source_names_is_missing(merge_vendors: ModuleType) -> None:
+def test_every_name_of_a_source_is_present(merge_vendors: ModuleType) -> None:
     files = {pen(path): table(path.name) for path in ELEMENT_FILES}
     files[merge_vendors.NETFLOW9] = table("netflow9.csv")
     for fact in merge_vendors.read_facts(REGISTRY):
@@ -514,12 +514,12 @@ def test_names_of_captured_netflow9_fields() -> None:
         for type in v9_field_types(datagram)
     }
     assert len(types) > 100
-    # logstash skips these: padding (H3C) and a field that FortiOS has of its own.
+    # logstash skips these: padding (H3C) and a field of FortiOS.
     assert types - v9_names().keys() <= {0, 65}
 
 
 def datagrams(pcap: bytes) -> Iterator[bytes]:
-    """The UDP payloads of a classic pcap of Ethernet and IPv4."""
+    """Yield the UDP payloads of a classic pcap of Ethernet and IPv4."""
     order = "<" if pcap[:4] == b"\xd4\xc3\xb2\xa1" else ">"
     offset = 24
     while offset < len(pcap):
@@ -533,7 +533,7 @@ def datagrams(pcap: bytes) -> Iterator[bytes]:
 
 
 def v9_field_types(message: bytes) -> Iterator[int]:
-    """The field types in the Templates of a NetFlow v9 message (RFC 3954 sections 5.2, 6.1)."""
+    """Yield the field types in the Templates of a NetFlow v9 message (RFC 3954 5.2, 6.1)."""
     offset = 20
     while message[:2] == b"\x00\x09" and offset + 4 <= len(message):
         set_id, length = struct.unpack_from("!HH", message, offset)

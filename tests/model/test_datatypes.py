@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The abstract data types: RFC 7011 6.1, reduced sizes 6.2, and unsigned256."""
+"""Abstract data types: RFC 7011 6.1, reduced-size encoding 6.2, and unsigned256."""
 
 import ipaddress
 import math
@@ -31,7 +31,7 @@ def test_all_types_of_the_registry():
 
 
 @pytest.mark.parametrize("key", ["unsigned24", "", 24, 255])
-def test_no_such_type(key):
+def test_unknown_type(key):
     with pytest.raises(ValueError, match="no data type"):
         data_type(key)
 
@@ -91,7 +91,7 @@ def test_reduced_size_keeps_the_sign():
 
 
 @pytest.mark.parametrize("value", [1.0, "x", "", None, b"\1", [1], datetime(2020, 1, 1)])
-def test_what_is_no_integer(value):
+def test_values_that_are_no_integer(value):
     with pytest.raises(ValueError, match="does not fit unsigned32"):
         data_type("unsigned32").encode(value)
 
@@ -101,8 +101,8 @@ def test_integers_from_text(text, value):
     assert data_type("unsigned8").encode(text) == bytes((value,))
 
 
-def test_lengths_an_integer_may_not_have_are_read_as_far_as_possible():
-    assert data_type("unsigned8").codec(4).decode is None  # struct reads it
+def test_integers_in_lengths_that_are_not_permitted():
+    assert data_type("unsigned8").codec(4).decode is None  # struct unpacks it
     assert data_type("unsigned8").codec(3).decode(b"\1\2\3") == 0x010203
     assert data_type("unsigned8").codec(9).decode is None  # octets
     assert data_type("unsigned8").encode(b"\1\2", 9) == b"\1\2" + bytes(7)
@@ -124,7 +124,7 @@ def test_floats():
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
-def test_floats_without_a_number(value):
+def test_floats_that_are_not_finite(value):
     for length in (4, 8):
         assert data_type("float64").decode(data_type("float64").encode(value, length)) == value
     nan = data_type("float32").decode(data_type("float32").encode(math.nan))
@@ -132,7 +132,7 @@ def test_floats_without_a_number(value):
 
 
 @pytest.mark.parametrize(("value", "length"), [(1e39, 4), (True, 8), ("x", 8), (None, 4)])
-def test_what_is_no_float(value, length):
+def test_values_that_are_no_float(value, length):
     with pytest.raises(ValueError, match="does not fit float64"):
         data_type("float64").encode(value, length)
 
@@ -151,7 +151,7 @@ def test_booleans():
 
 
 @pytest.mark.parametrize("octet", [0, 3, 255])
-def test_a_boolean_that_is_neither_is_not_lost(octet):
+def test_other_octets_of_a_boolean_stay_integers(octet):
     kind = data_type("boolean")
     value = kind.decode(bytes((octet,)))
     assert value == octet
@@ -162,7 +162,7 @@ def test_a_boolean_that_is_neither_is_not_lost(octet):
 
 
 @pytest.mark.parametrize("value", ["yes", 256, -1, None, 1.0])
-def test_what_is_no_boolean(value):
+def test_values_that_are_no_boolean(value):
     with pytest.raises(ValueError, match="does not fit boolean"):
         data_type("boolean").encode(value)
 
@@ -189,7 +189,7 @@ def test_addresses(name, text, octets):
 
 
 @pytest.mark.parametrize("text", ["02-00-5E-10-00-01", "2:0:5e:10:0:1"])
-def test_mac_addresses_as_people_write_them(text):
+def test_notations_of_mac_addresses(text):
     assert data_type("macAddress").encode(text) == bytes.fromhex("02005e100001")
 
 
@@ -212,13 +212,13 @@ def test_mac_addresses_as_people_write_them(text):
         ("macAddress", 5),
     ],
 )
-def test_what_is_no_address(name, value):
+def test_values_that_are_no_address(name, value):
     with pytest.raises(ValueError, match=f"does not fit {name}"):
         data_type(name).encode(value)
 
 
 @pytest.mark.parametrize("name", ["ipv4Address", "ipv6Address", "macAddress"])
-def test_an_address_in_a_length_that_holds_none_is_octets(name):
+def test_an_address_of_another_length_is_octets(name):
     kind = data_type(name)
     assert kind.codec(5).decode is None
     assert kind.encode(b"\1\2\3\4\5", 5) == b"\1\2\3\4\5"
@@ -234,11 +234,11 @@ def test_strings():
     assert kind.decode("Zürich".encode()) == "Zürich"
     assert kind.codec(8).decode(b"eth0\0\0\0\0") == "eth0"
     assert kind.encode("eth0", 8) == b"eth0\0\0\0\0"
-    assert kind.decode(b"eth0\0\0") == "eth0\0\0"  # of variable length: as it came
+    assert kind.decode(b"eth0\0\0") == "eth0\0\0"  # variable length: no padding
     assert kind.encode(b"\xff\xfe", 4) == b"\xff\xfe\0\0"
 
 
-def test_a_string_that_is_not_utf8_is_not_lost():
+def test_a_string_that_is_not_utf8_is_bytes():
     kind = data_type("string")
     assert kind.decode(b"Z\xfcrich") == b"Z\xfcrich"
     assert kind.encode(b"Z\xfcrich") == b"Z\xfcrich"
@@ -257,7 +257,7 @@ def test_a_string_longer_than_its_field(value):
 
 
 @pytest.mark.parametrize("value", [5, None, ["a"], 1.0])
-def test_what_is_no_string(value):
+def test_values_that_are_no_string(value):
     with pytest.raises(ValueError, match="string|give bytes"):
         data_type("string").encode(value)
 
@@ -312,7 +312,7 @@ def test_times(name, octets, text):
         " 2024-02-29T12:34:56 ",
     ],
 )
-def test_times_as_people_write_them(text):
+def test_notations_of_times(text):
     assert data_type("dateTimeSeconds").encode(text).hex() == "65e079f0"
 
 
@@ -321,7 +321,7 @@ def test_unix_time_as_a_float():
 
 
 @given(st.integers(0, 999_999_999), st.sampled_from(["9", "6"]))
-def test_the_fraction_of_an_ntp_time_comes_back(nanoseconds, decimals):
+def test_round_trip_of_the_fraction_of_an_ntp_time(nanoseconds, decimals):
     name = {"9": "dateTimeNanoseconds", "6": "dateTimeMicroseconds"}[decimals]
     text = f"2024-02-29T12:34:56.{nanoseconds:09d}"[: 20 + int(decimals)] + "Z"
     kind = data_type(name)
@@ -360,7 +360,7 @@ def test_ntp_times_of_both_eras(when):
     ],
     ids=repr,
 )
-def test_what_is_no_time(kind, value):
+def test_values_that_are_no_time(kind, value):
     with pytest.raises(ValueError, match=f"does not fit {kind}"):
         kind.encode(value)
 
@@ -374,23 +374,23 @@ def test_what_is_no_time(kind, value):
         ("dateTimeNanoseconds", datetime(1968, 1, 20, 3, 14, 7)),
     ],
 )
-def test_a_time_that_the_wire_cannot_hold(name, when):
+def test_times_out_of_range(name, when):
     with pytest.raises(ValueError, match=f"does not fit {name}"):
         data_type(name).encode(when)
 
 
 @pytest.mark.parametrize("kind", TIMES, ids=named)
-def test_every_time_on_the_wire_can_be_shown(kind):
+def test_every_integer_formats_as_a_time(kind):
     for value in (0, 1, (1 << 8 * kind.length) - 1, 1 << 8 * kind.length - 1):
         assert isinstance(kind.to_text(value), str)
         kind.to_python(value)
 
 
-# No octets, and the octets of variable lengths
+# Fields of 0 octets and of variable length
 
 
 @pytest.mark.parametrize("kind", PLAIN_TYPES, ids=named)
-def test_fields_of_no_octets(kind):
+def test_fields_of_0_octets(kind):
     nothing = kind.codec(0)
     assert struct.calcsize("!" + nothing.format) == 0
     value = nothing.decode(b"")
@@ -402,7 +402,7 @@ def test_fields_of_no_octets(kind):
 
 
 @pytest.mark.parametrize("kind", PLAIN_TYPES, ids=named)
-def test_of_variable_length_what_does_not_fit_stays_octets(kind):
+def test_variable_lengths_that_are_not_permitted_stay_octets(kind):
     for length in range(40):
         octets = bytes((0x85,)) * length
         value = kind.decode(octets)

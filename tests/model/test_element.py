@@ -46,7 +46,7 @@ class TestInformationElement:
         assert placeholder_name(9, 7) == "_ipfix_9_7"
 
     @pytest.mark.parametrize(
-        ("arguments", "complaint"),
+        ("arguments", "message"),
         [
             (("", 1), "name ''"),
             (("two words", 1), "name 'two words' of element 0/1"),
@@ -64,11 +64,11 @@ class TestInformationElement:
             (("foo", 1, 0, octetArray, "", "", None, "old"), "status 'old' of foo"),
         ],
     )
-    def test_checks_its_values(self, arguments: tuple[object, ...], complaint: str) -> None:
-        with pytest.raises(ValueError, match=complaint):
+    def test_invalid_arguments(self, arguments: tuple[object, ...], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
             InformationElement(*arguments)  # type: ignore[arg-type]
 
-    def test_equal_when_all_is(self) -> None:
+    def test_equality(self) -> None:
         a = InformationElement("foo", 1, 9, data_type("unsigned8"))
         assert a == InformationElement("foo", 1, 9, data_type("unsigned8"))
         assert hash(a) == hash(InformationElement("foo", 1, 9, data_type("unsigned8")))
@@ -166,16 +166,16 @@ class TestValueNames:
         ),
         st.integers(0, (1 << 64) - 1),
     )
-    def test_flags_come_back(self, names: dict[int, str], value: int) -> None:
+    def test_round_trip_of_flags(self, names: dict[int, str], value: int) -> None:
         values = ValueNames("flags", names)
         text = values.text(value)
         assert text is not None
         assert values.parse(text) == value
 
-    def test_a_shared_name_is_the_least_value(self) -> None:
+    def test_a_shared_name_stands_for_the_least_value(self) -> None:
         assert ValueNames("enum", {3: "x", 2: "X", 9: "y"}).parse("x") == 2
 
-    def test_read_when_asked_for(self, tmp_path) -> None:
+    def test_file_is_read_on_first_use(self, tmp_path) -> None:
         path = tmp_path / "colour.csv"
         values = ValueNames("enum", path)
         path.write_text('value,name\n1,red\n2,"a, b"\n')
@@ -188,7 +188,7 @@ class TestValueNames:
         assert dict(ValueNames("enum", tmp_path / "none.csv").names) == {}
 
     @pytest.mark.parametrize("row", ["one,1", "1", "1,2,3"])
-    def test_a_bad_file_says_where(self, tmp_path, row: str) -> None:
+    def test_error_names_the_line(self, tmp_path, row: str) -> None:
         path = tmp_path / "colour.csv"
         path.write_text(f"value,name\n0,black\n{row}\n")
         with pytest.raises(ValueError, match=r"colour\.csv:3: "):
@@ -198,7 +198,7 @@ class TestValueNames:
         with pytest.raises(ValueError, match="'bits'"):
             ValueNames("bits", {})
 
-    def test_equal(self, tmp_path) -> None:
+    def test_equality(self, tmp_path) -> None:
         path = tmp_path / "a.csv"
         assert ValueNames("enum", path) == ValueNames("enum", path)
         assert hash(ValueNames("enum", path)) == hash(ValueNames("enum", path))
@@ -207,7 +207,7 @@ class TestValueNames:
         assert ValueNames("enum", {1: "a"}) != ValueNames("enum", {1: "b"})
         assert pickle.loads(pickle.dumps(ValueNames("enum", path))) == ValueNames("enum", path)
 
-    def test_names_cannot_be_changed(self) -> None:
+    def test_names_are_immutable(self) -> None:
         with pytest.raises(TypeError):
             ValueNames("enum", {1: "a"}).names[2] = "b"  # type: ignore[index]
 

@@ -23,7 +23,7 @@ def iespecs(draw: st.DrawFn) -> IESpec:
 
 class TestIESpec:
     @given(iespecs())
-    def test_what_is_written_is_read(self, spec: IESpec) -> None:
+    def test_round_trip(self, spec: IESpec) -> None:
         assert parse_iespec(str(spec)) == spec
 
     @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ class TestIESpec:
         assert parse_iespec(text) == parts
 
     @pytest.mark.parametrize(
-        ("text", "where"),
+        ("text", "message"),
         [
             ("octetDeltaCount[x]", r"unexpected '\[x\]' at position 15"),
             ("octetDeltaCount(1", r"unexpected '\(1' at position 15"),
@@ -60,12 +60,12 @@ class TestIESpec:
             ("<string>", "neither a name nor a number"),
         ],
     )
-    def test_malformed_says_where(self, text: str, where: str) -> None:
-        with pytest.raises(ValueError, match=where):
+    def test_malformed(self, text: str, message: str) -> None:
+        with pytest.raises(ValueError, match=message):
             parse_iespec(text)
 
     @given(st.text(max_size=40))
-    def test_any_text_is_read_or_refused(self, text: str) -> None:
+    def test_any_text_parses_or_raises(self, text: str) -> None:
         try:
             spec = parse_iespec(text)
         except ValueError:

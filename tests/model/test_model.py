@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The information model: look-ups by name and number, reverse elements, additions."""
+"""Information model: lookups by name and number, reverse elements, additions."""
 
 import copy
 import pickle
@@ -113,10 +113,10 @@ class TestByNumber:
         with pytest.raises(ValueError, match="give 0 to"):
             model.v9_element(65536)
 
-    def test_field_types_that_nobody_knows(
+    def test_unknown_field_types(
         self, model: InformationModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """They are not checked as what a person gives, nor looked for twice: 16,000 a message."""
+        """Placeholders skip the checks and a second lookup, since a message may have 16,000."""
         made = InformationElement("_ipfix_0_50000", 50000)
         assert (made.is_known, made.length) == (False, 65535)
         looked: list[int] = []
@@ -147,8 +147,8 @@ class TestByNumber:
         assert model.element(0, 1) is known
         assert len(registry._elements) <= 1
 
-    def test_models_of_a_registry_share_what_they_looked_up(self, model: InformationModel) -> None:
-        """An exporter may describe one element and name 16,000; a collector has many exporters."""
+    def test_models_of_a_registry_share_its_cache(self, model: InformationModel) -> None:
+        """Each exporter that describes an element has a model, and may send 16,000 numbers."""
         twins = [model.copy() for _ in range(10)]
         for number, twin in enumerate(twins):
             twin.learn(named(f"own{number}", 1 + number, 77))
@@ -168,7 +168,7 @@ class TestNetFlow9:
     def test_iana(self, model: InformationModel) -> None:
         assert model.v9_element(8) is model.element(0, 8)
 
-    def test_another_meaning_than_iana(self, model: InformationModel) -> None:
+    def test_field_type_that_differs_from_iana(self, model: InformationModel) -> None:
         assert model.v9_element(34).name == "samplingRate"
         assert not model.element(0, 34).is_known
         assert model["samplingRate"] is model.v9_element(34)
@@ -206,15 +206,17 @@ class TestByName:
         "key",
         ["octetDeltaCount", "IN_BYTES", "in_bytes", "BYTES", "_ipfix_0_1", 1, (0, 1), "(1)"],
     )
-    def test_every_way(self, model: InformationModel, key: str | int | tuple[int, int]) -> None:
+    def test_every_kind_of_key(
+        self, model: InformationModel, key: str | int | tuple[int, int]
+    ) -> None:
         assert model[key].id == 1
         assert key in model
 
-    def test_an_element_is_itself(self, model: InformationModel) -> None:
+    def test_an_element_as_the_key(self, model: InformationModel) -> None:
         element = named("unheardOf", 1, 99999)
         assert model[element] is element
 
-    def test_alias_of_another_meaning(self, model: InformationModel) -> None:
+    def test_alias_of_a_field_type_that_differs_from_iana(self, model: InformationModel) -> None:
         assert model["SAMPLING_INTERVAL"].name == "samplingRate"
 
     def test_an_enterprise(self, model: InformationModel) -> None:
@@ -232,7 +234,7 @@ class TestByName:
         assert model.get("applicationName") is None
         assert "applicationName" not in model
 
-    def test_unknown_names_what_comes_close(self, model: InformationModel) -> None:
+    def test_unknown_name_suggests_similar_ones(self, model: InformationModel) -> None:
         with pytest.raises(UnknownElement) as caught:
             model["octetdeltacont"]
         assert caught.value.key == "octetdeltacont"
@@ -243,7 +245,7 @@ class TestByName:
         assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
     @pytest.mark.parametrize("key", ["", "nope", 3, (9, 1), (1, 2, 3), None, 1.5, "a b", "nope[4]"])
-    def test_not_there(self, model: InformationModel, key: object) -> None:
+    def test_missing(self, model: InformationModel, key: object) -> None:
         assert key not in model
         assert model.get(key) is None
         default = model.element(0, 1)
@@ -251,7 +253,7 @@ class TestByName:
         with pytest.raises(ValueError, match=r"nope|3|9|None|1\.5|IESpec|''|a b"):
             model[key]  # type: ignore[index]
 
-    def test_looking_up_defines_nothing(self, model: InformationModel) -> None:
+    def test_lookup_defines_nothing(self, model: InformationModel) -> None:
         assert model["foo(99999/1)<unsigned32>"] == named("foo", 1, 99999)
         assert (99999, 1) not in model
 
@@ -272,7 +274,7 @@ class TestReverse:
         assert "reverseFlowId" not in model
         assert model.reverse(model["flowId"]) is None
 
-    def test_of_the_unknown(self, model: InformationModel) -> None:
+    def test_unknown(self, model: InformationModel) -> None:
         assert not model.element(REVERSE_PEN, 600).is_known
         assert model.reverse(model.element(0, 600)) is None
         assert not model.element(6871, 0x4001).is_known
@@ -291,7 +293,7 @@ class TestReverse:
         assert model.reverse(model["connectionId"]) is None
         assert "reverseConnectionId" not in model
 
-    def test_of_what_was_added(self, model: InformationModel) -> None:
+    def test_added(self, model: InformationModel) -> None:
         model.add(named("newCount", 600, 0))
         assert model.element(REVERSE_PEN, 600).name == "reverseNewCount"
         assert model["reverseNewCount"].type is data_type("unsigned32")
@@ -336,19 +338,19 @@ class TestSpec:
         assert model["foo"] is model.element(99999, 1) is element
         assert model.spec("foo(99999/1)<unsigned32>").element is element
 
-    def test_or_not(self, model: InformationModel) -> None:
+    def test_without_defining(self, model: InformationModel) -> None:
         element, _ = model.spec("foo(99999/1)<unsigned32>", define=False)
         assert element == named("foo", 1, 99999)
         assert "foo" not in model
 
-    def test_nameless(self, model: InformationModel) -> None:
+    def test_placeholder(self, model: InformationModel) -> None:
         assert model.spec("(9/1)") == FieldSpec(model.element(9, 1), VARIABLE)
         assert model.spec("(9/1)[3]").length == 3
         assert (9, 1) not in model
         element, _ = model.spec("(9/1)<unsigned32>")
         assert element == named("_ipfix_9_1", 1, 9)
         assert model.element(9, 1) is element
-        # A name may come later, another type may not.
+        # An exporter may add a name later, but not another type.
         with pytest.raises(ValueError, match="contradicts"):
             model.spec("(9/1)<unsigned8>")
         model.add(named("one", 1, 9))
@@ -371,14 +373,12 @@ class TestSpec:
             ("octetDeltaCount[", r"unexpected '\['"),
         ],
     )
-    def test_refused(
-        self, model: InformationModel, text: str, complaint: str, define: bool
-    ) -> None:
+    def test_errors(self, model: InformationModel, text: str, complaint: str, define: bool) -> None:
         with pytest.raises(ValueError, match=complaint):
             model.spec(text, define)
         assert len(model) == len(InformationModel(model._registry))
 
-    def test_all_that_is_known_comes_back(self, model: InformationModel) -> None:
+    def test_round_trip_of_known_elements(self, model: InformationModel) -> None:
         for element in model:
             assert model.spec(str(element)) == FieldSpec(element, element.length)
 
@@ -388,7 +388,7 @@ class TestSpec:
         st.from_regex(r"[a-z][A-Za-z0-9_.-]{0,30}", fullmatch=True),
         st.sampled_from(sorted(DATA_TYPES)),
     )
-    def test_what_is_defined_comes_back(self, pen: int, id: int, name: str, type: str) -> None:
+    def test_round_trip_of_defined_elements(self, pen: int, id: int, name: str, type: str) -> None:
         element = named(name, id, pen, type)
         model = InformationModel()
         assert model.spec(str(element)).element == element
@@ -480,7 +480,7 @@ class TestLearn:
         ],
         ids=str,
     )
-    def test_what_is_known_stays(
+    def test_known_elements_are_kept(
         self, model: InformationModel, element: InformationElement
     ) -> None:
         before = list(model)
@@ -499,7 +499,7 @@ class TestLearn:
         assert done == [True, True, True, False, False]
         assert not model.copy().learn(named("x", 9, 99999))
 
-    def test_what_was_known_then(self, model: InformationModel) -> None:
+    def test_known_at(self, model: InformationModel) -> None:
         for learned, id in enumerate((9001, 9002)):
             assert model.learned == learned
             assert model.learn(named(f"e{id}", id, 6871))  # CERT's reverse bit is 0x4000
@@ -518,9 +518,7 @@ class TestLearn:
             assert model.element_at(0, 1, learned) is model["octetDeltaCount"]
             assert model.type_at(0, 1, learned) is model["octetDeltaCount"].type
 
-    def test_a_reverse_that_was_learned_by_itself_was_known_then(
-        self, model: InformationModel
-    ) -> None:
+    def test_reverse_that_was_learned_by_itself_known_at(self, model: InformationModel) -> None:
         reverse = 6871, 9001 | 0x4000
         assert model.learn(named("backwards", reverse[1], 6871))
         assert model.learn(named("forwards", 9001, 6871))
@@ -537,7 +535,7 @@ class TestLoad:
         assert model["foo"].type is data_type("string")
         assert model["bar"].id == 2
 
-    def test_our_csv(self, model: InformationModel, tmp_path: Path) -> None:
+    def test_own_csv(self, model: InformationModel, tmp_path: Path) -> None:
         path = tmp_path / "99999_mine.csv"
         path.write_text(f"{HEADER}\n1,foo,string,,,,,\n")
         assert model.load(str(path)) == 1
@@ -555,7 +553,7 @@ class TestLoad:
         assert model.load(path) == 1
         assert model[600].name == "newCount"
 
-    def test_value_names_outlive_a_registry_without(
+    def test_value_names_are_kept_by_a_registry_without(
         self, model: InformationModel, tmp_path: Path
     ) -> None:
         path = tmp_path / "iana.csv"
@@ -568,7 +566,7 @@ class TestLoad:
         assert model[4].values is not None
         assert model[4].values.text(6) == "tcp"
 
-    def test_names_of_others_stay_theirs(self, model: InformationModel, tmp_path: Path) -> None:
+    def test_names_in_use_keep_their_element(self, model: InformationModel, tmp_path: Path) -> None:
         path = tmp_path / "99999_mine.csv"
         path.write_text(
             f"{HEADER}\n1,octetDeltaCount,string,,,,,\n2,a,string,,,,,\n3,a,string,,,,,\n"
@@ -668,7 +666,7 @@ class TestAll:
 
 
 class TestDefault:
-    """The model that ships."""
+    """Default model of the package."""
 
     def test_iana_only_reads_iana(self) -> None:
         registry = Registry(SHIPPED.directory)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Directories of elements, and the files that ship."""
+"""Directories of CSV files with elements, and the one that ships."""
 
 import csv
 from pathlib import Path
@@ -19,7 +19,7 @@ def written(path: Path, text: str) -> Path:
 
 
 class TestRegistry:
-    def test_nothing(self, tmp_path: Path) -> None:
+    def test_empty_directory(self, tmp_path: Path) -> None:
         for registry in (Registry(None), Registry(tmp_path)):
             assert dict(registry.files) == {}
             assert dict(registry.elements(0)) == {}
@@ -45,7 +45,7 @@ class TestRegistry:
         with pytest.raises(ValueError, match=r"enterprises\.csv:2: reverse_bit '0x4'"):
             _ = Registry(tmp_path).enterprises
 
-    def test_files_are_read_when_asked_for(self, tmp_path: Path) -> None:
+    def test_files_are_read_on_first_use(self, tmp_path: Path) -> None:
         written(tmp_path / "9_cisco.csv", f"{HEADER}\n1,foo,string,,,,,\n")
         written(tmp_path / "10_bad.csv", "not ours\n")
         registry = Registry(tmp_path)
@@ -75,7 +75,7 @@ FILES = sorted(DATA.glob("[0-9]*_*.csv")) + list(DATA.glob("netflow9.csv"))
 
 
 class TestShipped:
-    """The files in ``scapy_ipfix/data``: made of facts, and all of them readable."""
+    """Files in ``scapy_ipfix/data``."""
 
     @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
     def test_elements(self, path: Path) -> None:
@@ -110,7 +110,7 @@ class TestShipped:
             pytest.skip("no enterprises yet")
         assert SHIPPED.files.keys() - {0} <= SHIPPED.enterprises.keys()
 
-    def test_aliases_are_of_elements(self) -> None:
+    def test_aliases_have_elements(self) -> None:
         model = InformationModel.default()
         for id, aliases in SHIPPED.aliases.items():
             assert model.v9_element(id).is_known, aliases

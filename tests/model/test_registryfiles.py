@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files of elements: what the readers make of them, and what they refuse."""
+"""Files of elements: the formats that are read, errors, and the writer."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ def written(path: Path, text: str) -> Path:
 
 
 class TestReaders:
-    def test_our_csv(self, tmp_path: Path) -> None:
+    def test_own_csv(self, tmp_path: Path) -> None:
         path = written(
             tmp_path / "99999_test.csv",
             f"{HEADER}\n1,foo,unsigned8,flags,octets,0-7,deprecated,\n\n2,bar,string,,,,,\n",
@@ -115,12 +115,12 @@ class TestReaders:
         path = written(tmp_path / "x.iespec", text)
         assert list(read_elements(path)) == [(3, "foo(99999/1)<string>"), (4, "octetDeltaCount")]
 
-    def test_a_byte_order_mark_is_no_text(self, tmp_path: Path) -> None:
+    def test_byte_order_mark_is_skipped(self, tmp_path: Path) -> None:
         path = written(tmp_path / "9_x.csv", f"\ufeff{HEADER}\n1,foo,string,,,,,\n")
         assert [each.name for _, each in read_elements(path)] == ["foo"]  # type: ignore[union-attr]
 
     @pytest.mark.parametrize(
-        ("name", "text", "complaint"),
+        ("name", "text", "message"),
         [
             ("9_x.csv", f"{HEADER}\n1,foo,string,,,,,\nx,bar,string,,,,,\n", ":3: id 'x'"),
             ("9_x.csv", f"{HEADER}\n1,foo,text,,,,,\n", ":2: no data type 'text'"),
@@ -137,9 +137,9 @@ class TestReaders:
             ("x.xml", XML.replace("</registry>", "", 1), ":23: not well-formed XML"),
         ],
     )
-    def test_errors_say_where(self, tmp_path: Path, name: str, text: str, complaint: str) -> None:
+    def test_errors_name_the_line(self, tmp_path: Path, name: str, text: str, message: str) -> None:
         path = written(tmp_path / name, text)
-        with pytest.raises(ValueError, match=re.escape(f"{path}{complaint}")):
+        with pytest.raises(ValueError, match=re.escape(f"{path}{message}")):
             list(read_elements(path))
 
     def test_not_text(self, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ class TestReaders:
         with pytest.raises(FileNotFoundError):
             read_elements(tmp_path / "none.csv")
 
-    def test_what_is_written_is_read(self, tmp_path: Path) -> None:
+    def test_round_trip(self, tmp_path: Path) -> None:
         rows = [
             Row("1", "foo", "unsigned8", "flags", "octets", "0-7", "current", "enum:x"),
             Row("2", "bar", "string", status="deprecated"),

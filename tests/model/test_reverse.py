@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which elements have a reverse, under which number and name (RFC 5103 section 6)."""
+"""Reverse elements: which exist, their numbers and names (RFC 5103 section 6)."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -59,14 +59,14 @@ def test_names() -> None:
     assert forward_names("octetDeltaCount") == ()
 
 
-def test_the_nameless_stay_nameless() -> None:
+def test_reverse_of_a_placeholder_is_one() -> None:
     reverse = reversed_element(InformationElement("_ipfix_0_600", 600), REVERSE_PEN, 600)
     assert reverse.name == "_ipfix_29305_600"
 
 
 @pytest.mark.skipif(not IANA_XML.exists(), reason="no copy of IANA's registry")
 def test_iana_groups() -> None:
-    """RFC 5103 leaves out sections 5.2 and 5.3 of RFC 5102, which are groups of the registry."""
+    """RFC 5103 excludes sections 5.2 and 5.3 of RFC 5102, which are groups of the registry."""
     groups: dict[str, set[int]] = {}
     for record in ElementTree.parse(IANA_XML).iterfind(".//{*}record[{*}group]"):
         id = int(record.findtext("{*}elementId", ""))

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Makes the tables of vendors' elements and of value names from what public projects know.
+"""Merge vendors' elements and names of values from public projects into CSV tables.
 
     python tests/tools/merge_vendors.py ../shared/registry
 
 writes to ``scapy_ipfix/data``: ``<pen>_<vendor>.csv``, ``enterprises.csv``, ``netflow9.csv``,
 ``netflow9_aliases.csv`` and those of ``enums/*.csv`` that a registry has. It takes facts
-only (numbers, names, types, semantics, units, value names) and gives the same files for the
-same sources. ``--check`` writes nothing and says which files differ; ``--disagreements``
-prints what the sources disagree on and what was decided, as ``tests/test_data.py`` has it.
+only (numbers, names, types, semantics, units, value names); the same sources give the same
+files. ``--check`` writes nothing and lists the files that differ; ``--disagreements`` prints
+the disagreements between sources and the decisions, as ``tests/model/test_data.py`` has them.
 
-Every source says :class:`Fact`\\ s. All facts about one number become one element:
+Every source is read as :class:`Fact`\\ s. All facts about one number become one element:
 
-* a name is that of the first source in :data:`RANK` that has a name; tshark's titles for
-  people (``HTTP Request URL``) count only when nobody has more;
-* a type is that of the enterprise's own registry, else the most specific (an address, a time
-  or a list before text before octets), else the wider (RFC 7011 section 6.2 lets a field be
-  shorter than its type, not longer), else that of the first in rank;
+* the name is that of the first source in :data:`RANK` with a name; tshark's titles
+  (``HTTP Request URL``) count only if no source has a name;
+* the type is that of the enterprise's own registry, else the most specific (an address, a
+  time or a list before text before octets), else the wider (RFC 7011 section 6.2 permits a
+  field shorter than its type, not a longer one), else that of the first in rank;
 * semantics, units, range and status are those of the first in rank that has any;
-* :data:`DECISIONS` goes before all of this.
+* :data:`DECISIONS` takes precedence over all of these.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from xml.etree import ElementTree
 
 PACKAGE_DATA = Path(__file__).parents[2] / "scapy_ipfix" / "data"
 
-#: Stands where an enterprise number does, for NetFlow v9 field types.
+#: The number in place of an enterprise number for NetFlow v9 field types.
 NETFLOW9 = -1
 
 #: Sources, the most trusted first. fixbuf is CERT's own registry, NetGauze and libfds copy
-#: the vendors' documents, tshark and logstash know what their users met.
+#: the vendors' documents, tshark and logstash collect the fields of their users' captures.
 RANK = ("fixbuf", "netgauze", "libfds", "exporter", "tshark", "logstash", "title")
 
 
 class Enterprise(NamedTuple):
-    """An enterprise: the end of its file's name and what to call it.
+    """Enterprise: the end of its file's name, and its name.
 
     ``reverse_bit`` is set in the numbers of its reverse elements (RFC 5103 section 6.2);
     ``v9_base`` + number is the NetFlow v9 field type of its elements.
@@ -82,14 +82,14 @@ ENTERPRISES = {
     47729: Enterprise("niagara", "Niagara Networks"),
 }
 
-#: Enterprise numbers that a source has and that are left out.
+#: Enterprise numbers of a source that are skipped, with the reason.
 LEFT_OUT = {
     0: "IANA's own elements come from IANA",
     12326: "Barracuda's list again, under a number that is not Barracuda's (tshark: Hermes)",
     29305: "reverse elements (RFC 5103) follow from IANA's",
 }
 
-#: What was decided by hand: (enterprise or NETFLOW9, id, column): (value, why).
+#: Decisions by hand: (enterprise or NETFLOW9, id, column): (value, reason).
 DECISIONS: dict[tuple[int, int, str], tuple[str, str]] = {
     (637, 91, "units"): ("", "a service's number has no unit"),
     (2636, 137, "type"): ("unsigned32", "tshark takes it apart in two or four octets"),
@@ -165,7 +165,7 @@ VALUES = {
 
 
 class Fact(NamedTuple):
-    """What one source says of one element; empty where it says nothing."""
+    """Element as one source has it; a property that the source lacks is empty."""
 
     source: str
     pen: int
@@ -178,7 +178,7 @@ class Fact(NamedTuple):
     status: str = ""
 
 
-#: What exporters say in their own sources, and nobody else: Open vSwitch in
+#: Elements that only the exporters' own sources have: Open vSwitch in
 #: ofproto/ipfix-enterprise-entities.def, pmacct in src/nfprobe_plugin/netflow9.c.
 EXPORTERS = (
     Fact("exporter", 6876, 891, "tunnelType", "unsigned8", "identifier"),
@@ -195,19 +195,20 @@ EXPORTERS = (
 
 
 class Disagreement(NamedTuple):
-    """A column of an element on which sources differ, or that was decided by hand."""
+    """Column of an element on which sources differ, or that was decided by hand."""
 
     pen: int
     id: int
     column: str
     decided: str
-    said: tuple[str, ...]
-    why: str
+    values: tuple[str, ...]
+    reason: str
 
     def __str__(self) -> str:
-        whose = "v9" if self.pen == NETFLOW9 else str(self.pen)
-        said = ", ".join(self.said) or "nothing"
-        return f"{whose}/{self.id} {self.column}: {self.decided or '-'}, {self.why}\n    {said}"
+        pen = "v9" if self.pen == NETFLOW9 else str(self.pen)
+        values = ", ".join(self.values) or "nothing"
+        decided = self.decided or "-"
+        return f"{pen}/{self.id} {self.column}: {decided}, {self.reason}\n    {values}"
 
 
 COLUMNS = ("id", "name", "type", "semantics", "units", "range", "status", "values")
@@ -215,51 +216,51 @@ Row = dict[str, str]
 Rows = dict[int, Row]
 
 
-# ---- What the sources say ------------------------------------------------------------------
+# ---- Sources ------------------------------------------------------------------
 
 
 def read_libfds(path: Path) -> Iterator[Fact]:
-    """libfds: an enterprise a file. Two numbers that nobody has stand for NetFlow v9."""
+    """Read a file of libfds: one enterprise, or NetFlow v9 under one of two unused numbers."""
     root = ElementTree.parse(path).getroot()
     pen = int(root.findtext("scope/pen", ""))
     # 2^32-2 has the field types below 32768 as they are, 2^32-1 those above it less 32768.
     base = {0xFFFFFFFE: 0, 0xFFFFFFFF: 0x8000}.get(pen)
     for element in root.iterfind("element"):
-        said = {child.tag: (child.text or "").strip() for child in element}
+        texts = {child.tag: (child.text or "").strip() for child in element}
         yield Fact(
             "libfds",
             pen if base is None else NETFLOW9,
-            int(said["id"]) + (base or 0),
-            said["name"],
-            said["dataType"].replace("ipv6address", "ipv6Address"),
-            said.get("dataSemantics", ""),
-            said.get("units", "").removeprefix("none"),
-            status=said.get("status", ""),
+            int(texts["id"]) + (base or 0),
+            texts["name"],
+            texts["dataType"].replace("ipv6address", "ipv6Address"),
+            texts.get("dataSemantics", ""),
+            texts.get("units", "").removeprefix("none"),
+            status=texts.get("status", ""),
         )
 
 
 def read_iana_form(path: Path, source: str, pen: int) -> Iterator[Fact]:
-    """A registry in the form of IANA's, as CERT and NetGauze have theirs."""
+    """Read a registry in the format of IANA's, as CERT and NetGauze publish."""
     for record in ElementTree.parse(path).getroot().iterfind(".//{*}record"):
-        said = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in record}
-        if said.get("dataType"):
+        texts = {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in record}
+        if texts.get("dataType"):
             yield Fact(
                 source,
                 pen,
-                int(said["elementId"]),
-                said["name"],
-                said["dataType"],
-                said.get("dataTypeSemantics", ""),
-                said.get("units", ""),
-                said.get("range", ""),
-                said.get("status", ""),
+                int(texts["elementId"]),
+                texts["name"],
+                texts["dataType"],
+                texts.get("dataTypeSemantics", ""),
+                texts.get("units", ""),
+                texts.get("range", ""),
+                texts.get("status", ""),
             )
 
 
 LOGSTASH_TYPES: dict[str | int, str] = {
     **{f":uint{size}": f"unsigned{size}" for size in (8, 16, 32, 64)},
     **{f":int{size}": f"signed{size}" for size in (8, 16, 32, 64)},
-    ":uint15": "unsigned16",  # a slip of the pen
+    ":uint15": "unsigned16",  # an error in the source
     ":uint24": "unsigned32",
     **{size: f"unsigned{8 * size}" for size in (1, 2, 4, 8)},
     ":float": "float32",
@@ -274,7 +275,7 @@ LOGSTASH_TYPES: dict[str | int, str] = {
 
 
 def read_logstash(path: Path) -> Iterator[Fact]:
-    """logstash's IPFIX elements: by enterprise, by number, a type and a name."""
+    """Read logstash's IPFIX elements: by enterprise and number, a type and a name."""
     for pen, elements in _load_yaml(path).items():
         for id, entry in elements.items():
             if len(entry) == 2:  # not [:skip]
@@ -282,7 +283,7 @@ def read_logstash(path: Path) -> Iterator[Fact]:
 
 
 def read_logstash_v9(path: Path) -> Iterator[Fact]:
-    """logstash's NetFlow v9 field types: by number, a type and a name."""
+    """Read logstash's NetFlow v9 field types: by number, a type and a name."""
     v9_base = ENTERPRISES[35632].v9_base
     assert v9_base is not None
     for type, entry in _load_yaml(path).items():
@@ -307,7 +308,7 @@ def _load_yaml(path: Path) -> dict[int, Any]:
 
 
 class TsharkField(NamedTuple):
-    """A field of tshark's dissector: what it shows, the name for filters, and the type."""
+    """Field of tshark's dissector: its title, its filter name and its type."""
 
     title: str
     filter: str
@@ -342,7 +343,7 @@ TSHARK_VENDORS = {
     "cflow.template_ntop_field_type": (35632, "cflow.pie.ntop."),
     "cflow.template_plixer_field_type": (13745, "cflow.pie.plixer."),
 }
-#: Of these the table has titles. Those in the second set have their fields in the same order.
+#: Enterprises whose table has titles; in the second set, the fields have the same order.
 TSHARK_TITLES = {9, 3054, 5951}
 TSHARK_IN_ORDER = {3054, 5951}
 #: Field types whose field tshark spells in another way.
@@ -368,7 +369,7 @@ TSHARK_MISSPELT = {
     "METER_OS_DISTRIBUTION_NAME": "meter_os_distribution",
 }
 
-#: How tshark dissects the NetFlow v9 field types that it names: the extract in the registry
+#: Types of the NetFlow v9 fields that tshark names: the extract in the registry
 #: has its fields of enterprises only. 37013's form is not known, so it is a number.
 TSHARK_V9_TYPES = {
     24628: "unsigned32",
@@ -411,7 +412,7 @@ FASTIP_V9_BASE = 33610
 
 
 class Tshark:
-    """tshark's tables: named values by field, and the fields of vendors' elements."""
+    """Tables of tshark: named values by field, and the fields of vendors' elements."""
 
     def __init__(self, directory: Path) -> None:
         self.values: dict[str, dict[int, str]] = {}
@@ -423,7 +424,7 @@ class Tshark:
         ]
 
     def facts(self) -> Iterator[Fact]:
-        """What tshark says of the elements of enterprises."""
+        """Read the elements of enterprises."""
         for table, (pen, prefix) in TSHARK_VENDORS.items():
             named = self.values[table]
             fields = [each for each in self.fields if _vendor(each).startswith(prefix)]
@@ -440,7 +441,7 @@ class Tshark:
                 field = matched.get(id)
                 name = text
                 if field and pen == 3054:
-                    # Some titles are sentences; then the filter is written as a name is.
+                    # Some titles are sentences; the filter name serves then.
                     filter = _vendor(field).removeprefix(prefix)
                     name = "ixia " + (filter if re.search("[A-Z]", filter) else text)
                 yield Fact(
@@ -462,7 +463,7 @@ class Tshark:
             yield Fact("tshark", 32622, id, name, type)
 
     def v9_facts(self, iana: Iterable[int]) -> Iterator[Fact]:
-        """What tshark says of NetFlow v9 field types that IANA does not have."""
+        """Read the NetFlow v9 field types that IANA does not have."""
         ntop = {57472 + id for id in self.values["cflow.template_ntop_field_type"]}
         for type, name in self.values["cflow.template_field_type"].items():
             if type not in ntop and type not in iana:
@@ -478,7 +479,7 @@ class Tshark:
 
 
 def _vendor(field: TsharkField) -> str:
-    """The filter name with tshark's own slips mended, so that it begins as its vendor's do."""
+    """Return the filter name, corrected to begin with its vendor's prefix."""
     name = field.filter.replace("cflow.pie.ciso.", "cflow.pie.cisco.")
     name = name.replace("cflow.pie.plixer_", "cflow.pie.plixer.")
     return name.replace("cflow.pie.server_nw", "cflow.pie.ntop.server_nw")
@@ -504,7 +505,7 @@ def _read_tsv(path: Path) -> Iterator[list[str]]:
 
 
 def read_facts(registry: Path) -> list[Fact]:
-    """Everything that all sources say of vendors' elements and NetFlow v9 field types."""
+    """Read the facts of all sources about vendors' elements and NetFlow v9 field types."""
     vendors = registry / "vendors"
     iana = iana_names(registry)
     tshark = Tshark(vendors)
@@ -524,7 +525,7 @@ def read_facts(registry: Path) -> list[Fact]:
         fact
         for fact in facts
         if fact.pen not in LEFT_OUT
-        # 416 and 419 are nameless in IANA's registry: duplicates of 352 and 353.
+        # 416 and 419 have no name in IANA's registry: duplicates of 352 and 353.
         and not (fact.pen == NETFLOW9 and (fact.id in iana or fact.id in (416, 419)))
         # Reverse elements follow from the others by the bit.
         and not (fact.pen == 6871 and fact.id & 0x4000)
@@ -532,12 +533,12 @@ def read_facts(registry: Path) -> list[Fact]:
 
 
 def iana_names(registry: Path) -> dict[int, str]:
-    """IANA's elements: number to name."""
+    """Return the names of IANA's elements by number."""
     facts = _registry(registry / "iana" / "ipfix.xml", "ipfix-information-elements")
     return {
-        int(said["elementId"]): said["name"].strip()
-        for said in facts
-        if said.get("dataType") and said["elementId"].isdecimal()
+        int(texts["elementId"]): texts["name"].strip()
+        for texts in facts
+        if texts.get("dataType") and texts["elementId"].isdecimal()
     }
 
 
@@ -545,12 +546,12 @@ def iana_names(registry: Path) -> dict[int, str]:
 
 
 def _fold(name: str) -> str:
-    """What is left of a name when spelling does not count."""
+    """Return a name without case and punctuation, for comparison."""
     return "".join(each for each in name.casefold() if each.isalnum())
 
 
 def identifier(name: str) -> str:
-    """A name in IANA's style: ``HTTP_RET_CODE`` is httpRetCode, ``FW Rule`` is fwRule.
+    """Return a name in IANA's style: ``HTTP_RET_CODE`` is httpRetCode, ``FW Rule`` is fwRule.
 
     One word stays as its vendor writes it, but for ``Timestamp``, which is timestamp. What
     is in parentheses, as units in titles are, goes.
@@ -575,7 +576,7 @@ def identifier(name: str) -> str:
 
 
 def clean_name(fact: Fact) -> str:
-    """The name that a fact gives, without what its source adds to it."""
+    """Return the name in a fact without the prefix that its source adds."""
     name = fact.name
     if fact.source == "logstash" and (prefix := LOGSTASH_PREFIXES.get(fact.pen)):
         name = prefix.sub("", name, count=1)
@@ -587,7 +588,7 @@ def clean_name(fact: Fact) -> str:
 
 
 def _breadth(type: str) -> tuple[int, int]:
-    """How specific a type is, and how wide."""
+    """Return the rank of a type by specificity and by width."""
     if type == "octetArray":
         return 0, 0
     if type == "string":
@@ -596,12 +597,12 @@ def _breadth(type: str) -> tuple[int, int]:
     return (1, int(number[1])) if number else (2, 0)
 
 
-def _choose_type(said: list[tuple[Fact, str]]) -> tuple[str, str]:
-    fact, type = said[0]
+def _choose_type(texts: list[tuple[Fact, str]]) -> tuple[str, str]:
+    fact, type = texts[0]
     if fact.source == "fixbuf":
         return type, WHY["fixbuf"]
-    best = max(said, key=lambda each: _breadth(each[1]))[1]
-    if _breadth(best)[0] > min(_breadth(each)[0] for _, each in said):
+    best = max(texts, key=lambda each: _breadth(each[1]))[1]
+    if _breadth(best)[0] > min(_breadth(each)[0] for _, each in texts):
         return best, "more specific"
     return best, "wider: a field may be shorter than its type"
 
@@ -615,17 +616,17 @@ WHY = {
 
 
 def merge(facts: Iterable[Fact]) -> tuple[dict[int, Rows], list[Disagreement]]:
-    """One row an element, by enterprise and number, and what the sources disagreed on."""
+    """Merge facts into a row for each element; return rows and disagreements."""
     facts_of: dict[tuple[int, int], list[Fact]] = {}
     for fact in sorted(facts, key=lambda fact: (fact.pen, fact.id, RANK.index(fact.source))):
         facts_of.setdefault((fact.pen, fact.id), []).append(fact)
     tables: dict[int, Rows] = {}
     disagreements: list[Disagreement] = []
-    for (pen, id), said in facts_of.items():
+    for (pen, id), texts in facts_of.items():
         row = tables.setdefault(pen, {}).setdefault(id, dict.fromkeys(COLUMNS, ""))
         row["id"] = str(id)
         for column in COLUMNS[1:-1]:
-            row[column], differ = _decide(column, said)
+            row[column], differ = _decide(column, texts)
             disagreements += differ
         row["type"] = row["type"] or "octetArray"
         row["status"] = row["status"].removeprefix("current")
@@ -637,24 +638,24 @@ def merge(facts: Iterable[Fact]) -> tuple[dict[int, Rows], list[Disagreement]]:
 
 
 def _decide(column: str, facts: list[Fact]) -> tuple[str, list[Disagreement]]:
-    """The value of a column, and the disagreement about it if there is one."""
+    """Return the value of a column, and the disagreement about it or None."""
     speak = [fact for fact in facts if getattr(fact, column)]
     if column == "name":
         speak = [fact for fact in speak if fact.source != "title"] or speak
-        said = [(fact, clean_name(fact)) for fact in speak]
-        different = {_fold(name) for _, name in said}
+        texts = [(fact, clean_name(fact)) for fact in speak]
+        different = {_fold(name) for _, name in texts}
     else:
-        said = [(fact, getattr(fact, column)) for fact in speak]
-        different = {value for _, value in said}
+        texts = [(fact, getattr(fact, column)) for fact in speak]
+        different = {value for _, value in texts}
     pen, id = facts[0].pen, facts[0].id
     by_hand = DECISIONS.get((pen, id, column))
     value, why = "", ""
     if by_hand:
         value, why = by_hand
-    elif column == "type" and said:
-        value, why = _choose_type(said)
-    elif said:
-        value, why = said[0][1], WHY.get(said[0][0].source, "")
+    elif column == "type" and texts:
+        value, why = _choose_type(texts)
+    elif texts:
+        value, why = texts[0][1], WHY.get(texts[0][0].source, "")
     if not by_hand and len(different) < 2:
         return value, []
     literal = (f"{fact.source}={getattr(fact, column)}" for fact in speak)
@@ -663,7 +664,7 @@ def _decide(column: str, facts: list[Fact]) -> tuple[str, list[Disagreement]]:
 
 
 def _tell_apart(pen: int, rows: Rows) -> Iterator[Disagreement]:
-    """Gives names that an enterprise has twice the number at their end, but for the first."""
+    """Append the number to each name that an enterprise has twice, except the first."""
     first: dict[str, int] = {}
     for id, row in sorted(rows.items()):
         other = first.setdefault(row["name"].casefold(), id)
@@ -675,7 +676,7 @@ def _tell_apart(pen: int, rows: Rows) -> Iterator[Disagreement]:
 
 
 def netflow9(tables: Mapping[int, Rows], types: Mapping[int, str]) -> Rows:
-    """The NetFlow v9 field types that are not IANA's: their own, Cisco's and FastIP's.
+    """Return the NetFlow v9 field types that are not IANA's: their own, Cisco's and FastIP's.
 
     ``types`` are those that tshark names.
     """
@@ -727,7 +728,7 @@ ASA_NAMES = """
 
 
 def aliases(registry: Path, names: Iterable[str]) -> list[tuple[int, str]]:
-    """NetFlow v9's names of field types: Cisco's, tshark's, logstash's; the first that asks.
+    """Return the names of NetFlow v9 field types: Cisco's, tshark's, logstash's, the first wins.
 
     None is also, but for case, one of ``names``, which are those of elements.
     """
@@ -800,7 +801,7 @@ TSHARK_ENUMS = {
     "scopeFieldType": "cflow.scope_field_type",
 }
 
-#: Names that are ours, where the registry has a sentence or a slip.
+#: Names by hand, where the registry has a sentence or an error.
 VALUE_DECISIONS = {
     ("classificationEngineId", 21): "Qosmos ixEngine",
     ("classificationEngineId", 22): "ntop nDPI",
@@ -812,7 +813,7 @@ VALUE_DECISIONS = {
     ("srhSegmentIPv6EndpointBehavior", 32767): "SID of RFC 8754",
 }
 
-#: Files in enums that no source here has; they are written by hand and left alone.
+#: Files in enums without a source: they are written by hand and not changed.
 BY_HAND = frozenset(
     {
         "anonymizationFlags",
@@ -850,7 +851,7 @@ BY_HAND = frozenset(
 
 
 def enums(registry: Path) -> dict[str, dict[int, str]]:
-    """Names of values by file."""
+    """Return the names of values by file."""
     iana = registry / "iana"
     known = {
         file: _values(_registry(iana / f"{xml}.xml", id)) for file, (xml, id) in IANA_ENUMS.items()
@@ -860,9 +861,9 @@ def enums(registry: Path) -> dict[str, dict[int, str]]:
     known["forwardingStatus"] = _forwarding_status(iana / "ipfix.xml")
     known["protocolIdentifier"] = _protocols(iana / "protocol_numbers.xml")
     known["ipv6ExtensionHeadersFull"] = {
-        int(said["value"]): said["label"] or f"EXP{said['number']}"
-        for said in _registry(iana / "ipfix.xml", "ipfix-ipv6extensionheaders-bits")
-        if said["value"].isdecimal()
+        int(texts["value"]): texts["label"] or f"EXP{texts['number']}"
+        for texts in _registry(iana / "ipfix.xml", "ipfix-ipv6extensionheaders-bits")
+        if texts["value"].isdecimal()
     }
     # Each value is a bit of its own, to be ORed: here bits are counted.
     known["dataLinkFrameType"] = {
@@ -877,7 +878,7 @@ def enums(registry: Path) -> dict[str, dict[int, str]]:
 
 
 def _registry(path: Path, id: str) -> Iterator[dict[str, str]]:
-    """The records of one (sub-)registry in a file of IANA's."""
+    """Yield the records of one registry or sub-registry in a file of IANA's."""
     for registry in ElementTree.parse(path).getroot().iter():
         if registry.get("id") == id and registry.tag.endswith("}registry"):
             for record in registry.iterfind("{*}record"):
@@ -888,11 +889,11 @@ def _registry(path: Path, id: str) -> Iterator[dict[str, str]]:
 
 
 def _values(records: Iterable[dict[str, str]]) -> dict[int, str]:
-    """Value to name, of those that are assigned; a name ends where its explanation begins."""
+    """Return the assigned names by value, each without its explanation."""
     names = {}
-    for said in records:
-        value = said.get("value") or said["id"]
-        name = (said.get("name") or said.get("description", "")).partition(":")[0]
+    for texts in records:
+        value = texts.get("value") or texts["id"]
+        name = (texts.get("name") or texts.get("description", "")).partition(":")[0]
         name = re.sub(r" \((?:Historic|invalid)\)", "", name).rstrip(".")
         if re.fullmatch(r"\d+|0x[0-9A-Fa-f]+", value) and name not in (
             *("Reserved", "Unassigned", "unassigned", "Invalid", ""),
@@ -902,7 +903,7 @@ def _values(records: Iterable[dict[str, str]]) -> dict[int, str]:
 
 
 def _forwarding_status(path: Path) -> dict[int, str]:
-    """The octet's values: the status in its upper two bits, with the reason in the others."""
+    """Return the names of octets with a status in two bits and a reason in the others."""
     names = {0: "Unknown"}
     for status, bits in (("Forwarded", "01"), ("Dropped", "10"), ("Consumed", "11")):
         for value, reason in _values(_registry(path, f"forwarding-status-{bits}b")).items():
@@ -911,16 +912,16 @@ def _forwarding_status(path: Path) -> dict[int, str]:
 
 
 def _protocols(path: Path) -> dict[int, str]:
-    """Protocol numbers, called as in /etc/protocols and so in Scapy: in lower case."""
+    """Return the names of protocol numbers in lower case, as in /etc/protocols and Scapy."""
     names = {}
-    for said in _registry(path, "protocol-numbers-1"):
-        name = said.get("name") or said["description"]
-        if not said["value"].isdecimal() or name == "Reserved":
+    for texts in _registry(path, "protocol-numbers-1"):
+        name = texts.get("name") or texts["description"]
+        if not texts["value"].isdecimal() or name == "Reserved":
             continue
         if name.startswith("Use for experimentation"):
-            name = f"exp{said['value']}"
+            name = f"exp{texts['value']}"
         name = name.replace(" (deprecated)", "").casefold()
-        names[int(said["value"])] = re.sub(r"[^a-z0-9.+-]", "-", name)
+        names[int(texts["value"])] = re.sub(r"[^a-z0-9.+-]", "-", name)
     return names
 
 
@@ -928,7 +929,7 @@ def _protocols(path: Path) -> dict[int, str]:
 
 
 def make_files(registry: Path) -> tuple[dict[str, str], list[Disagreement]]:
-    """The text of every file by its path below ``data``, and the disagreements."""
+    """Return the text of every file by its path below ``data``, and the disagreements."""
     tables, disagreements = merge(read_facts(registry))
     v9 = netflow9(tables, Tshark(registry / "vendors").values["cflow.template_field_type"])
     files = {}
@@ -968,12 +969,12 @@ def _csv_text(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns 1 when ``--check`` finds a difference."""
+    """Run the command line; return 1 if ``--check`` finds a difference."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("registry", type=Path, help="directory with iana and vendors in it")
-    parser.add_argument("--output", type=Path, default=PACKAGE_DATA, help="where to write")
-    parser.add_argument("--check", action="store_true", help="only say which files differ")
-    parser.add_argument("--disagreements", action="store_true", help="only print those")
+    parser.add_argument("registry", type=Path, help="directory that contains iana and vendors")
+    parser.add_argument("--output", type=Path, default=PACKAGE_DATA, help="directory to write to")
+    parser.add_argument("--check", action="store_true", help="only list the files that differ")
+    parser.add_argument("--disagreements", action="store_true", help="only print the disagreements")
     options = parser.parse_args(arguments)
     files, disagreements = make_files(options.registry)
     if options.disagreements:
