@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Octets of many records to arrays: every data type, in every length it may come in."""
+"""Arrays from the octets of many records: every data type in every length."""
 
 import ipaddress
 import struct
@@ -20,7 +20,7 @@ def field(kind, length, name="x"):
 
 
 def array(kind, *items):
-    """The array of a field of that type from the octets of each record."""
+    """Return the array of a field of that type from the octets of each record."""
     items = [bytes.fromhex(item) if isinstance(item, str) else item for item in items]
     fields = (field("octetArray", 3, "a"), field(kind, len(items[0])), field("unsigned8", 1, "b"))
     octets = bytearray(b"".join(b"\xaa\xbb\xcc" + item + b"\xdd" for item in items))
@@ -39,7 +39,7 @@ def array(kind, *items):
         ("signed16", 2, "i2"),
         *(("signed32", length, "i4") for length in (1, 2, 3, 4)),
         *(("signed64", length, "i8") for length in range(1, 9)),
-        # forbidden (RFC 7011 6.2), and read all the same: as wide as need be
+        # longer than the type allows (RFC 7011 6.2): the array is as wide as the field
         ("unsigned8", 2, "u2"),
         ("unsigned32", 5, "u8"),
         ("signed16", 3, "i4"),
@@ -91,7 +91,7 @@ def test_booleans():
     assert found.tolist() == [True, False, True]
 
 
-def test_booleans_with_something_else_are_the_octets():
+def test_booleans_with_other_values_are_octets():
     found = array("boolean", "01", "02", "03", "00")
     assert found.dtype == np.dtype("u1")
     assert found.tolist() == [1, 2, 3, 0]
@@ -109,7 +109,7 @@ def test_booleans_with_something_else_are_the_octets():
         ("dateTimeNanoseconds", "0000000000000000", "ns", "2036-02-07T06:28:16"),
         ("dateTimeMicroseconds", "7fffffffffffffff", "us", "2104-02-26T09:42:23.999999"),
         ("dateTimeNanoseconds", "8000000000000000", "ns", "1968-01-20T03:14:08"),
-        # a length that the type forbids: the same count, in other octets
+        # a length that the type does not allow: the same number in fewer octets
         ("dateTimeSeconds", "0000000065920080", "ms", "2024-01-01T00:00:00"),
         ("dateTimeMilliseconds", "018cc251f47b", "ms", "2024-01-01T00:00:00.123"),
     ],
@@ -120,7 +120,7 @@ def test_times(kind, item, unit, text):
     assert found[1] == np.datetime64(text)
 
 
-def test_times_beyond_the_end_are_not_a_time():
+def test_times_beyond_63_bits_are_not_a_time():
     largest = (1 << 63) - 1
     found = array(
         "dateTimeMilliseconds", struct.pack("!Q", largest), struct.pack("!Q", largest + 1)
@@ -178,8 +178,8 @@ def test_values_of_variable_length():
 
 
 @pytest.mark.parametrize("kind", DATA_TYPES)
-def test_arrays_are_of_their_own(kind):
-    # Changing the octets afterwards must change no array, and arrays must be free to change.
+def test_arrays_own_their_memory(kind):
+    # Arrays are writable, and do not change with the octets that they were made from.
     for length in range(1, 41):
         octets = bytearray(length * 2)
         found = fixed_arrays(np, (field(kind, length),), {"x"}, octets, 2)["x"]
@@ -191,7 +191,7 @@ def test_arrays_are_of_their_own(kind):
 
 
 @pytest.mark.parametrize("block", [1, 7, 40, 10_000])
-def test_rows_are_taken_apart_in_blocks(monkeypatch, block):
+def test_rows_are_converted_in_blocks(monkeypatch, block):
     monkeypatch.setattr(arrays, "_BLOCK", block)
     fields = field("unsigned32", 4, "a"), field("unsigned32", 3, "b"), field("string", 2, "c")
     octets = bytearray(b"".join(struct.pack("!IHB2s", i, 0, i, b"ab") for i in range(11)))
@@ -228,12 +228,12 @@ def test_text_of_any_shape():
 
 
 @pytest.mark.parametrize("dtype", ["u8", "i4", "f4", "V5", "S6", "O", "M8[ms]"])
-def test_text_of_something_else(dtype):
+def test_text_of_an_array_that_is_not_addresses(dtype):
     with pytest.raises(ValueError, match=r"address_text takes uint32 \(IPv4\), V16"):
         address_text(np.zeros(2, dtype))
 
 
-def test_which_fields_are_addresses():
+def test_is_address():
     assert is_address(field("ipv4Address", 4))
     assert is_address(field("macAddress", 6))
     assert not is_address(field("ipv4Address", 16))

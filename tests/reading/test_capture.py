@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Capture files: pcap, pcapng, gzip, cut off and broken, and the datagrams in their frames."""
+"""Capture files: pcap, pcapng, gzip, truncated and damaged; datagrams in their frames."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def opened(octets: bytes) -> CaptureFile:
 
 
 def read(octets: bytes) -> tuple[list[Frame], str | None]:
-    """The frames of a capture, and why reading ended early."""
+    """Return the frames of a capture, and the reason why reading ended early."""
     capture = opened(octets)
     return list(capture.frames()), capture.cut
 
@@ -113,7 +113,7 @@ def test_pcap(order: str, magic: int, resolution: int) -> None:
     assert {each.link_type for each in frames} == {113}
 
 
-def test_link_type_without_what_says_that_a_checksum_follows() -> None:
+def test_link_type_without_the_bits_for_a_frame_checksum() -> None:
     (frame, *_), _ = read(pcap(FRAMES, link_type=0x24000001))
     assert frame.link_type == 0x04000001
 
@@ -194,17 +194,17 @@ def test_pcapng_packets_of_three_kinds() -> None:
     octets += simple(b"simple") + obsolete(b"obsolete", 2_000_000, 1) + enhanced(b"x", 0, 1)
     frames, cut = read(octets)
     assert cut is None
-    # a simple block is the first interface's, cut to its longest frame, and has no time
+    # a simple block belongs to the first interface, ends at its snapshot length, has no time
     assert frames == [Frame(0, 1, b"simpl"), Frame(2, 101, b"obsolete"), Frame(0, 101, b"x")]
 
 
-def test_pcapng_simple_packets_of_an_interface_without_a_longest_frame() -> None:
+def test_pcapng_simple_packets_without_a_snapshot_length() -> None:
     frames, _ = read(section() + interface() + simple(b"whole frame", 11))
     assert [each.octets for each in frames] == [b"whole frame"]
 
 
 def test_pcapng_sections_have_interfaces_of_their_own() -> None:
-    # what cat a.pcapng b.pcapng makes
+    # as by "cat a.pcapng b.pcapng"
     first = section("<") + interface(1) + enhanced(b"one")
     second = section(">") + interface(113, order=">") + enhanced(b"two", order=">")
     frames, cut = read(first + second)
@@ -220,7 +220,7 @@ def test_pcapng_other_blocks_are_skipped() -> None:
     assert cut is None
 
 
-def test_pcapng_packet_of_no_interface() -> None:
+def test_pcapng_packet_without_an_interface() -> None:
     octets = section() + enhanced(b"early") + interface() + enhanced(b"x", 0, 7) + enhanced(b"y")
     frames, _ = read(octets + block(6, b"short"))
     assert [each.octets for each in frames] == [b"y"]
@@ -238,13 +238,13 @@ def test_pcapng_packet_of_no_interface() -> None:
         (b"\x0a\x0d\x0d\x0a\x1c\0\0\0", "a section without its byte-order magic"),
     ],
 )
-def test_pcapng_broken(more: bytes, why: str) -> None:
+def test_pcapng_damaged(more: bytes, why: str) -> None:
     frames, cut = read(section() + interface() + enhanced(b"good") + more)
     assert frames[0].octets == b"good"
     assert cut == why
 
 
-def test_pcapng_gives_what_there_is_of_the_last_frame() -> None:
+def test_pcapng_truncated_last_frame() -> None:
     octets = section() + interface() + enhanced(b"a frame that is cut off")
     frames, _ = read(octets[: octets.index(b"that")])
     assert [each.octets for each in frames] == [b"a frame "]
@@ -290,7 +290,7 @@ def test_gzip_in_several_members() -> None:
     assert read(b"".join(members)) == read(octets)
 
 
-def test_gzip_cut_off_gives_what_is_before_the_cut() -> None:
+def test_gzip_truncated() -> None:
     octets = pcap([random.Random(i).randbytes(50) for i in range(200)])
     packed = gzip.compress(octets)
     whole, _ = read(octets)
@@ -302,14 +302,14 @@ def test_gzip_cut_off_gives_what_is_before_the_cut() -> None:
     assert len(read(packed[:-1])[0]) == 200
 
 
-def test_gzip_with_something_behind_it() -> None:
+def test_gzip_with_trailing_octets() -> None:
     frames, cut = read(gzip.compress(pcap(FRAMES)) + b"not gzip")
     assert len(frames) == 3
     assert cut is not None
     assert cut.startswith("broken gzip file")
 
 
-def test_gzip_of_nothing_readable() -> None:
+def test_gzip_without_readable_content() -> None:
     packed = gzip.compress(pcap(FRAMES))
     with pytest.raises(CaptureError, match="broken gzip file"):
         opened(packed[:8])
@@ -355,7 +355,7 @@ def test_file_opened_as_text(tmp_path: Path) -> None:
             CaptureFile(source)  # type: ignore[arg-type]
 
 
-def test_own_file_is_closed_and_others_are_not(tmp_path: Path) -> None:
+def test_only_a_file_opened_here_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "x.pcap"
     path.write_bytes(pcap(FRAMES))
     with CaptureFile(path) as capture:
@@ -375,7 +375,7 @@ def test_own_file_is_closed_and_others_are_not(tmp_path: Path) -> None:
 
 
 class Trickle(io.RawIOBase):
-    """A pipe in which octets arrive bit by bit; to read beyond them would wait for ever."""
+    """Pipe in which octets arrive in parts; reading beyond them blocks for ever."""
 
     def __init__(self, *parts: bytes) -> None:
         self._parts = list(parts)
@@ -391,7 +391,7 @@ class Trickle(io.RawIOBase):
 
 
 @pytest.mark.parametrize("wrap", [lambda raw: raw, io.BufferedReader])
-def test_live_capture_gives_a_frame_when_it_is_there(
+def test_live_capture_yields_a_frame_once_it_is_complete(
     wrap: Callable[[io.RawIOBase], io.RawIOBase],
 ) -> None:
     octets = pcap(FRAMES)
@@ -403,12 +403,12 @@ def test_live_capture_gives_a_frame_when_it_is_there(
     assert next(CaptureFile(source).frames()).octets == b"frame"  # type: ignore[arg-type]
 
 
-def test_size_and_position_of_what_has_none() -> None:
+def test_size_and_position_of_a_stream_without_them() -> None:
     capture = CaptureFile(Trickle(pcap(FRAMES)))  # type: ignore[arg-type]
     assert (capture.size, capture.position) == (0, 0)
 
 
-def test_what_counts_as_a_file() -> None:
+def test_file_sources() -> None:
     assert is_file_source("x.pcap")
     assert is_file_source(Path("x.pcap"))
     assert is_file_source(io.BytesIO())
@@ -473,11 +473,11 @@ def test_empty_datagram() -> None:
     ],
     ids=lambda packet: packet.summary()[:60],
 )
-def test_what_is_left_to_scapy(packet: Packet) -> None:
+def test_frames_left_to_scapy(packet: Packet) -> None:
     assert plain_udp(frame(packet)) is None
 
 
-def test_left_to_scapy_by_link_type_or_cut_off() -> None:
+def test_frames_left_to_scapy_by_link_type_or_length() -> None:
     octets = bytes(V4 / DATAGRAM)
     assert plain_udp(frame(octets, 113)) is None
     for size in range(len(octets)):
@@ -489,7 +489,7 @@ def test_left_to_scapy_by_link_type_or_cut_off() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from([V4, V6]), st.lists(st.tuples(st.integers(12, 70), st.integers(0, 255))))
-def test_plain_udp_is_what_scapy_finds(network: Packet, changes: list[tuple[int, int]]) -> None:
+def test_plain_udp_equals_scapy(network: Packet, changes: list[tuple[int, int]]) -> None:
     octets = bytearray(bytes(network / DATAGRAM) + bytes(8))
     for position, value in changes:
         octets[position % len(octets)] = value
@@ -506,7 +506,7 @@ def test_plain_udp_is_what_scapy_finds(network: Packet, changes: list[tuple[int,
     assert ends == addresses + bytes(layer)[:4]
 
 
-def test_pcapng_has_so_many_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pcapng_interfaces_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scapy_ipfix.reading.capture._INTERFACES", 3)
     good = section() + interface() * 3 + enhanced(FRAMES[0])
     frames, cut = read(good + section() + interface() * 3)
@@ -516,14 +516,14 @@ def test_pcapng_has_so_many_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class _Trickle(io.BytesIO):
-    """Gives an octet at a time, as a pipe may."""
+    """File that returns an octet at a time, as a pipe may."""
 
     def read1(self, size: int | None = -1) -> bytes:
         return self.read(1)
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_file_that_comes_octet_by_octet(packed: bool) -> None:
+def test_file_read_octet_by_octet(packed: bool) -> None:
     octets = pcap(FRAMES)
     if packed:
         octets = gzip.compress(octets[:1]) + gzip.compress(octets[1:3]) + gzip.compress(octets[3:])
@@ -531,7 +531,7 @@ def test_a_file_that_comes_octet_by_octet(packed: bool) -> None:
     assert (capture.kind, len(list(capture.frames()))) == ("pcap", 3)
 
 
-def test_files_of_fewer_octets_than_say_what_they_are() -> None:
+def test_files_shorter_than_their_magic_number() -> None:
     assert CaptureFile(_Trickle(b"\0\x0a")).kind == "ipfix"
     with pytest.raises(CaptureError, match="begins with d4 c3"):
         CaptureFile(_Trickle(b"\xd4\xc3"))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every capture at hand, read in every way: the same records, as many as there are.
+"""Every capture, read by every reader: equal records, in the expected number.
 
-The captures of other people's devices in ``../shared/captures`` come with their counts; those
-in ``pcaps/`` were taken from exporters run for this project, and what is in them was read off
-tshark 4.0.17's output and the octets.
+The captures of other devices in ``../shared/captures`` come with their counts. Those in
+``pcaps/`` were taken from exporters run for this project; their content was compared with the
+output of tshark 4.0.17 and with the octets.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SHARED = ROOT.parent / "shared" / "captures"
 
 
 class Facts(NamedTuple):
-    """What a capture holds: messages, records, of these options, templates; some values."""
+    """Content of a capture: messages, records, options among them, templates, some values."""
 
     messages: int
     records: int
@@ -251,7 +251,7 @@ LONG_LENGTHS = {"ipfix_yaf.pcap", "netflow9_h3c_netstream_varstring.pcap"}
 
 
 def expected() -> dict[str, dict[str, str]]:
-    """The lines of expected.tsv by capture; none where the folder is absent."""
+    """Return the lines of expected.tsv by capture, none if the folder is absent."""
     path = SHARED / "expected.tsv"
     if not path.is_file():
         return {}
@@ -271,7 +271,7 @@ def read(source: Any, **options: Any) -> list[dict[str, Any]]:
 
 
 def messages(packets: PacketList) -> Iterator[Message]:
-    """The messages in packets, those behind others in one TCP segment, or in SCTP, as well."""
+    """Yield the messages in packets, those chained in a TCP segment or in SCTP as well."""
     for packet in packets:
         layer = packet
         while layer:
@@ -281,8 +281,8 @@ def messages(packets: PacketList) -> Iterator[Message]:
             layer = layer.payload
 
 
-def heard(session: IPFIXSession) -> int:
-    """How many messages a session has read."""
+def message_count(session: IPFIXSession) -> int:
+    """Return the number of messages that a session has read."""
     return sum(domain.stats.messages for domain in session.collector.domains)
 
 
@@ -309,12 +309,17 @@ def test_shared_counts(line: dict[str, str]) -> None:
     sniffed = [record for message in messages(packets) for record in message.records]
     if line["records"] == "-":  # NetFlow v5
         assert records == sniffed == []
-        assert heard(session) == heard(again) == 0
+        assert message_count(session) == message_count(again) == 0
         assert packets[0].lastlayer().__class__.__name__.startswith("NetflowRecordV5") or (
             packets[0].haslayer("NetflowHeaderV5")
         )
         return
-    assert heard(session) == heard(again) == len(list(messages(packets))) == int(line["messages"])
+    assert (
+        message_count(session)
+        == message_count(again)
+        == len(list(messages(packets)))
+        == int(line["messages"])
+    )
     if line["capture"] == "netflow9_invalid01.pcap":  # its note allows 0 to 3
         assert len(records) == len(sniffed) <= 3
     else:
@@ -327,7 +332,7 @@ def test_own_counts(name: str) -> None:
     session = IPFIXSession()
     records = read(PCAPS / name, session=session)
     assert len(records) == facts.records
-    assert heard(session) == facts.messages
+    assert message_count(session) == facts.messages
     assert len(read(PCAPS / name, kind="options")) == facts.options
     assert len(read(PCAPS / name, kind="data")) == facts.records - facts.options
     announced = {
@@ -349,7 +354,7 @@ def test_own_values(name: str) -> None:
 
 
 def test_sampled_frame_is_whole() -> None:
-    """softflowd's PSAMP records hold frames, padded to a fixed length: the first is a SYN."""
+    """PSAMP records of softflowd hold frames, padded to a fixed length: the first is a SYN."""
     record = read(PCAPS / "softflowd_psamp.pcap")[0]
     frame = record["dataLinkFrameSection"]
     assert len(frame) == 1390
@@ -362,7 +367,7 @@ def test_sampled_frame_is_whole() -> None:
 
 @every_capture
 def test_defects(path: Path) -> None:
-    """What is wrong in a capture is found whichever way it is read, and nothing else is."""
+    """The defects of a capture are found by every reader, and no others."""
     session, again = IPFIXSession(), IPFIXSession()
     read(path, session=session)
     read(rdpcap(str(path)), session=again)
@@ -381,11 +386,11 @@ def test_defects(path: Path) -> None:
     assert found == wanted
 
 
-# -- ways to read
+# -- readers
 
 
 @every_capture
-def test_same_records_by_every_way(path: Path) -> None:
+def test_same_records_by_every_reader(path: Path) -> None:
     fast = read(path)
     assert read(rdpcap(str(path))) == fast
     with PcapReader(str(path)) as packets:
@@ -399,7 +404,7 @@ def test_same_records_by_every_way(path: Path) -> None:
 
 
 @every_capture
-def test_looking_changes_nothing(path: Path) -> None:
+def test_showing_changes_nothing(path: Path) -> None:
     plain = rdpcap(str(path))
     packets = sniff(offline=str(path), session=IPFIXSession)
     before = [bytes(packet) for packet in packets]
@@ -414,8 +419,8 @@ def test_looking_changes_nothing(path: Path) -> None:
 
 
 @every_capture
-def test_octets_survive_being_rebuilt(path: Path) -> None:
-    """Not from the octets that were kept: from the fields, down to the last record."""
+def test_rebuilt_octets_are_equal(path: Path) -> None:
+    """Built from the fields of every record, without the cached octets."""
     for message in messages(sniff(offline=str(path), session=IPFIXSession)):
         octets = bytes(message)[: len(message.raw_packet_cache)]
         for each in message.sets:
@@ -443,7 +448,7 @@ def test_other_containers(path: Path, tmp_path: Path) -> None:
 
 @every_capture
 def test_cut_anywhere(path: Path, tmp_path: Path) -> None:
-    """A capture that ends early gives the records before the cut, and says so."""
+    """A truncated capture yields the records before the cut, and a diagnostic."""
     records = read(path)
     ng = tmp_path / "x.pcapng"
     wrpcapng(str(ng), rdpcap(str(path)))
@@ -458,7 +463,7 @@ def test_cut_anywhere(path: Path, tmp_path: Path) -> None:
             try:
                 found = read(io.BytesIO(octets[:size]), session=session)
             except CaptureError:
-                assert octets[:2] == b"\x1f\x8b"  # not even a file header came out of it
+                assert octets[:2] == b"\x1f\x8b"  # not even a file header was decompressed
                 continue
             assert found == records[: len(found)]
             if octets[:2] == b"\x1f\x8b" or (octets is plain and size in (23, len(octets) - 1)):
@@ -467,7 +472,7 @@ def test_cut_anywhere(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
 def test_cut_packets_in_scapy(path: Path) -> None:
-    """Packets that a snaplen cut short: no exception, and no record that is not there."""
+    """Packets truncated by a snapshot length: no exception, and no extra record."""
     wanted = {repr(record) for record in read(path)}
     packets = rdpcap(str(path))
     for longest in (20, 60, 70, 300):

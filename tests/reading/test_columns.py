@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records as columns: the same values as iter_records gives, field by field."""
+"""Records as columns: the values of iter_records, field by field."""
 
 import io
 import ipaddress
@@ -44,7 +44,7 @@ NAMES = [(7, "eth0", "192.0.2.3", "dns"), (8, "", "192.0.2.4", "x" * 300)]
 
 
 def announced(template, version=10):
-    """The set that carries a template."""
+    """Return a Set with a template."""
     if version == 9:
         kind = OptionsTemplateFlowSet if template.is_options else TemplateFlowSet
     else:
@@ -53,7 +53,7 @@ def announced(template, version=10):
 
 
 def message(*parts, domain=7, version=10):
-    """A message of templates, and of (template, records) in Data Sets, in this order."""
+    """Return a message with templates, and (template, records) as Data Sets, in this order."""
     whole = IPFIX(observationDomainId=domain) if version == 10 else NetFlowV9(sourceId=domain)
     data_set = DataSet if version == 10 else DataFlowSet
     for part in parts:
@@ -72,11 +72,11 @@ def ipv4(*texts):
     return [int(ipaddress.IPv4Address(text)) for text in texts]
 
 
-# Everything that iter_records gives
+# Compared with iter_records
 
 
-def unlike(field, item, value):
-    """Whether an item of an array does not stand for a value of the Scapy domain."""
+def differs(field, item, value):
+    """Return True if an item of an array differs from a value of the Scapy domain."""
     kind, name = field.data_type, field.data_type.name
     if field.is_variable or not field.length or name in ("string", "unsigned256"):
         item = item.tobytes() if isinstance(item, np.void) else item
@@ -96,7 +96,7 @@ def unlike(field, item, value):
 
 
 def check(columns, source):
-    """Compares columns with the records of the same sets, read one by one."""
+    """Compare columns with the records of the same Data Sets."""
     rows = {}
     for read in iter_sets(source, IPFIXSession()):
         codec = read.template.codec
@@ -110,20 +110,20 @@ def check(columns, source):
             values = [row[position] for row in rows[template.fields]]
             items = arrays[field.name]
             assert len(items) == len(values)
-            wrong = [pair for pair in zip(items, values) if unlike(field, *pair)]
+            wrong = [pair for pair in zip(items, values) if differs(field, *pair)]
             assert not wrong, f"{field}: {wrong[0]}"
     return sum(map(len, rows.values()))
 
 
 @given(st.sampled_from([9, 10]).flatmap(lambda v: st.tuples(st.just(v), filled(v))))
-def test_columns_are_the_records(case):
+def test_columns_equal_records(case):
     version, (template, rows) = case[0], (case[1].template, case[1].rows)
     octets = message(template, (template, rows), version=version)
     assert check(read_columns(octets), octets) == len(list(iter_records(octets)))
 
 
 @given(filled(min_size=1), st.data())
-def test_some_columns_are_those_columns(case, data):
+def test_selected_columns_equal_all_columns(case, data):
     template, rows = case.template, case.rows
     octets = message(template, (template, rows))
     (everything,) = read_columns(octets).values()
@@ -134,20 +134,20 @@ def test_some_columns_are_those_columns(case, data):
     assert repr(tolists(some)) == repr({name: everything[name].tolist() for name in wanted})
 
 
-def test_captures_of_the_project(root):
+def test_own_captures(root):
     paths = sorted(root.glob("pcaps/*.pcap*"))
     assert sum(check(read_columns(path), path) for path in paths) > 1000
 
 
-def test_captures_of_others(captures):
+def test_shared_captures(captures):
     paths = sorted(captures.glob("*.pcap"))
     assert sum(check(read_columns(path), path) for path in paths) > 100
 
 
-# What a user gets
+# By function
 
 
-def test_of_a_path(root):
+def test_path(root):
     path = root / "pcaps" / "softflowd_v9.pcap"
     found = read_columns(path, ["octetDeltaCount"], kind="data")
     totals = [int(columns["octetDeltaCount"].sum()) for columns in found.values()]
@@ -173,7 +173,7 @@ def test_nothing_to_read(tmp_path):
 
 def test_layouts_in_order_of_appearance():
     found = read_columns([message(NAMED, FLOW, (FLOW, FLOWS)), message((NAMED, NAMES))])
-    # messages at hand are of one transport session
+    # octets of messages belong to one transport session
     assert list(found) == [FLOW, NAMED]
     assert tolists(found[NAMED]) == {
         "octetDeltaCount": [7, 8],
@@ -207,7 +207,7 @@ def test_other_lengths_are_another_layout():
     assert {columns["octetDeltaCount"].dtype for columns in found.values()} == {np.dtype("u8")}
 
 
-def test_domains_are_told_apart():
+def test_context_of_domains():
     found = read_columns(
         [message(FLOW, (FLOW, FLOWS), domain=1), message(FLOW, (FLOW, FLOWS[:1]), domain=2)],
         context=True,
@@ -215,7 +215,7 @@ def test_domains_are_told_apart():
     assert found[FLOW]["_domain"].tolist() == [1, 1, 2]
 
 
-def test_exporters_are_told_apart(root):
+def test_context_of_exporters(root):
     found = read_columns(root / "pcaps" / "softflowd_ipfix.pcap", context=True)
     exporters = {each for columns in found.values() for each in columns["_exporter"]}
     session = IPFIXSession()
@@ -272,13 +272,13 @@ def test_kinds():
 def test_late_template():
     octets = [message((FLOW, FLOWS[:1])), message(FLOW, (FLOW, FLOWS[1:]))]
     (columns,) = read_columns(octets).values()
-    # in order of what could be read when, as iter_records has it
+    # in the order in which they can be decoded, as by iter_records
     expected = [octets for (octets,) in iter_records(octets, ["octetDeltaCount"])]
     assert columns["octetDeltaCount"].tolist() == expected
     assert sorted(expected) == [40, 1500]
 
 
-def test_session_is_the_callers():
+def test_session_of_the_caller():
     session = IPFIXSession()
     read_columns(message((FLOW, FLOWS)), session=session)
     assert session.diagnostics.counts["missing-template"] == 1
@@ -375,7 +375,7 @@ def test_data_frame_counters_keep_every_digit():
     octets = Template(300, "octetDeltaCount")
     source = message(octets, OPTIONS, (octets, [((1 << 64) - 1,)]), (OPTIONS, [(1, 2)]))
     frame = to_pandas(source)
-    # as floats, which pandas takes for integers with gaps otherwise, they would be rounded
+    # pandas turns integers with missing values into floats, which would round them
     assert int(frame["octetDeltaCount"][0]) == (1 << 64) - 1
     assert frame["octetDeltaCount"].isna().tolist() == [False, True]
 
@@ -450,15 +450,15 @@ def test_any_records_make_a_data_frame(cases):
 @pytest.mark.parametrize(
     "fields", [["octetDeltaCount[0]"], ["octetDeltaCount[0]"] * 50 + ["vlanId"]]
 )
-def test_a_template_whose_records_are_not_read(fields):
-    """Those of no octets, or of thousands of fields that have none."""
+def test_template_without_octets(fields):
+    """Templates of length 0, or with thousands of fields of length 0."""
     template = Template(300, *fields)
     message = IPFIX(sets=[TemplateSet(templates=[template]), Set(setId=300, data=bytes(8))])
     assert len(read_columns(bytes(message), list(template.names[:1]))) == 0
 
 
-def test_layouts_count_for_what_is_held() -> None:
-    """Of a thousand there may be a record each, which is next to nothing."""
+def test_buffers_count_fields_of_layouts() -> None:
+    """A thousand layouts may have a record each."""
     held = LayoutBuffers(None)
     wide = Template(256, *["octetDeltaCount[1]"] * 200)
     for number in range(50):
@@ -474,8 +474,8 @@ def test_layouts_count_for_what_is_held() -> None:
     assert (held.records, held.octets, held.fields) == (0, 0, 0)
 
 
-def test_a_table_of_too_many_columns_is_asked_for_by_name():
-    """Each would have a cell for each record, and a peer may define any number."""
+def test_too_many_columns_need_fields():
+    """An exporter may define any number of fields, each a column with a cell per record."""
     pytest.importorskip("pandas")
     half = COLUMNS // 2 + 1
     wide = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is said where numpy, pandas or pyarrow are missing, and that nobody else needs them."""
+"""Errors where numpy, pandas or pyarrow are missing; nothing else needs these."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ PACKAGES = ("numpy", "pandas", "pyarrow", "pyarrow.parquet")
 
 @pytest.fixture
 def bare(monkeypatch):
-    """A Python that has none of them."""
+    """Hide these packages from imports."""
     for package in PACKAGES:
         monkeypatch.setitem(sys.modules, package, None)
 

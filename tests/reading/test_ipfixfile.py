@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IPFIX Files (RFC 5655): read, written, appended to, compressed, from and to any stream."""
+"""IPFIX Files (RFC 5655): reading, writing, appending, compression, any stream."""
 
 import gzip
 import io
@@ -29,7 +29,7 @@ ROWS = [("192.0.2.1", number) for number in range(9)]
 
 
 def messages(count: int = 9) -> list[Any]:
-    """Messages of which only the first has the template."""
+    """Return messages of which only the first has the template."""
     return list(Exporter(domain=7, mtu=100).export(FLOW, ROWS[:count], export_time=1_700_000_000))
 
 
@@ -55,7 +55,7 @@ def test_a_file_is_the_messages(path: Path) -> None:
 
 
 @given(st.lists(filled(), max_size=5))
-def test_what_is_written_is_read(cases: list[Filled]) -> None:
+def test_written_messages_are_read(cases: list[Filled]) -> None:
     stream = io.BytesIO()
     exporter = Exporter(mtu=None)
     made = []
@@ -131,14 +131,14 @@ def test_streams_stay_open() -> None:
     assert counts(read_ipfix(plain)) == counts(read_ipfix(packed)) == list(range(9))
 
 
-def test_a_connection_gives_messages_as_they_come() -> None:
+def test_connection_yields_messages_once_complete() -> None:
     ours, theirs = socket.socketpair()
     made = messages()
     with ours, theirs, ours.makefile("rb") as reading, theirs.makefile("wb") as writing:
         ours.settimeout(10)
         write_ipfix(writing, made[:1])
         found = iter_ipfix(reading)
-        # the first is there while the connection goes on
+        # the first message is complete while the connection continues
         assert bytes(next(found)) == bytes(made[0])
         writer = threading.Thread(target=write_ipfix, args=(writing, made[1:]), daemon=True)
         writer.start()
@@ -148,7 +148,7 @@ def test_a_connection_gives_messages_as_they_come() -> None:
         assert [bytes(each) for each in found] == [bytes(each) for each in made[2:]]
 
 
-def test_packets_of_a_capture_are_written_without_what_is_around(path: Path) -> None:
+def test_packets_of_a_capture_are_written_without_other_layers(path: Path) -> None:
     made = messages()
     packets = [
         IP() / UDP(dport=4739) / made[0],
@@ -164,7 +164,7 @@ def test_packets_of_a_capture_are_written_without_what_is_around(path: Path) -> 
     assert counts(read_ipfix(path)) == list(range(9))
 
 
-def test_an_iterator_is_written_as_it_goes(path: Path) -> None:
+def test_iterator_is_written_in_constant_memory(path: Path) -> None:
     exporter = Exporter(mtu=100)
     rows = (("192.0.2.1", number) for number in range(3000))
     assert write_ipfix(path, exporter.export_bytes(FLOW, rows)) > 900
@@ -186,7 +186,7 @@ def test_messages_that_no_file_can_hold(path: Path, message: Any, why: str) -> N
         write_ipfix(path, [messages()[0], message])
 
 
-def test_what_is_no_ipfix_file(path: Path, root: Path) -> None:
+def test_files_of_other_kinds(path: Path, root: Path) -> None:
     with pytest.raises(CaptureError, match=r"softflowd_v9.pcap: a pcap file, not an IPFIX File"):
         iter_ipfix(root / "pcaps" / "softflowd_v9.pcap")
     path.write_bytes(b"hello")

@@ -31,7 +31,7 @@ NAMES = [(7, "eth0", "192.0.2.3"), (8, b"\xffth1", "192.0.2.4")]
 
 
 def data(*parts, domain=7):
-    """A message of templates, and of (template, records or octets of records)."""
+    """Return a message with templates, and (template, records or octets of records)."""
     octets = b""
     for part in parts:
         if isinstance(part, Template):
@@ -57,7 +57,7 @@ def _announced(template):
 
 @pytest.fixture
 def convert(tmp_path, capsys):
-    """Runs the command on messages; gives the table that it wrote."""
+    """Run the command on messages and return the table that it wrote."""
 
     def run(*messages, options=()):
         source, out = tmp_path / "x.ipfix", tmp_path / "x.parquet"
@@ -271,7 +271,7 @@ def test_row_groups(monkeypatch, tmp_path, records, octets, fields, groups):
 
 
 def test_layouts_share_a_row_group(convert):
-    # a row group for each of fifty layouts would be fifty small ones
+    # not fifty small row groups for fifty layouts
     templates = [Template(256 + i, *["octetDeltaCount"] * (i + 1)) for i in range(50)]
     octets = [data(each, (each, [[i] * (i + 1)])) for i, each in enumerate(templates)]
     table = convert(*octets)
@@ -298,7 +298,7 @@ def test_the_capture_is_not_overwritten(tmp_path, capsys):
     assert source.read_bytes() == octets
 
 
-def test_what_cannot_be_read_leaves_the_file(root, tmp_path, capsys):
+def test_unreadable_source_keeps_the_file(root, tmp_path, capsys):
     out, bad = tmp_path / "x.parquet", tmp_path / "bad.pcap"
     out.write_text("of yesterday")
     bad.write_text("no capture")
@@ -308,7 +308,7 @@ def test_what_cannot_be_read_leaves_the_file(root, tmp_path, capsys):
     assert out.read_text() == "of yesterday"
 
 
-def test_what_goes_wrong_in_between_leaves_no_file(tmp_path):
+def test_error_while_writing_removes_the_file(tmp_path):
     def interrupted(written):
         with written:
             for read in iter_sets(data(FLOW, (FLOW, FLOWS)), IPFIXSession()):
@@ -335,7 +335,7 @@ def test_a_full_disk(root, capsys):
 
 
 def test_a_template_that_was_not_announced(tmp_path):
-    # a capture that is still being written: its columns are written down already
+    # a capture that grows while it is read, after the columns are fixed
     other = Template(256, "octetDeltaCount[9]", "interfaceName", "sourceIPv4Address")
     out = tmp_path / "x.parquet"
     rows = [(bytes(9), "eth0", "192.0.2.9")]

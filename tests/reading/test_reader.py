@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records out of every kind of source, and what is asked of them."""
+"""Records of every kind of source, with every option."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ PACKETS = [ETHER / V4 / PORT / Raw(octets) for octets in MESSAGES]
 
 
 def capture(frames: list[Any], link_type: int = 1) -> bytes:
-    """A pcap; Scapy's writer chooses the link type itself."""
+    """Write a pcap with a link type; Scapy's writer chooses its own."""
     octets = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, link_type)
     for second, frame in enumerate(map(bytes, frames), 1_700_000_000):
         octets += struct.pack("<IIII", second, 0, len(frame), len(frame)) + frame
@@ -180,7 +180,7 @@ def test_pipe() -> None:
 def test_packets_and_messages(tmp_path: Path) -> None:
     path = tmp_path / "x.pcap"
     wrpcap(str(path), PACKETS)
-    assert read(PACKETS) == ALL  # as they were made
+    assert read(PACKETS) == ALL  # crafted packets
     assert read(rdpcap(str(path))) == ALL
     assert read(PcapReader(str(path))) == ALL
     assert read(dissect(rdpcap(str(path)))) == ALL
@@ -251,7 +251,7 @@ def test_kinds() -> None:
     assert read(MESSAGES, kind="all") == ALL
 
 
-def test_fields_in_the_order_asked_for() -> None:
+def test_fields_in_the_given_order() -> None:
     wanted = ["octetDeltaCount", "sourceIPv4Address", "interfaceName"]
     assert read(MESSAGES, fields=wanted) == [
         tuple(record[name] for name in wanted) for record in FLOWS
@@ -315,7 +315,7 @@ def test_json_values() -> None:
 
 
 def test_records_are_their_own() -> None:
-    """What is done to one record does not show in another."""
+    """A change to one record does not change another."""
     first, second, *_ = iter_records(MESSAGES[0])
     first["octetDeltaCount"] = first["more"] = 0
     assert second == FLOWS[1]
@@ -343,7 +343,7 @@ def test_unknown_options_at_once() -> None:
         iter_records([], ["octetDeltaCount"], resolve=True)
 
 
-def test_files_that_are_none_at_once(tmp_path: Path) -> None:
+def test_files_that_are_not_captures_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         iter_records(tmp_path / "none.pcap")
     with pytest.raises(IsADirectoryError):
@@ -381,7 +381,7 @@ def test_octets_that_are_no_message(octets: bytes) -> None:
 # -- sessions
 
 
-def test_session_keeps_what_it_learns() -> None:
+def test_session_keeps_templates() -> None:
     session = IPFIXSession()
     assert read(PACKETS[:2], session=session) == ALL[:4]
     assert session.packets == 2
@@ -445,7 +445,7 @@ def test_template_later_in_the_same_message() -> None:
     assert [record.values() for record in packets[0][IPFIX].records] == FLOWS
 
 
-def test_template_that_never_comes() -> None:
+def test_template_that_never_arrives() -> None:
     session = IPFIXSession()
     assert read([message(flows())], session=session) == []
     assert session.diagnostics.counts["missing-template"] == 1
@@ -463,7 +463,7 @@ def test_dissect() -> None:
     assert all(isinstance(record, Record) for record in records)
     assert [record.values() for record in records] == ALL
     assert len(session.templates) == 2
-    # the next call goes on with what the session knows
+    # the next call continues with the templates of the session
     (again,) = dissect([Ether(bytes(PACKETS[2]))], session)
     assert [record.values() for record in again[IPFIX].records] == FLOWS[3:]
     (fresh,) = dissect([Ether(bytes(PACKETS[2]))])
@@ -475,12 +475,12 @@ def test_dissect_resolves_in_place() -> None:
     packets = [Ether(bytes(ETHER / V4 / PORT / Raw(each))) for each in late]
     session = IPFIXSession()
     (first,) = dissect(packets[:1], session)
-    assert first[IPFIX].records == []  # looked at before the template came
+    assert first[IPFIX].records == []  # read before the template arrives
     dissect(packets[1:], session)
     assert [record.values() for record in first[IPFIX].records] == FLOWS
 
 
-def test_dissect_puts_fragments_together() -> None:
+def test_dissect_reassembles_fragments() -> None:
     whole = ETHER / V4 / PORT / Raw(message(*templates(FLOW), flows(ROWS * 20)))
     packets = dissect([Ether(bytes(each)) for each in fragment(whole, fragsize=200)])
     (packet,) = packets
@@ -501,7 +501,7 @@ LITTLE, BIG = (2).to_bytes(4, "little"), (2).to_bytes(4, "big")
 
 
 def under(*lower: Packet) -> list[Packet]:
-    """The datagrams below other layers."""
+    """Return the datagrams below other layers."""
     packets = []
     for datagram in DATAGRAMS:
         packet = datagram
@@ -603,7 +603,7 @@ def test_link_types(link_type: int, frames: list[Any], tmp_path: Path) -> None:
     session = IPFIXSession()
     records = read(octets, session=session)
     if frames is WRAPPED["fragments, last first"][1]:
-        # messages come in reverse as well, and wait for their templates
+        # messages arrive in reverse too, before their templates
         assert sorted(map(repr, records)) == sorted(map(repr, LONG_RECORDS))
     else:
         assert records == LONG_RECORDS
@@ -642,7 +642,7 @@ def test_message_that_fills_a_datagram() -> None:
 # -- IPFIX Files
 
 
-def test_ipfix_file_with_something_between() -> None:
+def test_ipfix_file_with_other_octets_between_messages() -> None:
     octets = MESSAGES[0] + b"\0\x0a\0\x07junk\0\x0a" + MESSAGES[1] + b"\0\0\0" + MESSAGES[2]
     session = IPFIXSession()
     assert read(octets, session=session) == ALL
@@ -651,7 +651,7 @@ def test_ipfix_file_with_something_between() -> None:
     assert found.text.startswith("13 octets")
 
 
-def test_ipfix_file_that_is_cut_off() -> None:
+def test_ipfix_file_truncated() -> None:
     octets = b"".join(MESSAGES)
     for size in range(2, len(octets)):
         session = IPFIXSession()
@@ -674,15 +674,15 @@ def test_stream_in_pieces() -> None:
         assert cutter.waiting == 0
 
 
-def test_stream_that_ends_while_it_is_lost() -> None:
+def test_stream_that_ends_out_of_sync() -> None:
     cutter = MessageStream()
     assert cutter.feed(MESSAGES[0] + b"\xff" * 40) == MESSAGES[:1]
     assert cutter.finish() == b""
     assert cutter.skipped == 40
 
 
-def test_stream_takes_no_half_header_for_a_message() -> None:
-    """What looks like a version at the end of a piece is looked at again with the next one."""
+def test_stream_does_not_read_half_a_header() -> None:
+    """Octets like a version number at the end of a part are checked with the next part."""
     noise = b"\xff" * 30 + b"\0\x0a\xff\xf0"
     cutter = MessageStream()
     assert cutter.feed(noise) == []
@@ -690,7 +690,7 @@ def test_stream_takes_no_half_header_for_a_message() -> None:
     assert cutter.skipped == len(noise) + 20
 
 
-# -- as it comes
+# -- in constant memory
 
 
 def test_nothing_is_read_ahead() -> None:
@@ -711,7 +711,7 @@ def test_nothing_is_read_ahead() -> None:
 
 
 class Endless(io.RawIOBase):
-    """A capture that never ends, made as it is read."""
+    """Capture without an end, generated while it is read."""
 
     def __init__(self, first: bytes, again: bytes) -> None:
         self._octets = first
@@ -730,7 +730,7 @@ class Endless(io.RawIOBase):
 
 def test_memory_does_not_grow_with_the_file() -> None:
     again = capture(PACKETS[2:])[24:]
-    session = IPFIXSession(limits=Limits(diagnostics=10))  # the same message over and over
+    session = IPFIXSession(limits=Limits(diagnostics=10))  # a diagnostic for each repeated message
     records = iter_records(Endless(capture(PACKETS), again), session=session)
     assert len(list(itertools.islice(records, 2000))) == 2000
     tracemalloc.start()
@@ -743,4 +743,4 @@ def test_memory_does_not_grow_with_the_file() -> None:
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 200_000  # of half a million octets read, eight times that as dicts
+    assert after - before < 200_000  # half a million octets were read, eight times that as dicts

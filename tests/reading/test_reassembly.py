@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IP fragments put together: in any order, twice, overlapping, too long, too many."""
+"""Reassembly of IP fragments: any order, repeated, overlapping, too long, too many."""
 
 import itertools
 
@@ -21,12 +21,12 @@ ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 
 
 def frames(size=1000, **fields):
-    """The fragments of a datagram, as they come off the wire."""
+    """Return the fragments of a datagram as captured, and the datagram."""
     whole = IP(src="192.0.2.1", dst="192.0.2.2", id=7, **fields) / UDP(sport=1, dport=2) / DATA
     return [Ether(bytes(ETHER / each)) for each in fragment(whole, fragsize=size)], bytes(whole)
 
 
-def taken(fragments, packets):
+def add_all(fragments, packets):
     return [fragments.add_ipv4(each, each[IP]) for each in packets]
 
 
@@ -35,7 +35,7 @@ def test_fragments_in_any_order(order):
     pieces, whole = frames()
     assert len(pieces) == 4
     fragments = Fragments(LIMIT)
-    results = taken(fragments, [pieces[i] for i in order])
+    results = add_all(fragments, [pieces[i] for i in order])
     assert results[:-1] == [None] * 3
     assert bytes(results[-1][IP]) == whole
     assert fragments.octets == fragments.dropped == 0
@@ -44,7 +44,7 @@ def test_fragments_in_any_order(order):
 
 
 @given(st.integers(1, 70), st.data())
-def test_pieces_of_any_size(count, data):
+def test_fragments_of_any_size(count, data):
     whole = data.draw(st.binary(min_size=count, max_size=400))
     cuts = sorted(data.draw(st.sets(st.integers(0, (len(whole) - 1) // 8), max_size=20)) | {0})
     edges = [8 * cut for cut in cuts] + [len(whole)]
@@ -52,7 +52,7 @@ def test_pieces_of_any_size(count, data):
     fragments = Fragments(LIMIT)
     for start, piece in data.draw(st.permutations(pieces))[:-1]:
         assert fragments.add("key", start, piece, start + len(piece) < len(whole)) is None
-        # the same once more changes nothing
+        # a repetition changes nothing
         assert fragments.add("key", start, piece, start + len(piece) < len(whole)) is None
     found = [fragments.add("key", s, p, s + len(p) < len(whole)) for s, p in pieces]
     assert whole in found
@@ -85,8 +85,8 @@ def test_a_gap_is_not_filled_by_octets_elsewhere():
     assert fragments.add("key", 16, b"c" * 8, True) == b"a" * 16 + b"c" * 8 + b"end"
 
 
-def plainly(pieces):
-    """The datagram that pieces (offset, data, more) make: what :class:`Fragments` gives, slowly."""
+def reassembled(pieces):
+    """Reassemble (offset, data, more) slowly, as a reference for :class:`Fragments`."""
     longest, size = {}, None
     for offset, data, more in pieces:
         longest[offset] = max(longest.get(offset, b""), data, key=len)
@@ -105,12 +105,12 @@ piece = st.tuples(
 
 
 @given(st.lists(piece, max_size=30))
-def test_any_pieces(pieces):
+def test_any_fragments(pieces):
     fragments = Fragments(LIMIT)
     before = []
     for each in pieces:
         before.append(each)
-        expected = plainly(before)
+        expected = reassembled(before)
         assert fragments.add("key", *each) == expected
         if expected is not None:
             before = []
@@ -118,8 +118,8 @@ def test_any_pieces(pieces):
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_pieces_are_put_together_once(backwards, monkeypatch):
-    """A thousand fragments that overlap, all of them many times, and at last the one lacking."""
+def test_fragments_are_joined_once(backwards, monkeypatch):
+    """A thousand overlapping fragments, all many times, and at last the missing one."""
     calls = []
 
     def counted(pieces):
@@ -153,8 +153,8 @@ def test_datagrams_do_not_mix():
                 setattr(each[IP], name, value)
             del each[IP].chksum
         others = [Ether(bytes(each)) for each in others]
-        assert taken(fragments, [first[0], others[1], others[2], others[3]]) == [None] * 4
-    *_, done = taken(fragments, first[1:])
+        assert add_all(fragments, [first[0], others[1], others[2], others[3]]) == [None] * 4
+    *_, done = add_all(fragments, first[1:])
     assert bytes(done[IP]) == whole
 
 
@@ -162,7 +162,7 @@ def test_layers_below_stay():
     pieces, whole = frames()
     pieces = [Ether(bytes(ETHER / Dot1Q(vlan=7) / each[IP])) for each in pieces]
     pieces[-1].time = 1234.5
-    *_, done = taken(Fragments(LIMIT), pieces)
+    *_, done = add_all(Fragments(LIMIT), pieces)
     assert done.src == "02:00:00:00:00:01"
     assert done[Dot1Q].vlan == 7
     assert bytes(done[IP]) == whole
@@ -173,7 +173,7 @@ def test_layers_below_stay():
 def test_an_ethernet_trailer_is_no_part_of_a_fragment():
     pieces, whole = frames()
     pieces = [Ether(bytes(each) + b"\xde\xad\xbe\xef") for each in pieces]
-    *_, done = taken(Fragments(LIMIT), pieces)
+    *_, done = add_all(Fragments(LIMIT), pieces)
     assert bytes(done[IP]) == whole
     assert Padding not in done
 
@@ -183,7 +183,7 @@ def test_an_ethernet_trailer_is_no_part_of_a_fragment():
 )
 def test_options_stay(options):
     pieces, whole = frames(options=options)
-    *_, done = taken(Fragments(LIMIT), pieces)
+    *_, done = add_all(Fragments(LIMIT), pieces)
     assert bytes(done[UDP]) == whole[-len(DATA) - 8 :]
     assert done[IP].frag == 0
     assert not done[IP].flags.MF
@@ -192,10 +192,10 @@ def test_options_stay(options):
     assert IP(bytes(checked)).chksum == done[IP].chksum
 
 
-def test_packets_that_were_never_on_a_wire():
+def test_crafted_packets():
     whole = IP(src="192.0.2.1", dst="192.0.2.2", id=7) / UDP(sport=1, dport=2) / DATA
     pieces = fragment(whole, fragsize=1000)
-    *rest, done = taken(Fragments(LIMIT), pieces)
+    *rest, done = add_all(Fragments(LIMIT), pieces)
     assert rest == [None] * 3
     assert bytes(done) == bytes(whole)
     assert DATA in bytes(done[Raw])
@@ -211,15 +211,15 @@ def test_datagrams_too_long_for_ip(ihl):
         header.len = 20 + len(options) + size
         return IP(bytes(header)[:20] + options + bytes(size))
 
-    assert taken(fragments, [piece(0, 65512, True), piece(8189, 100, False)]) == [None] * 2
+    assert add_all(fragments, [piece(0, 65512, True), piece(8189, 100, False)]) == [None] * 2
     assert fragments.dropped == 100
-    # 65515 octets, which a header of 20 octets may have before them
-    result = taken(fragments, [piece(8189, 3, False)])[0]
+    # 65515 octets, the most after a header of 20 octets
+    result = add_all(fragments, [piece(8189, 3, False)])[0]
     assert len(result) == 65535
-    # the one that completes it has the longer header
-    results = taken(fragments, [piece(8189, 3, False), piece(0, 65472, True)])
+    # the fragment that completes the datagram has the longer header
+    results = add_all(fragments, [piece(8189, 3, False), piece(0, 65472, True)])
     assert results == [None] * 2
-    (result,) = taken(fragments, [piece(8184, 40, True, options)])
+    (result,) = add_all(fragments, [piece(8184, 40, True, options)])
     assert (result is None) is (ihl == 15)
 
 
@@ -238,7 +238,7 @@ def test_any_octets_that_are_a_fragment(octets, limit):
         assert fragments.dropped <= 3 * len(octets)
 
 
-def test_what_it_keeps_is_bounded():
+def test_memory_is_bounded():
     for size in (0, 8, 1000):
         fragments = Fragments(100_000)
         for key in range(2000):

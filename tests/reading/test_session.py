@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IPFIXSession: packets in, packets with their Data Sets resolved out."""
+"""IPFIXSession: packets with resolved Data Sets, tables, templates by id."""
 
 import inspect
 import pickle
@@ -52,7 +52,7 @@ V9_DATA = bytes(NetFlowV9(unixSecs=0, sets=[DataFlowSet(template=T, records=ROWS
 
 
 def wire(packet, time=0.0, trailer=b""):
-    """The packet as it is captured."""
+    """Return the packet as captured."""
     packet = Ether(bytes(packet) + trailer)
     packet.time = time
     return packet
@@ -68,12 +68,12 @@ def values(packet):
 
 
 def codes(session):
-    """What was wrong, but for sequence numbers, which nobody counts here."""
+    """Return the codes of the diagnostics, except for sequence numbers."""
     found = [each.code for each in session.diagnostics]
     return [code for code in found if not code.startswith("sequence")]
 
 
-# As Scapy calls it
+# Called by Scapy
 
 
 @pytest.mark.parametrize("announced", [ANNOUNCED, V9_ANNOUNCED], ids=["IPFIX", "v9"])
@@ -106,7 +106,7 @@ def test_dissect():
     assert packets[0] is dissect(packets)[0]
 
 
-def test_messages_without_anything_around_them():
+def test_bare_messages():
     packets = dissect([IPFIX(ANNOUNCED), IPFIX(DATA)])
     assert values(packets[1]) == ROWS
     packets = dissect([UDP(sport=1, dport=4739) / IPFIX(ANNOUNCED), IPFIX(DATA)])
@@ -173,7 +173,7 @@ def test_a_session_on_top_of_another():
     assert [each is not None and IPFIX in each for each in whole][-1]
 
 
-# Templates of others
+# Template scope
 
 
 def test_exporters_with_the_same_template_id_do_not_mix():
@@ -202,7 +202,7 @@ def test_scope_exporter():
 # Late templates, in place
 
 
-LOOKS = {
+READS = {
     "not at all": lambda packet: None,
     "sets": lambda packet: packet[IPFIX].sets,
     "records": lambda packet: packet[IPFIX].records,
@@ -212,21 +212,21 @@ LOOKS = {
 
 
 def test_a_summary_makes_no_packets_of_sets():
-    """A message may hold 16,000, and everybody prints summaries."""
+    """A message may hold 16,000 Sets, and summaries are printed for all packets."""
     session = IPFIXSession()
     for octets, said in ((DATA, "1 set of unknown template"), (ANNOUNCED, "1 template")):
         packet = session.process(udp(octets))
         assert said in packet.summary()
         assert packet[IPFIX].fields["sets"].octets == octets[16:]
     later = session.process(udp(DATA))
-    later[IPFIX].sequenceNumber = 9  # what was kept of its octets goes
+    later[IPFIX].sequenceNumber = 9  # its cached octets are discarded
     assert "seq=9 0 templates, 2 records" in later.summary()
     assert later[IPFIX].fields["sets"].octets == DATA[16:]
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+@pytest.mark.parametrize("look", READS.values(), ids=READS)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_packet_at_hand_is_resolved_when_its_template_comes(look, when):
+def test_packet_is_resolved_when_its_template_arrives(look, when):
     session = IPFIXSession()
     packet = udp(DATA)
     if when == "before":
@@ -234,7 +234,7 @@ def test_a_packet_at_hand_is_resolved_when_its_template_comes(look, when):
     assert session.process(packet) is packet
     if when == "after":
         look(packet)
-    data = packet[DataSet] if look is not LOOKS["not at all"] else None
+    data = packet[DataSet] if look is not READS["not at all"] else None
     assert "1 set of unknown template" in packet.summary()
     session.process(udp(ANNOUNCED))
     assert values(packet) == ROWS
@@ -245,7 +245,7 @@ def test_a_packet_at_hand_is_resolved_when_its_template_comes(look, when):
         assert len(data.records) == 2
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+@pytest.mark.parametrize("look", READS.values(), ids=READS)
 def test_data_before_its_template_in_the_same_message(look):
     octets = ipfix(
         DataSet(template=T, records=ROWS),
@@ -262,7 +262,7 @@ def test_data_before_its_template_in_the_same_message(look):
     assert bytes(packet[IPFIX]) == octets
 
 
-def test_copies_made_before_the_template_came():
+def test_copies_made_before_the_template_arrives():
     session = IPFIXSession()
     looked, unlooked = session.process(udp(DATA)), session.process(udp(DATA))
     looked.show(dump=True)
@@ -275,7 +275,7 @@ def test_copies_made_before_the_template_came():
     assert bytes(copies[0]) == bytes(copies[1]) == bytes(looked)
 
 
-def test_looking_at_a_copy_first():
+def test_copy_shown_first():
     session = IPFIXSession()
     packet = session.process(udp(DATA))
     packet.show(dump=True)
@@ -286,7 +286,7 @@ def test_looking_at_a_copy_first():
     assert values(packet) == values(copy) == ROWS
 
 
-def test_a_packet_looked_at_late_has_the_template_of_its_time():
+def test_packet_read_late_has_the_template_of_its_arrival():
     session = IPFIXSession()
     session.process(udp(ANNOUNCED))
     first = session.process(udp(DATA))
@@ -326,7 +326,7 @@ def test_any_port(announced, data):
         assert bytes(found[1][UDP].payload) == data
 
 
-def test_any_port_and_an_ethernet_trailer():
+def test_any_port_with_an_ethernet_trailer():
     packets = [wire(udp(each, dport=2), trailer=b"\xde\xad\xbe\xef") for each in (ANNOUNCED, DATA)]
     session = IPFIXSession()
     found = dissect(packets, session)
@@ -337,7 +337,7 @@ def test_any_port_and_an_ethernet_trailer():
     assert len(found[1][NetFlowV9].records) == 2
 
 
-def test_an_ethernet_trailer_is_no_trailer_of_the_message():
+def test_ethernet_trailer_is_not_part_of_the_message():
     session = IPFIXSession()
     packet = wire(udp(ANNOUNCED), trailer=b"\xde\xad\xbe\xef")
     dissect([packet], session)
@@ -357,12 +357,12 @@ def test_an_ethernet_trailer_is_no_trailer_of_the_message():
         b"\0\5" + bytes(70),
     ],
 )
-def test_what_may_be_something_else_is_left_alone(octets):
+def test_payload_that_may_be_another_protocol_is_unchanged(octets):
     (packet,) = dissect([udp(octets, dport=53000)])
     assert type(packet[UDP].payload) is Raw
 
 
-def test_a_layer_that_scapy_found_stays_unless_it_is_unmistakably_ours():
+def test_layer_of_scapy_stays_unless_the_payload_is_a_message():
     (packet,) = dissect([udp(b"\0\x0a\1\0\0\1\0\0\0\0\0\0\0\0\1\0\1", dport=53)])
     assert packet[UDP].payload.name == "DNS"
 
@@ -455,7 +455,7 @@ def test_any_octets_on_a_port(cases, data):
 
 
 def _is_for_scapy(octets):
-    """Whether octets are of a version whose layer is Scapy's."""
+    """Return True if octets have a version whose layer is part of Scapy."""
     return octets[:1] == b"\0" and octets[1:2] in (b"\1", b"\5", b"\6", b"\7", b"\x08")
 
 
@@ -463,7 +463,7 @@ _not_scapys = st.binary(min_size=1, max_size=60).filter(lambda x: not _is_for_sc
 
 
 @given(st.lists(_not_scapys, max_size=3))
-def test_octets_without_sense(payloads):
+def test_any_octets_that_are_not_messages(payloads):
     session = IPFIXSession()
     for octets in (*payloads, *(b"\0\x0a" + each for each in payloads)):
         for port in (4739, 2055, 9):
@@ -483,7 +483,7 @@ def test_a_message_of_16000_empty_sets():
     assert packet.sets[15999].template == T
 
 
-# What a person looks at
+# Tables
 
 
 def test_tables():
@@ -570,7 +570,7 @@ def test_template_error_lists_a_few():
     assert "408" not in str(e.value)
 
 
-def test_diagnostics_say_which_packet():
+def test_diagnostics_name_the_packet():
     session = IPFIXSession()
     session.process(ETHER / ARP())
     session.process(udp(DATA))
@@ -578,7 +578,7 @@ def test_diagnostics_say_which_packet():
     assert (each.packet, each.exporter, each.code) == (2, "192.0.2.1:1000", "missing-template")
 
 
-def test_pickling_a_resolved_message_leaves_the_session_behind():
+def test_pickled_message_does_not_include_the_session():
     session = IPFIXSession()
     session.process(udp(ANNOUNCED))
     packet = session.process(udp(DATA))
@@ -590,7 +590,7 @@ def test_pickling_a_resolved_message_leaves_the_session_behind():
     assert len(pickle.dumps(packet[IPFIX].copy())) < 5000
 
 
-def test_what_it_is_told_to_be():
+def test_unknown_scope():
     for options in ({"scope": "port"}, {"scope": None}):
         with pytest.raises(ValueError, match="scope is"):
             IPFIXSession(**options)
@@ -598,8 +598,8 @@ def test_what_it_is_told_to_be():
 
 @pytest.mark.parametrize("sport", [53, 88, 123, 161, 520, 1812, 1985, 4789, 5353, 6343])
 @pytest.mark.parametrize("trailer", [b"", b"in Ethernet"])
-def test_an_exporter_that_sends_from_a_port_of_another_protocol(sport, trailer):
-    conf.debug_dissector = False  # what that protocol says of it is not asked
+def test_source_port_of_another_protocol(sport, trailer):
+    conf.debug_dissector = False  # the other protocol's layer may fail
     packet = udp(ANNOUNCED, sport=sport)
     packet = Ether(bytes(packet) + trailer)
     read = IPFIXSession().process(packet)
@@ -610,7 +610,7 @@ def test_an_exporter_that_sends_from_a_port_of_another_protocol(sport, trailer):
     assert layers == ["Ether", "IP", "UDP", "IPFIX", *padding]
 
 
-def test_a_session_that_outlives_many_packets_grows_no_layers():
+def test_long_session_registers_no_layers():
     layers = len(conf.layers)
     session = IPFIXSession(limits=Limits(templates=20, domains=20, transports=20))
     for number in range(300):
@@ -638,7 +638,7 @@ def test_tcp():
 
 @pytest.mark.parametrize("tags", [0, 1, 2])
 def test_the_padding_of_a_frame_of_zeros(tags):
-    """To look for the message from behind would take as long as both together, squared."""
+    """Searching for the message from the end would take quadratic time."""
     octets = bytes(ANNOUNCED) + bytes(DataSet(setId=300, records=[bytes(500)]))
     octets = octets[:2] + len(octets).to_bytes(2, "big") + octets[4:]
     datagram = IP(src="192.0.2.1", dst="192.0.2.9") / UDP(sport=9, dport=2) / Raw(octets)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages in packets of TCP and SCTP: where they show, what ends with a connection."""
+"""Messages in packets of TCP and SCTP, and the end of connections."""
 
 import itertools
 from pathlib import Path
@@ -50,26 +50,26 @@ ALL = list(range(16))
 
 
 def but(*lost):
-    """The counters in all messages but these."""
+    """Return the counters of all messages except these."""
     return [count for i, each in enumerate(COUNTS) if i not in lost for count in each]
 
 
 def wire(packet):
-    """The packet as it comes off the wire."""
+    """Return the packet as captured."""
     sniffed = again(packet)
     sniffed.time = TIME
     return sniffed
 
 
 def again(packet):
-    """A copy that remembers as little as one that is read from a file."""
+    """Return a copy without state of the first one, as read from a file."""
     copy = packet.__class__(bytes(packet))
     copy.time = packet.time
     return copy
 
 
 def segment(sequence=1, data=b"", flags="A", sport=40000, dport=4739, back=False, **more):
-    """A TCP segment of the exporter's, of the collector's with ``back``."""
+    """Return a TCP segment of the exporter, of the collector with ``back``."""
     source, destination = ("192.0.2.10", "192.0.2.9") if back else ("192.0.2.9", "192.0.2.10")
     sport, dport = (dport, sport) if back else (sport, dport)
     tcp = TCP(sport=sport, dport=dport, seq=sequence % (1 << 32), flags=flags, **more)
@@ -77,7 +77,7 @@ def segment(sequence=1, data=b"", flags="A", sport=40000, dport=4739, back=False
 
 
 def counts(packets):
-    """The counters in all records that the packets show."""
+    """Return the counters of all records in the packets."""
     found = []
     for packet in packets:
         layer = packet
@@ -91,8 +91,8 @@ def codes(session):
     return dict(session.diagnostics.counts)
 
 
-def take(session, *packets):
-    """The packets as the session gives them back."""
+def process(session, *packets):
+    """Return the packets as the session returns them."""
     return [session.process(each) for each in packets]
 
 
@@ -101,7 +101,7 @@ def take(session, *packets):
 
 def test_several_messages_in_a_segment():
     session = IPFIXSession()
-    packets = take(session, segment(0, flags="S"), segment(1, STREAM))
+    packets = process(session, segment(0, flags="S"), segment(1, STREAM))
     layers = [each.__class__.__name__ for each in packets[1].iterpayloads()]
     assert layers == ["IP", "TCP"] + ["IPFIX"] * 6
     assert counts(packets) == ALL
@@ -114,7 +114,7 @@ def test_a_message_over_many_segments():
     session = IPFIXSession()
     pieces = [segment(1 + at, STREAM[at : at + 10]) for at in range(0, len(STREAM), 10)]
     originals = [bytes(each) for each in pieces]
-    packets = take(session, segment(0, flags="S"), *pieces)[1:]
+    packets = process(session, segment(0, flags="S"), *pieces)[1:]
     assert counts(packets) == ALL
     incomplete = [i for i, each in enumerate(packets) if IPFIX not in each]
     assert len(incomplete) == len(pieces) - len(MESSAGES)
@@ -134,14 +134,14 @@ def test_any_cut_order_and_repetition(data, first):
         for start, stop in data.draw(st.permutations(spans))
     ]
     session = IPFIXSession()
-    packets = take(session, segment(first, flags="S"), *segments)
+    packets = process(session, segment(first, flags="S"), *segments)
     assert counts(packets) == ALL
     assert codes(session) == {}
     records = iter_records([segment(first, flags="S"), *segments])
     assert [each["octetDeltaCount"] for each in records] == ALL
 
 
-def test_the_same_packets_once_more():
+def test_the_same_packets_twice():
     packets = [segment(0, flags="S")]
     packets += [segment(1 + at, STREAM[at : at + 33]) for at in range(0, len(STREAM), 33)]
     assert counts(dissect(packets)) == ALL
@@ -150,7 +150,7 @@ def test_the_same_packets_once_more():
     assert codes(session) == {}
 
 
-def test_packets_that_were_never_on_a_wire():
+def test_crafted_packets():
     packets = [
         IP(src="192.0.2.9", dst="192.0.2.10")
         / TCP(sport=40000, dport=4739, seq=EDGES[i], flags="A")
@@ -185,7 +185,7 @@ def test_a_frame_keeps_its_trailer():
         frame.time = TIME
         assert frame[Padding].load == trailer
         original = bytes(frame)
-        (packet,) = take(session, frame)
+        (packet,) = process(session, frame)
         assert bytes(packet).endswith(data + trailer)
         assert packet.lastlayer().load == trailer
     assert packet[IPFIX].records[0].octetDeltaCount == 0
@@ -211,60 +211,60 @@ def test_a_capture_that_begins_in_the_middle(start):
 @pytest.mark.parametrize("flags", ["FA", "RA", "R"])
 def test_templates_end_with_the_connection(flags):
     session = IPFIXSession()
-    take(session, segment(0, flags="S"), segment(1, MESSAGES[0]))
+    process(session, segment(0, flags="S"), segment(1, MESSAGES[0]))
     assert len(session.templates) == 1
-    take(session, segment(1 + EDGES[1], flags=flags))
+    process(session, segment(1 + EDGES[1], flags=flags))
     assert len(session.templates) == 0
-    take(session, segment(5000, flags="S"), segment(5001, MESSAGES[1]))
+    process(session, segment(5000, flags="S"), segment(5001, MESSAGES[1]))
     assert "missing-template" in codes(session)
     assert "sequence-gap" not in codes(session)
 
 
-def test_a_reset_of_the_collector_ends_it_too():
+def test_reset_of_the_collector_ends_the_connection():
     session = IPFIXSession()
-    take(session, segment(0, flags="S"), segment(1, MESSAGES[0]))
-    take(session, segment(7, flags="F", back=True))
+    process(session, segment(0, flags="S"), segment(1, MESSAGES[0]))
+    process(session, segment(7, flags="F", back=True))
     assert len(session.templates) == 1
-    take(session, segment(7, flags="R", back=True))
+    process(session, segment(7, flags="R", back=True))
     assert len(session.templates) == 0
 
 
-def test_the_last_segment_may_say_fin():
+def test_last_segment_with_fin():
     session = IPFIXSession()
-    packets = take(session, segment(0, flags="S"), segment(1, STREAM, "FPA"))
+    packets = process(session, segment(0, flags="S"), segment(1, STREAM, "FPA"))
     assert counts(packets) == ALL
     assert len(session.templates) == 0
 
 
 @pytest.mark.parametrize("flags", ["FA", "RA"])
-def test_what_is_sent_again_after_the_end_is_not_read_again(flags):
-    """The last segment is, if its sender hears nothing of it; a loopback shows all twice."""
+def test_retransmission_after_the_end_is_not_read_again(flags):
+    """A segment is retransmitted without an acknowledgement, and captured twice on loopback."""
     session = IPFIXSession()
     half = EDGES[3]
     last = segment(1 + half, STREAM[half:], flags=flags)
-    packets = take(session, segment(0, flags="S"), segment(1, STREAM[:half]), last)
-    packets += take(session, again(last), segment(1, STREAM[: EDGES[1]]), again(last))
+    packets = process(session, segment(0, flags="S"), segment(1, STREAM[:half]), last)
+    packets += process(session, again(last), segment(1, STREAM[: EDGES[1]]), again(last))
     assert counts(packets) == ALL
     assert [bytes(each[TCP].payload) for each in packets[-2:]] == [
         *(STREAM[: EDGES[1]], STREAM[half:])
     ]
     assert codes(session) == {}
-    # What the connection had not is of another one, and so is all that follows a SYN.
-    assert counts(take(session, segment(1 + len(STREAM), STREAM))) == ALL
-    packets = take(session, segment(0, flags="S"), segment(1, STREAM, flags=flags))
+    # Octets that the closed connection did not have, or after a SYN, are of another connection.
+    assert counts(process(session, segment(1 + len(STREAM), STREAM))) == ALL
+    packets = process(session, segment(0, flags="S"), segment(1, STREAM, flags=flags))
     assert counts(packets) == ALL
 
 
-def test_connections_that_are_over_are_bounded():
+def test_closed_connections_are_bounded():
     session = IPFIXSession(limits=Limits(transports=3))
     for sport in range(40_000, 40_010):
-        take(session, segment(1, STREAM, sport=sport, flags="FA"))
+        process(session, segment(1, STREAM, sport=sport, flags="FA"))
     assert len(session._reader.streams._closed) == 3
 
 
 def test_a_fin_that_overtakes_data():
     session = IPFIXSession()
-    packets = take(
+    packets = process(
         session,
         segment(0, flags="S"),
         segment(1, MESSAGES[0]),
@@ -278,27 +278,27 @@ def test_a_fin_that_overtakes_data():
 
 def test_the_same_ports_again():
     session = IPFIXSession()
-    take(session, segment(0, flags="S"), segment(1, MESSAGES[0]))
-    packets = take(session, segment(900, flags="S"), segment(901, STREAM))
+    process(session, segment(0, flags="S"), segment(1, MESSAGES[0]))
+    packets = process(session, segment(900, flags="S"), segment(901, STREAM))
     assert counts(packets) == ALL
     assert codes(session) == {}
 
 
-def test_a_syn_that_comes_twice_or_late_ends_nothing():
+def test_repeated_or_late_syn_ends_nothing():
     session = IPFIXSession()
     packets = [
-        *take(session, segment(0, flags="S"), segment(0, flags="S"), segment(1, MESSAGES[0])),
-        *take(session, segment(0, flags="S"), segment(1 + EDGES[1], STREAM[EDGES[1] :])),
+        *process(session, segment(0, flags="S"), segment(0, flags="S"), segment(1, MESSAGES[0])),
+        *process(session, segment(0, flags="S"), segment(1 + EDGES[1], STREAM[EDGES[1] :])),
     ]
     assert counts(packets) == ALL
-    late = take(session, segment(1, STREAM, sport=1234), segment(0, flags="S", sport=1234))
+    late = process(session, segment(1, STREAM, sport=1234), segment(0, flags="S", sport=1234))
     assert counts(late) == ALL
     assert len(session.templates) == 2
 
 
 def test_a_segment_that_was_not_captured():
     session = IPFIXSession()
-    packets = take(
+    packets = process(
         session,
         segment(0, flags="S"),
         segment(1, MESSAGES[0]),
@@ -316,9 +316,9 @@ def test_a_segment_that_was_not_captured():
 
 
 @pytest.mark.parametrize("flags", ["R", "RA"])
-def test_what_waits_when_the_connection_is_reset_is_read(flags):
+def test_pending_messages_are_read_at_a_reset(flags):
     session = IPFIXSession()
-    packets = take(
+    packets = process(
         session,
         segment(0, flags="S"),
         segment(1, MESSAGES[0]),
@@ -331,7 +331,7 @@ def test_what_waits_when_the_connection_is_reset_is_read(flags):
     assert len(session.templates) == 0
 
 
-def test_what_waits_when_the_ports_are_used_again_is_read():
+def test_pending_messages_are_read_when_the_ports_are_reused():
     session = IPFIXSession()
     packets = [
         segment(0, flags="S"),
@@ -344,9 +344,9 @@ def test_what_waits_when_the_ports_are_used_again_is_read():
 
 
 def test_a_connection_that_was_closed_with_a_gap():
-    """The collector has acknowledged the FIN: what is missing was not captured."""
+    """The collector has acknowledged the FIN: the missing octets were not captured."""
     session = IPFIXSession()
-    packets = take(
+    packets = process(
         session,
         segment(0, flags="S"),
         segment(1, MESSAGES[0]),
@@ -359,12 +359,12 @@ def test_a_connection_that_was_closed_with_a_gap():
     assert codes(session) == {"stream-gap": 1, "sequence-gap": 1}
 
 
-def test_any_port_wants_a_whole_header():
+def test_any_port_needs_a_whole_header():
     session = IPFIXSession()
-    assert counts(take(session, segment(1, STREAM, dport=12345))) == ALL
+    assert counts(process(session, segment(1, STREAM, dport=12345))) == ALL
     strict = IPFIXSession(any_port=False)
-    assert counts(take(strict, segment(1, STREAM, dport=12345))) == []
-    web = take(session, segment(1, b"\x00\x0aHTTP/1.1 200 OK and more of that", dport=80))
+    assert counts(process(strict, segment(1, STREAM, dport=12345))) == []
+    web = process(session, segment(1, b"\x00\x0aHTTP/1.1 200 OK and more of that", dport=80))
     assert IPFIX not in web[0]
     assert web[0][Raw].load.endswith(b"that")
 
@@ -372,16 +372,16 @@ def test_any_port_wants_a_whole_header():
 def test_connections_are_bounded():
     session = IPFIXSession(limits=Limits(transports=4))
     for port in range(1000, 1040):
-        take(session, segment(0, flags="S", sport=port), segment(9, b"waits", sport=port))
+        process(session, segment(0, flags="S", sport=port), segment(9, b"waits", sport=port))
     assert codes(session) == {"limit": 36}
     assert len(session._reader.streams._tcp._streams) == 4
 
 
-def test_octets_that_wait_are_bounded():
+def test_pending_octets_are_bounded():
     session = IPFIXSession(limits=Limits(fragment_octets=50_000))
     for port in range(1000, 1100):
-        take(session, segment(0, flags="S", sport=port))
-        take(session, segment(9, bytes(5000), sport=port))
+        process(session, segment(0, flags="S", sport=port))
+        process(session, segment(9, bytes(5000), sport=port))
         assert session._reader.streams._tcp._total <= 50_000 + 6000
 
 
@@ -398,7 +398,7 @@ def test_softflowds_connection_in_any_order(data):
     assert len(segments) > 10
     plain = list(iter_records(PCAPS / "softflowd_ipfix_tcp.pcap"))
     assert len(plain) == 142
-    # Acknowledgements stay away: they say that nothing more comes.
+    # Without acknowledgements, which tell that missing octets will not arrive.
     session = IPFIXSession()
     twice = st.lists(st.sampled_from(segments).map(again), max_size=3)
     order = [others[0], *data.draw(st.permutations(segments + data.draw(twice)))]
@@ -427,7 +427,7 @@ def data_chunk(tsn, data, stream=0, sequence=0, begin=1, end=1, unordered=0):
 
 
 def sctp(*chunks, back=False, sport=40000, dport=4739, ip=IP):
-    """An SCTP packet of the exporter's, of the collector's with ``back``."""
+    """Return an SCTP packet of the exporter, of the collector with ``back``."""
     hosts = ("192.0.2.9", "192.0.2.10") if ip is IP else ("2001:db8::9", "2001:db8::10")
     source, destination = hosts[::-1] if back else hosts
     sport, dport = (dport, sport) if back else (sport, dport)
@@ -443,7 +443,7 @@ def sctp_counts(packets):
         for layer in packet.iterpayloads():
             if isinstance(layer, SCTPChunkData):
                 message = layer.data
-                # What is no message is bytes in Scapy 2.7, a packet in 2.8.
+                # Other data is bytes in Scapy 2.7, a packet in 2.8.
                 while isinstance(message, Packet) and message:
                     found += getattr(message, "records", [])
                     message = message.payload
@@ -456,7 +456,7 @@ def test_several_chunks_in_a_packet(ip):
     packet = sctp(*chunks, ip=ip)
     octets = bytes(packet)
     session = IPFIXSession()
-    assert sctp_counts(take(session, packet)) == ALL
+    assert sctp_counts(process(session, packet)) == ALL
     assert bytes(packet) == octets
     assert packet[SCTPChunkData].data.sequenceNumber == 0
     assert packet[IPFIX].records
@@ -493,7 +493,7 @@ def test_templates_on_one_stream_and_data_on_another():
         for n, row in enumerate(rows)
     ]
     session = IPFIXSession()
-    packets = take(
+    packets = process(
         session,
         sctp(data_chunk(1, bytes(only), 0)),
         *(sctp(data_chunk(2 + n, bytes(each), 3, n)) for n, each in enumerate(data)),
@@ -512,12 +512,12 @@ def test_each_stream_has_a_sequence_of_its_own():
         message /= DataSet(template=FLOW, records=[("192.0.2.1", n)] * records)
         packets.append(sctp(data_chunk(2 + n, bytes(message), stream, n // 2)))
         numbers[stream] += records
-    assert len(sctp_counts(take(session, *packets))) == 2 + 24
+    assert len(sctp_counts(process(session, *packets))) == 2 + 24
     assert codes(session) == {}
     lossy = IPFIXSession()
-    take(lossy, *packets[:3], *packets[5:])
-    assert codes(lossy) == {}  # messages 3 and 4 are waited for
-    take(lossy, sctp(SCTPChunkAbort()))
+    process(lossy, *packets[:3], *packets[5:])
+    assert codes(lossy) == {}  # messages 3 and 4 may still arrive
+    process(lossy, sctp(SCTPChunkAbort()))
     assert codes(lossy) == {"sequence-gap": 2}
 
 
@@ -546,7 +546,7 @@ MESSAGES_OF = [
 
 def test_unordered_chunks_do_not_wait():
     session = IPFIXSession()
-    packets = take(
+    packets = process(
         session,
         sctp(data_chunk(1, MESSAGES[0])),
         sctp(data_chunk(9, MESSAGES[2], sequence=5)),
@@ -557,7 +557,7 @@ def test_unordered_chunks_do_not_wait():
 
 def test_a_message_that_was_not_captured():
     session = IPFIXSession()
-    packets = take(
+    packets = process(
         session,
         sctp(data_chunk(1, MESSAGES[0])),
         sctp(data_chunk(3, MESSAGES[2], sequence=2)),
@@ -572,24 +572,24 @@ def test_a_message_that_was_not_captured():
 @pytest.mark.parametrize("last", [SCTPChunkAbort, SCTPChunkShutdownComplete])
 def test_templates_end_with_the_association(last, back):
     session = IPFIXSession()
-    take(session, sctp(data_chunk(1, MESSAGES[0])))
+    process(session, sctp(data_chunk(1, MESSAGES[0])))
     assert len(session.templates) == 1
-    take(session, sctp(last(), back=back))
+    process(session, sctp(last(), back=back))
     assert len(session.templates) == 0
-    take(session, sctp(data_chunk(1, MESSAGES[1])))
+    process(session, sctp(data_chunk(1, MESSAGES[1])))
     assert "missing-template" in codes(session)
 
 
-def test_an_association_begins_anew():
+def test_association_restarts():
     session = IPFIXSession()
     packets = [sctp(SCTPChunkInit(init_tsn=1)), sctp(data_chunk(1, MESSAGES[0]))]
     for _ in range(2):
-        assert sctp_counts(take(session, *map(wire, packets))) == COUNTS[0]
+        assert sctp_counts(process(session, *map(wire, packets))) == COUNTS[0]
     assert codes(session) == {}
 
 
 def test_netflow_v9_over_sctp():
-    """RFC 3954 3.1 has it there as well; the layer is the one of the version that was read."""
+    """RFC 3954 3.1 allows SCTP; the layer has the version of the message."""
     message = NetFlowV9(unixSecs=TIME, sourceId=7, sets=[FLOW])
     message /= DataFlowSet(template=FLOW, records=_ROWS[:2])
     packet = sctp(data_chunk(1, bytes(message)))
@@ -603,8 +603,8 @@ def test_netflow_v9_over_sctp():
 
 
 @pytest.mark.parametrize("octets", [b"", b"\0", b"\0\x0b" + bytes(30)])
-def test_user_messages_that_are_none(octets):
-    """Nothing is made up for them; what they had is said to be skipped."""
+def test_chunks_without_messages(octets):
+    """They give no packets, and a diagnostic with their octets."""
     packet = sctp(data_chunk(1, octets))
     session = IPFIXSession()
     session.process(packet)
@@ -630,9 +630,9 @@ def test_any_octets_in_chunks_and_segments(payloads, begins):
         octets = b"\x00\x0a" + octets if n % 2 else octets
         chunk = sctp(data_chunk(n, octets, 0, n, begins, 1))
         before = bytes(chunk)
-        assert bytes(take(session, chunk)[0]) == before
+        assert bytes(process(session, chunk)[0]) == before
         packet = segment(1 + n * 50, octets, "FA" if n == 3 else "A")
-        assert take(session, packet)[0].show(dump=True)
+        assert process(session, packet)[0].show(dump=True)
 
 
 # -- IPv6
@@ -646,7 +646,7 @@ def test_ipv6_fragments(order):
     fragments = [wire(each) for each in fragment6(wire(whole), 1000)]
     assert len(fragments) == 3
     session = IPFIXSession()
-    found = take(session, *(fragments[i] for i in order))
+    found = process(session, *(fragments[i] for i in order))
     assert found[:2] == [None, None]
     assert counts(found[2:]) == list(range(200))
     assert [r["octetDeltaCount"] for r in iter_records(fragments)] == list(range(200))
@@ -659,7 +659,7 @@ KERNEL = PCAPS / "softflowd_ipfix_sctp.pcap"
 
 
 def test_chunks_that_a_kernel_cut() -> None:
-    """Each message shows in the chunk that completes it, and the octets stay as they came."""
+    """Each message is in the chunk that completes it, and the octets do not change."""
     packets = rdpcap(str(KERNEL))
     before = [bytes(each) for each in packets]
     session = IPFIXSession()
@@ -693,7 +693,7 @@ def test_softflowds_association_in_any_order(rng, again_and_again):
     assert len(plain) == 81
     packets = [again(each) for each in rdpcap(str(KERNEL))]
     data = [each for each in packets if SCTPChunkData in each]
-    # Acknowledgements stay away: they say that nothing more comes.
+    # Without acknowledgements, which tell that missing octets will not arrive.
     first = [each for each in packets if SCTPChunkInit in each]
     later = data + [again(rng.choice(data)) for _ in range(again_and_again)]
     rng.shuffle(later)

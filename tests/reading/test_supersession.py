@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Scapy's own sessions before ours: what they have put together is read as it is."""
+"""IPFIXSession after another session of Scapy, which reassembles for it."""
 
 from __future__ import annotations
 
