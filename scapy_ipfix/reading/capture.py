@@ -228,7 +228,7 @@ class CaptureFile:
                     return
             seconds, fraction, captured, _ = unpack(octets, stop)
             if captured > _LONGEST_FRAME:
-                self._cut = f"a packet of {captured} octets"
+                self._cut = f"packet length {captured} is more than {_LONGEST_FRAME}"
                 return
             start = stop + 16
             stop = start + captured
@@ -258,7 +258,7 @@ class CaptureFile:
             if header[:4] == _PCAPNG_MAGIC:
                 body = read(4)
                 if body not in _PCAPNG_ORDER:
-                    self._cut = "a section without its byte-order magic"
+                    self._cut = "section header without byte-order magic"
                     return
                 order, interfaces = _PCAPNG_ORDER[body], []
             if len(header) < 8:
@@ -266,7 +266,7 @@ class CaptureFile:
                 return
             kind, length = struct.unpack(order + "II", header)
             if not 12 <= length <= _LONGEST_BLOCK:
-                self._cut = f"a block of {length} octets"
+                self._cut = f"block length {length} is not valid"
                 return
             missing = length + -length % 4 - 8 - len(body)
             body += read(missing)

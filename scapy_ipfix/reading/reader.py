@@ -105,7 +105,7 @@ def iter_records(
         element names, NetFlow v9 names too: each record is a tuple of these fields, in this
         order; records without all of them are left out.
     ``kind``
-        "data" leaves out Options Data Records (RFC 7011 3.4.2.2), "options" all others.
+        "data" leaves out the records of Options Templates (RFC 7011 3.4.2), "options" all others.
     ``values``
         "scapy": as in the fields of a Record: addresses as text, times as integers.
         "python": ``ipaddress`` objects and ``datetime`` in UTC. "json": times as ISO text,
@@ -127,7 +127,7 @@ def iter_records(
         raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
     session = session or IPFIXSession()
     if resolve and fields is not None:
-        raise ValueError("resolve adds to dicts, and fields gives tuples: use one of the two")
+        raise ValueError("resolve adds to dicts, fields makes tuples: use one of the two")
     names = None if fields is None else field_names(fields, session.collector.model)
     return _records(iter_sets(source, session), names, is_options, values, resolve, lists)
 
