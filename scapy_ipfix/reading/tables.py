@@ -40,6 +40,9 @@ class LowerBound(int):
     def __str__(self) -> str:
         return f"{int(self)} or more" if self else "unknown"
 
+    def __repr__(self) -> str:
+        return f"LowerBound({int(self)})"
+
 
 class StatsRow(NamedTuple):
     """Counters of an Observation Domain: one row of :attr:`IPFIXSession.stats`.

@@ -513,6 +513,7 @@ def test_lost_records_that_cannot_be_counted():
         session.process(udp(ipfix(Set(setId=300, data=bytes(8)), sequenceNumber=sequence)))
     (row,) = session.stats
     assert (row.lost, str(row.lost), row.lost + 1) == (0, "unknown", 1)
+    assert repr(row.lost) == "LowerBound(0)"
     assert "unknown" in str(session.stats)
 
 
