@@ -13,8 +13,8 @@ from operator import attrgetter
 from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
+from scapy_ipfix.collector.contextview import ContextView
 from scapy_ipfix.collector.metadata import DomainKey, Metadata
-from scapy_ipfix.collector.resolver import View
 from scapy_ipfix.collector.sequence import Counts
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.wire.structured import ListContext, lists_read
@@ -108,9 +108,9 @@ class DataRead:
         return (self.kept_lists or ListContext()).seen_with(self.view)
 
     @property
-    def view(self) -> View:
+    def view(self) -> ContextView:
         """What was known of the exporter when the set came."""
-        return View(self.domain.keeper.metadata, self.domain.key, self.known)
+        return ContextView(self.domain.keeper.metadata, self.domain.key, self.known)
 
     def keep_lists(self) -> None:
         """Lists are to be read with the templates of now, whenever someone looks."""
@@ -154,7 +154,7 @@ class DataRead:
             context = self.kept_lists if lists and self.kept_lists else _NO_LISTS
             records = lists_read(records, codec, context, values)
         if resolve and names is None and template is not None:
-            self.view.resolve(template, records)
+            self.view.resolve_many(template, records)
         return records
 
 

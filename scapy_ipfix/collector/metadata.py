@@ -3,7 +3,7 @@
 
 :class:`Metadata` keeps the facts of all observation domains of a collector: sampling, names
 of interfaces, VRFs, applications and domains, counters of the metering and exporting
-processes. What that says of a record is for :mod:`scapy_ipfix.collector.resolver`.
+processes. What that says of a record is for :mod:`scapy_ipfix.wire.resolver`.
 
 Facts change, and a record is to be answered from what held when it came. So every change gets
 the next number and a fact keeps what it was before: all that has to be remembered with a
@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from scapy_ipfix.collector.history import History
-from scapy_ipfix.collector.options import (
+from scapy_ipfix.collector.options import statements_of
+from scapy_ipfix.collector.shrinking import shrink
+from scapy_ipfix.model.applicationid import application_text
+from scapy_ipfix.model.datatypes import data_type
+from scapy_ipfix.text import Table
+from scapy_ipfix.wire.diagnostics import Defect
+from scapy_ipfix.wire.facts import (
     APPLICATION,
     COUNTERS,
     INTERFACE,
@@ -28,13 +34,7 @@ from scapy_ipfix.collector.options import (
     Application,
     Interface,
     Sampling,
-    statements_of,
 )
-from scapy_ipfix.collector.shrinking import shrink
-from scapy_ipfix.model.applicationid import application_text
-from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.text import Table
-from scapy_ipfix.wire.diagnostics import Defect
 from scapy_ipfix.wire.template import Template
 
 #: Whom facts are about: a transport session, the version of the protocol, an observation
@@ -122,7 +122,7 @@ class Finder:
                         return value
         return None
 
-    def all(self, what: str, which: Sequence[Any]) -> dict[Any, Any]:
+    def find_many(self, what: str, which: Sequence[Any]) -> dict[Any, Any]:
         """Those of many facts that were stated: a Set may ask for 30,000."""
         found: dict[Any, Any] = {}
         # The first that has one answers, so it is asked last.
@@ -157,12 +157,12 @@ class Metadata:
         #: How many facts the present message may state still; negative: it was said that it
         #: may state no more.
         self._room = FACTS_IN_A_MESSAGE
-        #: What :mod:`~scapy_ipfix.collector.resolver` remembers of the records of the latest Set.
-        self.answered: Any = None
+        #: The resolver of the latest Set, kept by :mod:`~scapy_ipfix.collector.contextview`.
+        self.last_resolver: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, or what is pickled, finds its own answers."""
-        return self.__dict__ | {"answered": None}
+        return self.__dict__ | {"last_resolver": None}
 
     def __len__(self) -> int:
         """How many are kept, what facts were before included."""

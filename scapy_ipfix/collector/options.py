@@ -16,21 +16,28 @@ from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from scapy_ipfix.collector.sampling import RATE_ELEMENTS, RateRule, rate_by, rate_rules, unsampled
 from scapy_ipfix.model.element import InformationElement, ValueNames
 from scapy_ipfix.model.model import elements
+from scapy_ipfix.model.sampling import RATE_ELEMENTS, RateRule, is_unsampled, rate_by, rate_rules
+from scapy_ipfix.wire.facts import (
+    APPLICATION,
+    COUNTERS,
+    DOMAIN,
+    INTERFACE,
+    SAMPLING,
+    SEQUENCE,
+    SYSTEM,
+    VRF,
+    Application,
+    Interface,
+    Sampling,
+    application_octets,
+    fact_text,
+)
 from scapy_ipfix.wire.template import Template, kept_by_template
 
-#: What a statement is about.
-SAMPLING, SEQUENCE, INTERFACE = "sampling", "selection sequence", "interface"
-VRF, APPLICATION, DOMAIN, COUNTERS = "VRF", "application", "domain", "counters"
-#: The scope of what holds for all that an observation domain meters.
-SYSTEM: tuple[str, Any] = ("system", 0)
-
-#: Longer text is cut: the longest there should be is ifDescr's, 255 characters (RFC 2863).
-MAX_TEXT = 255
-#: The longest applicationId, and the most counters of a record or selectors of a sequence.
-MAX_OCTETS, MAX_ITEMS = 255, 64
+#: Counters kept of a record, and selectors of a sequence.
+MAX_ITEMS = 64
 
 _SAMPLER_NAMES = ("samplerName", "selectorName")
 _ALGORITHMS = ("selectorAlgorithm", "samplerMode", "samplingAlgorithm")
@@ -86,29 +93,6 @@ _HEEDED = RATE_ELEMENTS.union(
     ("observationDomainId", "observationDomainName"),
 )
 _new = tuple.__new__
-
-
-class Sampling(NamedTuple):
-    """How packets are sampled: ``rate`` of them for each that is counted; None: not said."""
-
-    rate: float | None = None
-    algorithm: str | None = None
-    name: str | None = None
-
-
-class Interface(NamedTuple):
-    """What an interface is called: ifName and ifDescr or ifAlias; None: not said."""
-
-    name: str | None = None
-    description: str | None = None
-
-
-class Application(NamedTuple):
-    """What an application is called (RFC 6759); None: not said."""
-
-    name: str | None = None
-    description: str | None = None
-    category: str | None = None
 
 
 class Statement(NamedTuple):
@@ -244,9 +228,9 @@ def _read_sampling(
 ) -> Statement | None:
     key = _sampled(layout, said, values)
     rate = rate_by(layout.rates, said)
-    if rate is None and unsampled(said):
+    if rate is None and is_unsampled(said):
         rate = 1
-    name = text(said.get(layout.samplers[0])) if layout.samplers else None
+    name = fact_text(said.get(layout.samplers[0])) if layout.samplers else None
     if key is None or (rate is None and name is None):
         return None
     sampling = _new(Sampling, (rate, _algorithm(layout, said), name))
@@ -300,7 +284,7 @@ def _read_interface(
     if not isinstance(index, int) and (index is not None or not layout.watched):
         return None
     name, description = _INTERFACE_TEXTS
-    called = _new(Interface, (text(said.get(name)), text(said.get(description))))
+    called = _new(Interface, (fact_text(said.get(name)), fact_text(said.get(description))))
     return _new(Statement, (INTERFACE, index, called, None))
 
 
@@ -308,7 +292,7 @@ def _read_vrf(
     layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Statement | None:
     number = _first(said, _VRFS)
-    name = text(said["VRFname"])
+    name = fact_text(said["VRFname"])
     if not isinstance(number, int) or name is None:
         return None
     return _new(Statement, (VRF, number, name, None))
@@ -320,14 +304,14 @@ def _read_application(
     octets = application_octets(said["applicationId"])
     if octets is None:
         return None
-    called = _new(Application, [each and text(said.get(each)) for each in layout.described])
+    called = _new(Application, [each and fact_text(said.get(each)) for each in layout.described])
     return _new(Statement, (APPLICATION, octets, called, None))
 
 
 def _read_domain(
     layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
 ) -> Statement | None:
-    name = text(said["observationDomainName"])
+    name = fact_text(said["observationDomainName"])
     return None if name is None else _new(Statement, (DOMAIN, None, name, None))
 
 
@@ -358,40 +342,9 @@ _READERS: list[tuple[list[frozenset[str]], _Reader]] = [
 ]
 
 
-# -- values
-
-
-def text(value: object) -> str | None:
-    """A string of a record as text: up to the NULs that fill its field, and not too long."""
-    if isinstance(value, bytes):
-        value = value[: 4 * MAX_TEXT].decode("utf-8", "backslashreplace")
-    if not isinstance(value, str):
-        return None
-    # A message may hold 40,000 names, few of which end early.
-    return value.partition("\0")[0][:MAX_TEXT] if "\0" in value else value[:MAX_TEXT]
-
-
 def _first(said: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     """The value of the first of these that the record has."""
     for name in names:
         if name in said:
             return said[name]
     return None
-
-
-def application_octets(value: object) -> bytes | None:
-    """An applicationId as octets, given so, in hexadecimal (as JSON has it) or as a number.
-
-    A number is of four octets unless it needs more (RFC 6759 section 4: one octet of
-    engine, three of selector).
-    """
-    if isinstance(value, bytes):
-        return value if 0 < len(value) <= MAX_OCTETS else None
-    if isinstance(value, str):
-        try:
-            value = bytes.fromhex(value)
-        except ValueError:
-            return None
-    if isinstance(value, int) and value >= 0:
-        value = value.to_bytes(max(4, (value.bit_length() + 7) // 8), "big")
-    return value if isinstance(value, bytes) and 0 < len(value) <= MAX_OCTETS else None

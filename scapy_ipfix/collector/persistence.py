@@ -16,7 +16,10 @@ from typing import Any
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.collector.domainstate import TemplateState
-from scapy_ipfix.collector.options import (
+from scapy_ipfix.collector.transportkey import TransportKey
+from scapy_ipfix.model.datatypes import data_type
+from scapy_ipfix.model.element import InformationElement
+from scapy_ipfix.wire.facts import (
     APPLICATION,
     COUNTERS,
     DOMAIN,
@@ -28,9 +31,6 @@ from scapy_ipfix.collector.options import (
     Interface,
     Sampling,
 )
-from scapy_ipfix.collector.transportkey import TransportKey
-from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.wire.framing import Specifier, TemplateSpan
 from scapy_ipfix.wire.template import Template
 

@@ -22,17 +22,16 @@ from scapy.fields import RawVal
 from scapy.packet import Packet
 from scapy.volatile import VolatileValue
 
-from scapy_ipfix.collector.metadata import Metadata
-from scapy_ipfix.collector.resolver import View
 from scapy_ipfix.layers.fields import ElementField, element_field
 from scapy_ipfix.layers.lazy import DirectPacket
 from scapy_ipfix.wire.codec import WIDE, RecordCodec
 from scapy_ipfix.wire.field import TemplateField
+from scapy_ipfix.wire.resolver import RecordContext
 from scapy_ipfix.wire.structured import ListContext, read_list
 from scapy_ipfix.wire.template import Template
 
-#: Without a session, a record can still say what it says itself.
-_NOTHING_KNOWN = View(Metadata(), ("", 0, 0), 0)
+#: The context of records without a session, which resolve to what their own fields hold.
+_NO_CONTEXT = RecordContext()
 #: Record classes kept. The class of a layout beyond that is made anew when looked at.
 CLASS_CACHE = 512
 #: The same of layouts with more than WIDE fields: one of 16,000 takes 13 MB.
@@ -206,9 +205,9 @@ class Record(DirectPacket):
         return self._view.vrf_name(self.template, self.values(), direction)
 
     @property
-    def _view(self) -> View:
+    def _view(self) -> RecordContext:
         view = getattr(self.parent, "view", None)
-        return _NOTHING_KNOWN if view is None else view
+        return _NO_CONTEXT if view is None else view
 
     @property
     def scope(self) -> dict[str, Any]:

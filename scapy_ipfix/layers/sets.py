@@ -17,7 +17,6 @@ from typing import Any
 from scapy.fields import ConditionalField, ShortField
 from scapy.packet import Packet
 
-from scapy_ipfix.collector.resolver import View
 from scapy_ipfix.layers.fields import (
     LazyListField,
     LengthField,
@@ -42,6 +41,7 @@ from scapy_ipfix.wire.framing import (
     V9_VERSION,
     walk_templates,
 )
+from scapy_ipfix.wire.resolver import RecordContext
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
 from scapy_ipfix.wire.validation import value_defects
@@ -267,7 +267,7 @@ class DataSet(Set):
         return [*self._noted, *value_defects(template, build_packets(records), self._context)]
 
     @property
-    def view(self) -> View | None:
+    def view(self) -> RecordContext | None:
         """What was known of the exporter when the set came; None without a session."""
         return self._context.view
 

@@ -6,6 +6,6 @@ reads elements from files, and a model resolves names, numbers and IESpecs (RFC 
 elements. The package imports ``scapy_ipfix.text`` alone, and knows neither templates nor Scapy.
 
 Modules, each importing only from those before it: ``datatype``, ``numbers``, ``addresses``,
-``times``, ``datatypes``, ``iespec``, ``element``, ``applicationid``, ``registryfiles``,
-``reverse``, ``registry``, ``model``.
+``times``, ``datatypes``, ``iespec``, ``element``, ``applicationid``, ``sampling``,
+``registryfiles``, ``reverse``, ``registry``, ``model``.
 """

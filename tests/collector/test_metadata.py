@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scapy_ipfix.collector.contextview import ContextView
 from scapy_ipfix.collector.metadata import Metadata, is_metadata, metadata_table
-from scapy_ipfix.collector.options import COUNTERS, INTERFACE, SAMPLING, Interface, Statements
-from scapy_ipfix.collector.resolver import View
+from scapy_ipfix.collector.options import Statements
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.reading.reader import iter_sets
 from scapy_ipfix.reading.session import IPFIXSession
+from scapy_ipfix.wire.facts import COUNTERS, INTERFACE, SAMPLING, Interface
 from scapy_ipfix.wire.template import Template
 
 HERE = ("exporter", 10, 7)
@@ -105,9 +106,9 @@ def test_a_record_may_be_about_another_domain() -> None:
     template = Template(256, "observationDomainId", "observationDomainName", scope=1)
     metadata = Metadata()
     state(metadata, template, (7, "north"), (8, "south"), domain=("exporter", 10, 0))
-    assert View(metadata, HERE, metadata.now).domain_name == "north"
-    assert View(metadata, ("exporter", 10, 8), metadata.now).domain_name == "south"
-    assert View(metadata, ("exporter", 10, 0), metadata.now).domain_name is None
+    assert ContextView(metadata, HERE, metadata.now).domain_name == "north"
+    assert ContextView(metadata, ("exporter", 10, 8), metadata.now).domain_name == "south"
+    assert ContextView(metadata, ("exporter", 10, 0), metadata.now).domain_name is None
 
 
 def test_counters_are_the_latest() -> None:
@@ -120,7 +121,7 @@ def test_counters_are_the_latest() -> None:
     }
     more = Template(260, "exportingProcessId", "notSentFlowTotalCount", scope=1)
     state(metadata, more, (1, 5))
-    assert View(metadata, HERE, metadata.now).counters == {
+    assert ContextView(metadata, HERE, metadata.now).counters == {
         (("exportingProcessId", 1),): {"exportedOctetTotalCount": 99, "notSentFlowTotalCount": 5},
         (("exportingProcessId", 2),): {"exportedOctetTotalCount": 99},
     }
@@ -135,7 +136,7 @@ def test_counters_change_in_place_where_nobody_sees_it() -> None:
     kept = fact.value
     found = metadata.find(HERE, COUNTERS, which, metadata.now)
     ((_, _, version),) = metadata.facts(HERE)
-    viewed = View(metadata, HERE, metadata.now).counters
+    viewed = ContextView(metadata, HERE, metadata.now).counters
     now = metadata.now
     state(metadata, EXPORTED, (1, 2))
     assert fact.value is kept
@@ -327,8 +328,8 @@ def heard(path: Path) -> tuple[Metadata, list[dict[str, Any]]]:
         if template.is_options:
             assert metadata.learn(read.domain.key, template, records) == []
         else:
-            resolve = View(metadata, read.domain.key, metadata.now).resolver(template)
-            answers += [resolve(values) for values in records]
+            view = ContextView(metadata, read.domain.key, metadata.now)
+            answers += [view.resolve_one(template, values) for values in records]
     return metadata, answers
 
 
@@ -470,7 +471,7 @@ def test_captures_of_others(captures: Path, name: str, facts: list[Any]) -> None
 def test_yaf_has_its_statistics_for_scope(captures: Path) -> None:
     metadata, _ = heard(captures / "ipfix_yaf.pcap")
     (domain,) = metadata.domains
-    assert View(metadata, domain, metadata.now).counters == {
+    assert ContextView(metadata, domain, metadata.now).counters == {
         (("exportingProcessId", 0),): {
             "exportedFlowRecordTotalCount": 31,
             "packetTotalCount": 1960,
@@ -514,7 +515,7 @@ def test_templates_whose_records_are_not_in_the_captures(captures: Path) -> None
     ]
     flow = asr9k[260]
     values = dict.fromkeys(flow.names, 0) | {"samplerId": 1, "ingressVRFID": 0x60000000}
-    view = View(metadata, HERE, metadata.now)
+    view = ContextView(metadata, HERE, metadata.now)
     assert view.sampling_rate(flow, values) == 2000
     assert view.vrf_name(flow, values) == "default"
     assert view.vrf_name(flow, values, "egress") is None

@@ -8,22 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.collector.options import (
-    MAX_ITEMS,
+from scapy_ipfix.collector.options import MAX_ITEMS, Statement, statements_of
+from scapy_ipfix.model.applicationid import application_text
+from scapy_ipfix.model.datatypes import data_type
+from scapy_ipfix.model.element import InformationElement
+from scapy_ipfix.model.sampling import is_unsampled, sampling_rate
+from scapy_ipfix.wire.facts import (
     MAX_TEXT,
     SYSTEM,
     Application,
     Interface,
     Sampling,
-    Statement,
     application_octets,
-    statements_of,
-    text,
+    fact_text,
 )
-from scapy_ipfix.collector.sampling import sampling_rate, unsampled
-from scapy_ipfix.model.applicationid import application_text
-from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.wire.template import Template
 
 
@@ -78,11 +76,11 @@ def test_rate(values: dict[str, Any], rate: float | None) -> None:
 
 
 def test_unsampled() -> None:
-    assert unsampled({"samplingAlgorithm": 0, "samplingInterval": 0})
-    assert unsampled({"samplingAlgorithm": 0})
-    assert not unsampled({"samplingAlgorithm": 0, "samplingInterval": 10})
-    assert not unsampled({"samplingAlgorithm": 1, "samplingInterval": 0})
-    assert not unsampled({"samplingInterval": 0})
+    assert is_unsampled({"samplingAlgorithm": 0, "samplingInterval": 0})
+    assert is_unsampled({"samplingAlgorithm": 0})
+    assert not is_unsampled({"samplingAlgorithm": 0, "samplingInterval": 10})
+    assert not is_unsampled({"samplingAlgorithm": 1, "samplingInterval": 0})
+    assert not is_unsampled({"samplingInterval": 0})
 
 
 @pytest.mark.parametrize(
@@ -218,14 +216,14 @@ def test_domain_name() -> None:
 
 
 def test_text() -> None:
-    assert text("Gi0/1\0\0") == "Gi0/1"
-    assert text("Gi0/1\0rest of the last name") == "Gi0/1"
-    assert text(b"caf\xe9") == "caf\\xe9"
-    assert text("x" * 1000) == "x" * MAX_TEXT
-    assert len(text(b"\xff" * 100_000) or "") == MAX_TEXT
-    assert text("") == ""
-    assert text(None) is None
-    assert text(7) is None
+    assert fact_text("Gi0/1\0\0") == "Gi0/1"
+    assert fact_text("Gi0/1\0rest of the last name") == "Gi0/1"
+    assert fact_text(b"caf\xe9") == "caf\\xe9"
+    assert fact_text("x" * 1000) == "x" * MAX_TEXT
+    assert len(fact_text(b"\xff" * 100_000) or "") == MAX_TEXT
+    assert fact_text("") == ""
+    assert fact_text(None) is None
+    assert fact_text(7) is None
 
 
 # Counters

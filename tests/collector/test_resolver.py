@@ -3,17 +3,19 @@
 
 import copy
 import pickle
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scapy_ipfix.collector.contextview import ContextView
 from scapy_ipfix.collector.metadata import Finder, Metadata
-from scapy_ipfix.collector.options import Application, Interface, Sampling
-from scapy_ipfix.collector.resolver import _MANY, View
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.model.element import InformationElement
+from scapy_ipfix.wire.facts import Application, Interface, Sampling
+from scapy_ipfix.wire.resolver import _MANY
 from scapy_ipfix.wire.template import Template
 
 HERE = ("exporter", 10, 7)
@@ -36,12 +38,12 @@ VRF = options(1, "ingressVRFID", "VRFname")
 APPLICATION = options(1, "applicationId", "applicationName", "applicationDescription")
 
 
-def stated(*facts: tuple[Template, tuple[Any, ...]], domain: Any = HERE) -> View:
+def stated(*facts: tuple[Template, tuple[Any, ...]], domain: Any = HERE) -> ContextView:
     """A view of what options stated."""
     metadata = Metadata()
     for template, row in facts:
         metadata.learn(domain, template, [dict(zip(template.names, row))])
-    return View(metadata, HERE, metadata.now)
+    return ContextView(metadata, HERE, metadata.now)
 
 
 def asked(*fields: str, id: int = 300) -> tuple[Template, Any]:
@@ -123,10 +125,12 @@ def test_domain_0_is_all_of_the_exporter() -> None:
     for options_template, row in facts:
         values = dict(zip(options_template.names, row))
         metadata.learn(("exporter", 9, 0), options_template, [values])
-    view = View(metadata, ("exporter", 9, 7), metadata.now)
+    view = ContextView(metadata, ("exporter", 9, 7), metadata.now)
     assert view.sampling_rate(template, record(1, 2)) is None
     assert view.interface(1) is None
-    assert View(metadata, ("exporter", 9, 0), metadata.now).interface(1) == Interface("Gi1", "")
+    assert ContextView(metadata, ("exporter", 9, 0), metadata.now).interface(1) == Interface(
+        "Gi1", ""
+    )
 
 
 # Names
@@ -270,7 +274,7 @@ def test_by_number() -> None:
 def test_resolver() -> None:
     view = stated((INTERFACE, (1, "Gi1", "")), (VRF, (2, "red")), (SYSTEM, (0, 20)))
     template, record = asked("ingressInterface", "egressVRFID", "applicationId", "octetDeltaCount")
-    resolve = view.resolver(template)
+    resolve = partial(view.resolve_one, template)
     expected = {
         "sampling_rate": 20,
         "ingress_interface_name": "Gi1",
@@ -280,10 +284,10 @@ def test_resolver() -> None:
     for octets in range(10):
         assert resolve(record(1, 2, b"\1", octets)) == expected
     assert resolve(record(2, 2, b"\1", 1)) == expected | {"ingress_interface_name": None}
-    assert view.resolver(asked("octetDeltaCount")[0])({"octetDeltaCount": 1}) == {
+    assert view.resolve_one(asked("octetDeltaCount")[0], {"octetDeltaCount": 1}) == {
         "sampling_rate": 20
     }
-    assert view.resolver(SYSTEM)({"scopeSystem": 0, "samplingInterval": 20}) == {}
+    assert view.resolve_one(SYSTEM, {"scopeSystem": 0, "samplingInterval": 20}) == {}
 
 
 @pytest.fixture
@@ -308,7 +312,7 @@ def test_a_fact_is_looked_up_once_for_many_records(found: list[Any]) -> None:
     )
     fields = "selectionSequenceId", "ingressInterface", "egressInterface", "ingressVRFID"
     template, record = asked(*fields, "applicationId", "octetDeltaCount")
-    resolve = view.resolver(template)
+    resolve = partial(view.resolve_one, template)
     for number in range(20):
         for index in range(20):
             answers = resolve(record(number, index, 19 - index, index, b"\3", number))
@@ -320,13 +324,13 @@ def test_a_fact_is_looked_up_once_for_many_records(found: list[Any]) -> None:
 def test_a_fact_is_looked_up_once_for_many_sets(found: list[Any]) -> None:
     view = stated((BY_INTERFACE, (5, 20)), (INTERFACE, (5, "Gi5", "")))
     template, record = asked("ingressInterface", "egressInterface")
-    expected = view.resolver(template)(record(5, 6))
+    expected = view.resolve_one(template, record(5, 6))
     assert expected["ingress_interface_name"] == "Gi5"
     before = len(found)
     assert before
     for _ in range(10):
-        again = View(view.metadata, ("exporter", 10, 7), view.number)
-        assert again.resolver(template)(record(5, 6)) == expected
+        again = ContextView(view.metadata, ("exporter", 10, 7), view.number)
+        assert again.resolve_one(template, record(5, 6)) == expected
         assert again.sampling_rate(template, record(5, 6)) == 20
     assert len(found) == before
 
@@ -335,42 +339,43 @@ def test_other_facts_other_templates_other_domains() -> None:
     view = stated((INTERFACE, (1, "Gi1", "")))
     template, record = asked("ingressInterface")
     twin = template.with_id(301)
-    first = View(view.metadata, HERE, view.number)
+    first = ContextView(view.metadata, HERE, view.number)
     view.metadata.learn(HERE, INTERFACE, [dict(zip(INTERFACE.names, (1, "Gi1/1", "")))])
     view.metadata.learn(HERE, BY_TEMPLATE, [dict(zip(BY_TEMPLATE.names, (301, 9)))])
-    later = View(view.metadata, HERE, view.metadata.now)
+    later = ContextView(view.metadata, HERE, view.metadata.now)
     for _ in range(2):
         for each, layout, expected in (
             (first, template, ("Gi1", None)),
             (later, template, ("Gi1/1", None)),
             (later, twin, ("Gi1/1", 9)),
-            (View(view.metadata, ("exporter", 10, 8), later.number), twin, (None, None)),
+            (ContextView(view.metadata, ("exporter", 10, 8), later.number), twin, (None, None)),
         ):
-            answers = each.resolver(layout)(record(1))
+            answers = each.resolve_one(layout, record(1))
             assert (answers["ingress_interface_name"], answers["sampling_rate"]) == expected
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scapy_ipfix.collector.resolver._REMEMBERED", 10)
-    monkeypatch.setattr("scapy_ipfix.collector.resolver._FACTS", 10)
+    monkeypatch.setattr("scapy_ipfix.wire.resolver._KEYS", 10)
+    monkeypatch.setattr("scapy_ipfix.wire.resolver._NUMBERS", 10)
     view = stated((INTERFACE, (99, "Gi99", "")))
     template, record = asked("ingressInterface")
-    resolve = view.resolver(template)
+    resolve = partial(view.resolve_one, template)
     for index in range(100):
         assert resolve(record(index))["ingress_interface_name"] == ("Gi99" if index == 99 else None)
-    assert len(view.metadata.answered._known) <= 10
-    assert all(len(names) <= 10 for names, _ in view.metadata.answered._names)
+    resolver = view.resolver(template)
+    assert len(resolver._by_key) <= 10
+    assert len(resolver._interfaces[0][0]) <= 10
 
 
 def test_a_view_that_answered_can_be_copied() -> None:
     view = stated((INTERFACE, (1, "Gi1", "")))
     template, record = asked("ingressInterface")
-    expected = view.resolver(template)(record(1))
+    expected = view.resolve_one(template, record(1))
     for twin in (pickle.loads(pickle.dumps(view)), copy.deepcopy(view)):
         assert twin.metadata is not view.metadata
-        assert twin.resolver(template)(record(1)) == expected
+        assert twin.resolve_one(template, record(1)) == expected
         twin.metadata.learn(HERE, INTERFACE, [dict(zip(INTERFACE.names, (1, "x", "")))])
-        assert view.resolver(template)(record(1)) == expected
+        assert view.resolve_one(template, record(1)) == expected
 
 
 def test_selectors_that_leave_nothing_to_count() -> None:
@@ -380,7 +385,7 @@ def test_selectors_that_leave_nothing_to_count() -> None:
     template, record = asked("selectionSequenceId")
     view = stated((sequence, (1, *range(64))), *rates, (SELECTOR, (63, 2, 3)))
     assert view.sampling_rate(template, record(1)) is None
-    assert view.resolver(template)(record(1)) == {"sampling_rate": None}
+    assert view.resolve_one(template, record(1)) == {"sampling_rate": None}
     view = stated((sequence, (1, *range(64))), *rates, (SELECTOR, (63, 1, 3)))
     assert view.sampling_rate(template, record(1)) is None
 
@@ -389,7 +394,7 @@ def test_a_resolver_says_what_the_methods_say() -> None:
     view = stated((SAMPLER, (1, 10)), (BY_INTERFACE, (5, 20)), (INTERFACE, (5, "Gi5", "")))
     fields = ("samplerId", "ingressInterface", "egressInterface", "flowDirection")
     template, record = asked(*fields, "samplingInterval")
-    resolve = view.resolver(template)
+    resolve = partial(view.resolve_one, template)
     for sampler in (0, 1):
         for ingress in (5, 6):
             for direction in (0, 1):
@@ -431,23 +436,23 @@ def test_many_records_are_told_what_one_is(
             key: Any = number.to_bytes(4, "big") if each is APPLICATION else number
             row = dict(zip(each.names, (key, (f"Gi{mark}" if mark else "") if texts else mark, "")))
             metadata.learn(domains[at % 2], each, [row])
-        views.append(View(metadata, HERE, metadata.now))
+        views.append(ContextView(metadata, HERE, metadata.now))
     layout, record = asked(*fields)
     for view in views:
         records = [record(*row) for row in rows]
-        metadata.answered = None
-        expected = [each | view.resolver(layout)(each) for each in records]
-        metadata.answered = None
+        metadata.last_resolver = None
+        expected = [each | view.resolve_one(layout, each) for each in records]
+        metadata.last_resolver = None
         many = [dict(each) for each in records * (1 + _MANY // max(1, len(records)))]
-        view.resolve(layout, many)
+        view.resolve_many(layout, many)
         assert many[: len(records)] == expected
         assert many == expected * (len(many) // max(1, len(expected)))
         then = [told(view, layout, each) for each in records]
-        metadata.answered = None
+        metadata.last_resolver = None
         assert then == [told(view, layout, each) for each in records]
 
 
-def told(view: View, layout: Template, values: dict[str, Any]) -> list[Any]:
+def told(view: ContextView, layout: Template, values: dict[str, Any]) -> list[Any]:
     """What the methods say of a record."""
     each_side = view.interface_name, view.interface_description, view.vrf_name
     return [
@@ -461,11 +466,11 @@ def test_long_values_are_not_remembered_whole() -> None:
     """A record may hold names of 65,000 octets, of which 255 characters count."""
     view = stated((INTERFACE, (99, "Gi99", "")))
     template, record = asked("interfaceName", "ingressInterface[v]", "applicationId[v]")
-    resolve = view.resolver(template)
+    resolve = partial(view.resolve_one, template)
     long = "\U0001f300" * 60_000
     for name, index, application in ((long, 99, b"\1"), ("a", b"\7" * 60_000, b"\2" * 60_000)):
         answers = resolve(record(name, index, application))
         assert answers["ingress_interface_name"] == name[:255]
         assert answers["application_name"] is None
-    held = [each for key in view.metadata.answered._known for each in key if each is not None]
+    held = [each for key in view.resolver(template)._by_key for each in key if each is not None]
     assert max(len(each) for each in held if not isinstance(each, int)) <= 1020

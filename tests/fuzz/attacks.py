@@ -496,19 +496,20 @@ def kept(session: IPFIXSession) -> dict[str, int]:
         "elements": collector.learning._learned,
         "facts": len(collector.metadata),
         "told": len(collector.learning._told),
-        "answers": _answers(collector.metadata.answered),
+        "answers": _resolver_entries(collector.metadata.last_resolver),
         "diagnostics": len(session.diagnostics),
         "codes": len(session.diagnostics.counts),
     }
 
 
-def _answers(answered: Any) -> int:
-    """The most that is remembered of what records asked for, of any kind."""
-    if answered is None:
+def _resolver_entries(used: Any) -> int:
+    """Return the size of the largest cache of the resolver of the latest Set."""
+    if used is None:
         return 0
-    kinds = *answered._by_kind.values(), *answered._by_namer.values(), answered._known_rates
-    others = (answered._vrfs[0][0], answered._application[0], answered._known)
-    return max(len(each) for each in (*kinds, *others))
+    *_, resolver = used
+    caches = [*resolver._rates.values(), *(each[0] for each in resolver._interfaces if each)]
+    caches += [resolver._vrfs, resolver._applications, resolver._by_key, resolver._rates_by_key]
+    return max(map(len, caches))
 
 
 @dataclass(frozen=True, slots=True)

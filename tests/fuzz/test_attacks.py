@@ -10,8 +10,8 @@ import pytest
 
 from scapy_ipfix import IPFIXSession
 from scapy_ipfix.collector.collector import Limits
-from scapy_ipfix.collector.resolver import _FACTS
 from scapy_ipfix.model.model import InformationModel
+from scapy_ipfix.wire.resolver import _NUMBERS
 
 from .attacks import ATTACKS, Attack, kept, main, registries
 from .harness import quiet
@@ -43,7 +43,7 @@ MOST = {
     "sctp": LIMITS.transports,
     "facts": LIMITS.metadata,
     "diagnostics": LIMITS.diagnostics,
-    "answers": _FACTS + 600,  # of a Set that comes when there is room for one more
+    "answers": _NUMBERS + 600,  # of a Set that comes when there is room for one more
     "sctp sequences": LIMITS.streams,
 }
 #: What one exporter may describe, instead of ``elements.LEARNED``.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from scapy_ipfix.collector.collector import TEMPLATES_IN_A_MESSAGE
 from scapy_ipfix.collector.domain import SETS_LOOKED_INTO
 from scapy_ipfix.collector.metadata import FACTS_IN_A_MESSAGE
-from scapy_ipfix.collector.resolver import _MANY
+from scapy_ipfix.wire.resolver import _MANY
 
 from .attacks import message, options, set_of, template
 from .worst_messages import TYPES, type_of

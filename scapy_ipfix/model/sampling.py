@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How many packets stand for one that was sampled, from what options or flow records say.
+"""Sampling rates from the elements of NetFlow and PSAMP (RFC 5477 section 8.2).
 
-NetFlow's elements say it as well as PSAMP's (RFC 5477 8.2). What a layout has is found once;
-nothing raises on what is in a record.
+A rate is the number of packets observed for each packet that was metered. The rules that apply
+to a layout are selected once (:func:`rate_rules`); no value of a record raises an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeGuard
 
-#: The elements that a rate is read of, and what says that there is none.
+#: The elements that a rate is computed from, and those that tell that there is no sampling.
 RATE_ELEMENTS = frozenset(
     {
         *("samplingInterval", "samplingAlgorithm", "samplerRandomInterval"),
@@ -20,32 +20,32 @@ RATE_ELEMENTS = frozenset(
         *("samplingSize", "samplingPopulation", "samplingProbability"),
     }
 )
-#: Finds a rate in values by IANA's names; None: they do not say.
+#: Computes the rate from values keyed by IANA name; None where they do not determine it.
 RateRule = Callable[[Mapping[str, Any]], "float | None"]
 
 
-def sampling_rate(said: Mapping[str, Any]) -> float | None:
-    """How many packets there were for each that was sampled; None: this does not say.
+def sampling_rate(values: Mapping[str, Any]) -> float | None:
+    """Return the packets observed for each one sampled; None where values do not determine it.
 
-    ``said`` has values by IANA's names. NetFlow's intervals are 1 in N; PSAMP's are so many
-    packets (or microseconds) of so many, n of N, or a probability (RFC 5477 8.2). A
-    samplingPacketInterval without a samplingPacketSpace is 1 in N, as in the elements that
-    IANA has it replace. An int where it is whole.
+    ``values`` are keyed by IANA name. NetFlow's intervals are 1 in N; PSAMP's are a number of
+    packets (or microseconds) and the space to the next ones, n of N, or a probability
+    (RFC 5477 8.2). A samplingPacketInterval without a samplingPacketSpace is 1 in N, as in the
+    elements that IANA has it replace. The rate is an int where it is a whole number.
     """
-    return rate_by(rate_rules(said), said)
+    return rate_by(rate_rules(values), values)
 
 
-def rate_by(rules: Iterable[RateRule], said: Mapping[str, Any]) -> float | None:
-    """As :func:`sampling_rate`, by the rules that there are for the names in ``said``."""
+def rate_by(rules: Iterable[RateRule], values: Mapping[str, Any]) -> float | None:
+    """Return the rate that the first applicable rule computes, see :func:`sampling_rate`."""
     for rule in rules:
-        rate = rule(said)
+        rate = rule(values)
         if rate is not None:
             return rate
     return None
 
 
 def rate_rules(names: Collection[str]) -> tuple[RateRule, ...]:
-    """What finds the rate where there are these of IANA's elements; the first that does counts."""
+    """Return the rules that apply where these of IANA's elements are present, in precedence."""
     found = [rule for needs, rule in _RATE_RULES if needs.issubset(names)]
     if "samplingPacketInterval" in names and "samplingPacketSpace" not in names:
         found.insert(0, _interval("samplingPacketInterval"))
@@ -53,16 +53,16 @@ def rate_rules(names: Collection[str]) -> tuple[RateRule, ...]:
 
 
 def _interval(name: str) -> RateRule:
-    def one_in(said: Mapping[str, Any]) -> float | None:
-        interval = said.get(name)
+    def one_in(values: Mapping[str, Any]) -> float | None:
+        interval = values.get(name)
         return int(interval) if _positive(interval) else None
 
     return one_in
 
 
-def _spaced(taken: str, skipped: str) -> RateRule:
-    def some_of(said: Mapping[str, Any]) -> float | None:
-        interval, space = said.get(taken), said.get(skipped)
+def _spaced(interval_name: str, space_name: str) -> RateRule:
+    def some_of(values: Mapping[str, Any]) -> float | None:
+        interval, space = values.get(interval_name), values.get(space_name)
         if _positive(interval) and isinstance(space, int) and space >= 0:
             return _whole(interval + space, interval)
         return None
@@ -70,18 +70,18 @@ def _spaced(taken: str, skipped: str) -> RateRule:
     return some_of
 
 
-def _population(said: Mapping[str, Any]) -> float | None:
-    size, population = said.get("samplingSize"), said.get("samplingPopulation")
+def _population(values: Mapping[str, Any]) -> float | None:
+    size, population = values.get("samplingSize"), values.get("samplingPopulation")
     if _positive(size) and _positive(population) and population >= size:
         return _whole(population, size)
     return None
 
 
-def _probability(said: Mapping[str, Any]) -> float | None:
-    probability = said.get("samplingProbability")
+def _probability(values: Mapping[str, Any]) -> float | None:
+    probability = values.get("samplingProbability")
     if isinstance(probability, float) and 0 < probability <= 1:
         rate = 1 / probability
-        # float32's 0.1 is not quite a tenth
+        # A float32 of 0.1 is not exactly a tenth.
         if math.isfinite(rate):
             return round(rate) if math.isclose(rate, round(rate), rel_tol=1e-6) else rate
     return None
@@ -99,9 +99,9 @@ _RATE_RULES: list[tuple[frozenset[str], RateRule]] = [
 ]
 
 
-def unsampled(said: Mapping[str, Any]) -> bool:
-    """Whether NetFlow's elements say that there is no sampling: algorithm 0, no interval."""
-    return said.get("samplingAlgorithm") == 0 and not said.get("samplingInterval")
+def is_unsampled(values: Mapping[str, Any]) -> bool:
+    """Return whether NetFlow's elements rule out sampling: algorithm 0 and no interval."""
+    return values.get("samplingAlgorithm") == 0 and not values.get("samplingInterval")
 
 
 def _positive(number: object) -> TypeGuard[int]:

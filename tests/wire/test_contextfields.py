@@ -5,22 +5,26 @@ from typing import Any
 
 import pytest
 
-from scapy_ipfix.collector.lookups import asked_fields
-from scapy_ipfix.collector.options import Interface
+from scapy_ipfix.wire.contextfields import NO_CONTEXT_FIELDS, context_fields
+from scapy_ipfix.wire.facts import Interface
+from scapy_ipfix.wire.resolver import RESOLVED_VALUES
 from scapy_ipfix.wire.template import Template
 
 
-def wanted(*fields: str) -> list[str]:
-    """What the records of a layout are told, beside a rate."""
-    found = asked_fields(Template(256, *fields))
-    return [key for key, *_ in (*found.wanted_interfaces, *found.wanted)]
+def resolved(*fields: str) -> list[str]:
+    """Return the names of the values that records of a layout resolve to, beside the rate."""
+    found = context_fields(Template(256, *fields))
+    return [each.name for each in RESOLVED_VALUES[1:] if each.is_in(found)]
 
 
 def test_a_layout_that_asks_nothing() -> None:
-    plain = asked_fields(Template(256, "sourceIPv4Address", "octetDeltaCount"))
-    assert plain is asked_fields(Template(257, "packetDeltaCount"))
+    plain = context_fields(Template(256, "sourceIPv4Address", "octetDeltaCount"))
+    assert plain is context_fields(Template(257, "packetDeltaCount"))
     assert plain.names == ("",)
-    assert plain.wanted == plain.wanted_interfaces == plain.rates == ()
+    assert plain is NO_CONTEXT_FIELDS
+    assert plain.interfaces == plain.vrfs == (None, None)
+    assert plain.application is None
+    assert plain.rates == ()
     assert plain.sampled == ((), ())
 
 
@@ -36,12 +40,12 @@ def test_a_layout_that_asks_nothing() -> None:
     ],
 )
 def test_what_a_layout_is_answered(fields: list[str], expected: list[str]) -> None:
-    assert wanted("octetDeltaCount", *fields) == expected
+    assert resolved("octetDeltaCount", *fields) == expected
 
 
 def test_elements_of_enterprises_are_none_of_these() -> None:
     reverse = Template(256, "reverseIngressInterface", "octetDeltaCount")
-    assert asked_fields(reverse) is asked_fields(Template(257, "octetDeltaCount"))
+    assert context_fields(reverse) is context_fields(Template(257, "octetDeltaCount"))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,8 @@ def test_the_name_of_an_interface(
         return known.get(which)
 
     template = Template(256, *fields)
-    asked = asked_fields(template)
+    asked = context_fields(template)
+    assert asked.interfaces[0] is not None
     name, pick = asked.interfaces[0]
     record = dict(zip(template.names, values))
     assert name(find, pick(tuple(map(record.get, asked.names)))) == expected
@@ -78,6 +83,6 @@ def test_names_go_with_the_numbers_before_them() -> None:
     template = Template(
         256, "egressInterface", "interfaceName", "ingressInterface", "interfaceName"
     )
-    asked = asked_fields(template)
+    asked = context_fields(template)
     row = tuple(map(dict(zip(template.names, (2, "two", 1, "one"))).get, asked.names))
-    assert [pick(row)[0] for _, pick in asked.interfaces] == ["one", "two"]
+    assert [pick(row)[0] for _, pick in filter(None, asked.interfaces)] == ["one", "two"]

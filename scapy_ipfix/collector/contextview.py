@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Views of the facts that an exporter stated, as they were when a record arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scapy_ipfix.collector.metadata import DomainKey, Metadata
+from scapy_ipfix.wire.contextfields import NO_CONTEXT_FIELDS, context_fields
+from scapy_ipfix.wire.facts import (
+    APPLICATION,
+    COUNTERS,
+    DOMAIN,
+    INTERFACE,
+    SAMPLING,
+    SYSTEM,
+    VRF,
+    Application,
+    Interface,
+    Sampling,
+    application_octets,
+)
+from scapy_ipfix.wire.framing import IPFIX_VERSION
+from scapy_ipfix.wire.resolver import RecordContext, RecordResolver, default_rate
+from scapy_ipfix.wire.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class ContextView(RecordContext):
+    """Facts of an observation domain in force after the change ``number`` of ``metadata``.
+
+    Facts about domain 0 of IPFIX hold for the whole exporter (RFC 7011 3.1), and apply where
+    a domain has none of its own.
+    """
+
+    metadata: Metadata
+    domain: DomainKey
+    number: int
+
+    def find(self, kind: str, key: Any) -> Any:
+        """Return the value of a fact, None for an unknown one."""
+        for domain in self.domains:
+            found = self.metadata.find(domain, kind, key, self.number)
+            if found is not None:
+                return found
+        return None
+
+    @property
+    def domains(self) -> tuple[DomainKey, ...]:
+        """The domains searched for facts: the record's own, then that of the whole exporter."""
+        transport, version, id = self.domain
+        if id and version == IPFIX_VERSION:
+            return self.domain, (transport, version, 0)
+        return (self.domain,)
+
+    # By number
+
+    def sampling(self, scope: str = SYSTEM[0], number: int = 0) -> Sampling | None:
+        """Return the sampling of a ``samplerId``, ``selectorId``, ``interface`` and so on.
+
+        Without a scope, that of everything that has no narrower one.
+        """
+        return self.find(SAMPLING, (scope, number))  # type: ignore[no-any-return]
+
+    def interface(self, index: int) -> Interface | None:
+        """Return the names of the interface with an ifIndex."""
+        return self.find(INTERFACE, index)  # type: ignore[no-any-return]
+
+    def vrf(self, id: int) -> str | None:
+        """Return the name of a VRF."""
+        return self.find(VRF, id)  # type: ignore[no-any-return]
+
+    def application(self, id: bytes | int | str) -> Application | None:
+        """Return the names of an application (RFC 6759).
+
+        ``id`` is an applicationId as octets, number or hexadecimal text.
+        """
+        octets = application_octets(id)
+        return None if octets is None else self.find(APPLICATION, octets)
+
+    @property
+    def domain_name(self) -> str | None:
+        """The name of the observation domain."""
+        return self.metadata.find(self.domain, DOMAIN, None, self.number) or None
+
+    @property
+    def counters(self) -> dict[tuple[tuple[str, int], ...], dict[str, int]]:
+        """The latest counters of each process, keyed by its scope: ``(name, number)`` pairs."""
+        return {
+            key: version.value
+            for kind, key, version in self.metadata.facts(self.domain)
+            if kind == COUNTERS
+        }
+
+    # By record
+
+    def resolver(self, template: Template) -> RecordResolver:
+        """Return the resolver of records of a template; the last one used stays for reuse."""
+        used = self.metadata.last_resolver
+        if used is not None and used[0] is template and used[1] == self:
+            known: RecordResolver = used[2]
+            return known
+        resolver = RecordResolver(template, self.metadata.finder(self.domains, self.number))
+        self.metadata.last_resolver = template, self, resolver
+        return resolver
+
+    def resolve_one(self, template: Template, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the resolved values of a record of a template, a dict to add to it.
+
+        Every Data Record has a ``sampling_rate``. ``ingress_interface_name``,
+        ``egress_interface_name``, ``application_name``, ``ingress_vrf_name`` and
+        ``egress_vrf_name`` are there for layouts with such fields; None: unknown. Options Data
+        Records have no resolved values.
+        """
+        return {} if template.is_options else self.resolver(template).resolve_one(values)
+
+    def resolve_many(self, template: Template, records: Sequence[dict[str, Any]]) -> None:
+        """Add to each record of a template its resolved values, see :meth:`resolve_one`."""
+        if template.is_options:
+            return
+        if context_fields(template) is NO_CONTEXT_FIELDS:
+            # A resolver of its own is not worth it: a message may hold 500 layouts.
+            rate = default_rate(self.metadata.finder(self.domains, self.number), template.id)
+            for record in records:
+                record["sampling_rate"] = rate
+        else:
+            self.resolver(template).resolve_many(records)
