@@ -20,7 +20,7 @@ SCALES = {"small": (40, 1), "full": (5000, 10)}
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
         description="Measure scapy-ipfix beside other readers and writers of IPFIX. Every figure "

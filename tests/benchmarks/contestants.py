@@ -46,7 +46,7 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What a contestant is given: a workload and its files."""
+    """Input of a contestant: a workload and its files."""
 
     workload: Workload
     messages: int
@@ -55,7 +55,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a contestant does: ``run`` is timed and returns how many records it went through.
+    """Task of a contestant: ``run`` is timed and returns the number of records.
 
     ``check`` returns the sums of some elements over all records, or raises :class:`Wrong`.
     """
@@ -90,7 +90,7 @@ def load(module: str) -> Any:
 
 
 def ours(name: str) -> Any:
-    """A public name of scapy_ipfix, which may not have been written yet."""
+    """Return the public object of that name in scapy_ipfix, of any version."""
     try:
         return getattr(load("scapy_ipfix"), name)
     except AttributeError:
@@ -101,7 +101,7 @@ def ours(name: str) -> Any:
 
 
 def as_number(name: str, value: Any) -> int:
-    """What any contestant makes of a value, as the number that the workload summed up."""
+    """Convert a value of any contestant to the number that the workload sums."""
     if isinstance(value, datetime):
         # python-ipfix and numpy give naive times, in UTC.
         moment = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
@@ -116,7 +116,7 @@ def as_number(name: str, value: Any) -> int:
 
 
 def summed(job: Job, records: Iterable[Any], get: Callable[[Any, str], Any]) -> Sums:
-    """The sums of the workload's checked elements over ``records``."""
+    """Sum the workload's checked elements over ``records``."""
     sums = dict.fromkeys(("records", *job.workload.checked), 0)
     for record in records:
         sums["records"] += 1
@@ -130,7 +130,7 @@ def by_name(record: Mapping[str, Any], name: str) -> Any:
 
 
 def renamed(names: Mapping[str, str]) -> Callable[[Mapping[str, Any], str], Any]:
-    """As :func:`by_name`, for a contestant with names of its own."""
+    """Return :func:`by_name` for a contestant with names of its own."""
     return lambda record, name: record[names[name]]
 
 
@@ -147,18 +147,18 @@ def reader(
     records: Callable[[], Iterable[Any]],
     get: Callable[[Any, str], Any] = by_name,
 ) -> Entry:
-    """The entry of a contestant that is an iterator of records."""
+    """Return the entry of a contestant that is an iterator of records."""
     return Entry(lambda: counted(records()), lambda: summed(job, records(), get))
 
 
 def four(record: Any, name: str) -> Any:
-    """As :func:`by_name`, for tuples of the four elements."""
+    """Return one of the four elements from a tuple, as :func:`by_name` does."""
     # An element that was not asked for has no place in the tuple: nothing to sum up.
     return record[FOUR.index(name)] if name in FOUR else 0
 
 
 def four_entry(job: Job, records: Callable[[], Iterable[Any]]) -> Entry:
-    """The entry of an iterator of tuples; the sums of what was not asked for are taken as right."""
+    """Return the entry of an iterator of tuples; only the sums of these are checked."""
 
     def check() -> Sums:
         sums = summed(job, records(), four)
@@ -168,7 +168,7 @@ def four_entry(job: Job, records: Callable[[], Iterable[Any]]) -> Entry:
 
 
 def data_octets(stream: bytes) -> Iterator[bytes]:
-    """The contents of the Data Sets of a stream of IPFIX messages."""
+    """Yield the contents of the Data Sets of a stream of IPFIX messages."""
     offset = 0
     while offset < len(stream):
         (length,) = struct.unpack_from("!H", stream, offset + 2)
@@ -181,12 +181,12 @@ def data_octets(stream: bytes) -> Iterator[bytes]:
 
 
 def crafted(job: Job) -> list[list[Row]]:
-    """The rows of each Data Set, raw: integers."""
+    """Return the rows of each Data Set as integers."""
     return [rows for groups in workloads.sets_of(job.workload, job.messages) for _, rows in groups]
 
 
 def text_row(layout: Layout, row: Row) -> Row:
-    """A row as Scapy has it: addresses as text, times as integers."""
+    """Convert a row to the Scapy domain: addresses as text, times as integers."""
     return tuple(
         str(ipaddress.IPv4Address(value)) if element.kind == "ipv4" else value
         for element, value in zip(layout.elements, row, strict=True)
@@ -194,7 +194,7 @@ def text_row(layout: Layout, row: Row) -> Row:
 
 
 def object_row(layout: Layout, row: Row, zone: timezone | None) -> Row:
-    """A row of Python objects: ``ipaddress`` and ``datetime``."""
+    """Convert a row to Python objects: ``ipaddress`` and ``datetime``."""
 
     def convert(kind: str, value: Any) -> Any:
         if kind == "ipv4":
@@ -208,7 +208,7 @@ def object_row(layout: Layout, row: Row, zone: timezone | None) -> Row:
 
 
 def crafting(job: Job, build: Callable[[Any], bytes], material: list[Any]) -> Entry:
-    """The entry of a contestant that makes the octets of Data Sets, one by one."""
+    """Return the entry of a contestant that encodes Data Sets, one by one."""
     expected = [workloads.data_set(FLOW, rows) for rows in crafted(job)]
 
     def run() -> int:
@@ -226,7 +226,7 @@ def crafting(job: Job, build: Callable[[Any], bytes], material: list[Any]) -> En
 
 
 def exporting(job: Job, export: Callable[[], bytes]) -> Entry:
-    """The entry of a contestant that makes a stream of messages."""
+    """Return the entry of a contestant that makes a stream of messages."""
 
     def run() -> int:
         export()
@@ -342,7 +342,7 @@ def ours_columns(job: Job) -> Entry:
     read_columns = ours("read_columns")
 
     def columns() -> dict[str, Any]:
-        # By template layout, of which (a) has one.
+        # One table for each template layout; workload (a) has one.
         (layout,) = read_columns(job.files.pcap).values()
         return layout  # type: ignore[no-any-return]
 
@@ -541,7 +541,7 @@ def python_ipfix_export(job: Job) -> Entry:
 
     def export() -> bytes:
         stream = io.BytesIO()
-        # What our mtu of 1400 leaves a message, after the headers of IPv6 and UDP.
+        # The octets of a message in an mtu of 1400, after the headers of IPv6 and UDP.
         writer = writer_module.to_stream(stream, mtu=1352)
         writer.set_domain(DOMAIN)
         writer.add_template(template)
@@ -587,7 +587,7 @@ def netflume(job: Job) -> Entry:
         return count
 
     def check() -> Sums:
-        # What is in no table of netflume's it gives as integers, or in hexadecimal.
+        # Elements in no table of netflume are integers or hexadecimal text.
         known = [name for name in job.workload.checked if name in _NETFLUME]
         sums = dict.fromkeys(("records", *known), 0)
         for record in records():
@@ -725,7 +725,7 @@ def scapy_craft(job: Job) -> Entry:
 
 
 def _command(job: Job, command: list[str], check: Callable[[bytes], Sums]) -> Entry:
-    """A command with its start and end, its output thrown away."""
+    """Return the entry of a command, with its start and end and without its output."""
 
     def run() -> int:
         subprocess.run(
@@ -739,7 +739,7 @@ def _command(job: Job, command: list[str], check: Callable[[bytes], Sums]) -> En
             raise Wrong(done.stderr.decode(errors="replace").strip().splitlines()[-1])
         return job.files.sums | check(done.stdout)
 
-    # What a whole command prints for a million records does not fit in memory.
+    # The output of a command for a million records does not fit in memory.
     small = job.files.records <= 20_000
     return Entry(run, checked if small else dict)
 

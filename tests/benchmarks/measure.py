@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Figure:
-    """What one contestant achieved: or why it did not."""
+    """Result of one contestant, or the reason why there is none."""
 
     contestant: str
     status: str
@@ -119,7 +119,7 @@ class Worker:
         self.process.wait()
 
     def figure(self) -> Figure:
-        """The best of its runs."""
+        """Return the best of the runs."""
         if self.failure:
             return Figure(self.side.contestant, self.failure["status"], self.failure["reason"])
         return Figure(
@@ -147,7 +147,7 @@ class Bench:
         return Worker(side, row.workload, messages, files, self.log)
 
     def measure(self, row: Row) -> list[Figure]:
-        """The figures of a row: ours first, then each rival's, in the order of the row."""
+        """Measure a row: this package first, then each rival, in the order of the row."""
         workers = [self._worker(row, side) for side in (row.ours, *row.rivals)]
         try:
             for worker in workers:

@@ -97,11 +97,11 @@ def _note(row: Row, side: Side, ours: Figure, theirs: Figure) -> str:
     return "; ".join(notes)
 
 
-# -- what it was measured on -------------------------------------------------------------
+# -- machine -----------------------------------------------------------------------------
 
 
 def machine() -> dict[str, str]:
-    """The machine and the versions that the figures belong to."""
+    """Return the machine and the versions of the figures."""
     facts = {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "cpu": _cpu(),
@@ -146,7 +146,7 @@ HEADER = ("row", "what", "ours", "theirs", "", "ratio", "bar", "")
 
 
 def cells(line: Line) -> tuple[str, ...]:
-    """A line as the words of the table."""
+    """Return the cells of a line of the table."""
     sign = ">=" if line.kind == Kind.SPEED.value else "<="
     verdict = f"{line.verdict} ({line.note})" if line.note else line.verdict
     rival = "once the messages" if line.unit in ("s", "MiB") else line.rival
@@ -173,7 +173,7 @@ def _amount(value: float | None, unit: str) -> str:
 
 
 def text(lines: Sequence[Line], facts: dict[str, str]) -> str:
-    """The table for a terminal: the first words of a row once."""
+    """Format the table for a terminal; repeated cells of a row are empty."""
     table: list[tuple[str, ...]] = [HEADER]
     before = ""
     for line in lines:
@@ -193,7 +193,7 @@ def text(lines: Sequence[Line], facts: dict[str, str]) -> str:
 
 
 def markdown(lines: Sequence[Line], facts: dict[str, str]) -> str:
-    """The table as Markdown."""
+    """Format the table as Markdown."""
     out = [_facts(facts), ""]
     header = ("what", "ours", "theirs", "rival", "ratio", "bar", "verdict")
     out.append("| " + " | ".join(header) + " |")
@@ -219,5 +219,5 @@ def _facts(facts: dict[str, str]) -> str:
 
 
 def as_json(lines: Sequence[Line], facts: dict[str, str], messages: int) -> dict[str, object]:
-    """The table as something to be dumped."""
+    """Return the table as an object for JSON."""
     return {"machine": facts, "messages": messages, "rows": [asdict(line) for line in lines]}

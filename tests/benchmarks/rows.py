@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What the ratio of a row is, and which side of the bar is the right one."""
+    """Meaning of the ratio of a row, and the required side of its bar."""
 
     SPEED = "times as fast"  # records a second, ours to theirs: at least the bar
     TIME = "times the time"  # seconds a record, ours to theirs: at most the bar
@@ -61,7 +61,7 @@ def _readers(
     limit: float | None = None,
     note: str = "",
 ) -> tuple[Side, ...]:
-    """Whoever reads records as dicts, and the bars; each with what it reads in good time."""
+    """Return rows of the readers of records as dicts, with bars for their workloads."""
     return (
         Side("python-ipfix namedict", bar=python_ipfix, share=0.2, note=note),
         Side("netflume", bar=netflume, share=0.2, note=note),
@@ -72,7 +72,7 @@ def _readers(
 
 
 def _reported(key: str, what: str) -> Row:
-    """A workload that is reported, with one bar: not slower than python-ipfix."""
+    """Return the row of a workload with one bar: not slower than python-ipfix."""
     what = f"iter_records(path): {what}"
     return Row(key, what, key, Side("iter_records", share=0.2), _readers(1))
 

@@ -23,7 +23,7 @@ from .workloads import WORKLOADS, Files
 
 
 def peak_memory() -> int:
-    """The most memory this process ever held, in octets."""
+    """Return the peak memory of this process in octets."""
     # Not ru_maxrss where it can be helped: it survives exec, so it starts with what the
     # parent had; VmHWM belongs to this program's own memory map.
     try:

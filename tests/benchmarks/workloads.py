@@ -62,11 +62,11 @@ class Layout:
         return all(element.length != VARIABLE for element in self.elements)
 
     def format(self) -> str:
-        """The struct format of a record, for a template of fixed-length elements."""
+        """Return the struct format of a record, for a template of fixed-length elements."""
         return "!" + "".join(code(element) for element in self.elements)
 
     def spec(self) -> tuple[str, ...]:
-        """The elements as IESpecs: ``octetDeltaCount[4]``."""
+        """Return the elements as IESpecs: ``octetDeltaCount[4]``."""
         return tuple(
             f"{e.name}[{'v' if e.length == VARIABLE else e.length}]" for e in self.elements
         )
@@ -81,7 +81,7 @@ def code(element: Element) -> str:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is exported, and how it is cut into messages."""
+    """Records to export, and their division into messages."""
 
     key: str
     title: str
@@ -231,7 +231,7 @@ def _multi_list(rng: random.Random) -> bytes:
 
 
 def list_total(name: str, octets: bytes) -> int:
-    """The sum of all numbers in the octets of a list that was made here."""
+    """Sum all numbers in the octets of a list of this module."""
     if name == "basicList":
         return sum(struct.unpack(f"!{(len(octets) - 5) // 2}H", octets[5:]))
     if name == "subTemplateList":
@@ -451,7 +451,7 @@ WORKLOADS = {
 
 
 def number(name: str, value: Any) -> int:
-    """A value as a number to be summed up: text counts by its length, lists by what is in them."""
+    """Convert a value to a number for sums: text by its length, lists by their contents."""
     if isinstance(value, str):
         return len(value.encode())
     if isinstance(value, bytes):
@@ -482,7 +482,7 @@ def _encoder(layout: Layout) -> Callable[[Row], bytes]:
 
 
 def _template_messages(workload: Workload) -> Iterator[tuple[int, bytes]]:
-    """The bodies of the messages that carry the templates, each with its record count."""
+    """Yield the bodies of the messages with the templates, each with its record count."""
     set_id = 0 if workload.version == 9 else 2
     pending: list[bytes] = []
     for layout in (*workload.inner, *workload.layouts):
@@ -530,7 +530,7 @@ def data_set(layout: Layout, rows: list[Row], align: int = 1) -> bytes:
 
 
 def _messages(workload: Workload, messages: int, sums: dict[str, int]) -> Iterator[bytes]:
-    """The messages, complete; ``sums`` is filled in on the way."""
+    """Yield the complete messages, and add to ``sums``."""
     encoders = {layout.template_id: _encoder(layout) for layout in workload.layouts}
     columns = {
         layout.template_id: [(n, layout.names.index(n)) for n in workload.checked]
@@ -608,7 +608,7 @@ def write(workload: Workload, messages: int, directory: Path) -> Files:
 
 
 def payloads(pcap: str) -> list[bytes]:
-    """The UDP payloads of a pcap file that :func:`write` wrote."""
+    """Return the UDP payloads of a pcap file of :func:`write`."""
     data = Path(pcap).read_bytes()
     found = []
     offset = 24
@@ -621,7 +621,7 @@ def payloads(pcap: str) -> list[bytes]:
 
 
 def data_sets(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The Data Sets of a message: id and content."""
+    """Yield id and content of the Data Sets of a message."""
     (version,) = struct.unpack_from("!H", message)
     offset = 20 if version == 9 else 16
     while offset < len(message):

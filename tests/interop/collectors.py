@@ -59,7 +59,7 @@ def version(name: str) -> str:
 
 
 def within_deadline(done: Callable[[], bool], seconds: float = DEADLINE) -> bool:
-    """Whether it is done in time; looks every twentieth of a second."""
+    """Return True once ``done`` is; poll every 50 ms until the deadline."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if done():
@@ -70,7 +70,7 @@ def within_deadline(done: Callable[[], bool], seconds: float = DEADLINE) -> bool
 
 @contextmanager
 def running(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """A program that is ended, whatever happens, and nothing else is."""
+    """Run a program for the length of the block, then end that process alone."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -87,7 +87,7 @@ def running(*command: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def free_port(host: str) -> int:
-    """A UDP port that was free a moment ago. Raises OSError where there is no such host."""
+    """Return a free UDP port. Raises OSError if the host has no such address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for last in reversed(range(_ATTEMPTS)):
         # Below those that the system gives to whoever sends, who might take it meanwhile.
@@ -104,14 +104,14 @@ def free_port(host: str) -> int:
 
 @dataclass(frozen=True)
 class Queue:
-    """What the system says of a UDP socket: octets that wait there, datagrams it dropped."""
+    """State of a UDP socket in the system: octets in its queue, datagrams dropped."""
 
     octets: int
     drops: int
 
 
 def udp_queue(port: int) -> Queue | None:
-    """The queue of the socket on this port, None if there is none."""
+    """Return the queue of the socket on a port, None if there is no socket."""
     for table in ("/proc/net/udp", "/proc/net/udp6"):
         if not Path(table).exists():
             continue
@@ -177,7 +177,7 @@ class Collector:
 
     @property
     def log(self) -> str:
-        """What it printed so far."""
+        """Output so far."""
         return self._log.read_text(errors="replace")
 
     @property
@@ -186,11 +186,11 @@ class Collector:
 
     @property
     def queue(self) -> Queue | None:
-        """Of its socket."""
+        """Queue of the socket."""
         return udp_queue(self.port)
 
     def is_drained(self) -> bool:
-        """Whether it has taken all that was sent to it, or has ended."""
+        """True if the collector has read its whole queue, or has ended."""
         queue = self.queue
         return not self.is_alive or queue is None or not queue.octets
 
@@ -211,7 +211,7 @@ class Collector:
         return seconds
 
     def close(self) -> None:
-        """Ends it and what it started, at once."""
+        """End the collector and its child processes at once."""
         with suppress(ProcessLookupError):  # where none of them is left
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(DEADLINE)
@@ -240,13 +240,13 @@ class Nfcapd(Collector):
         return [*command, "-b", self.host, "-p", str(self.port)]
 
     def terminate(self) -> bool:
-        """Tells it to write what it has and to end; whether it did in time."""
+        """Have the collector write its data and end; return True if it ended in time."""
         within_deadline(self.is_drained)
         self.process.terminate()
         return within_deadline(lambda: not self.is_alive, DEADLINE / 2)
 
     def dump(self) -> subprocess.CompletedProcess[str]:
-        """What nfdump makes of the files, as JSON, after :meth:`terminate`."""
+        """Run nfdump on the files, with JSON as its output, after :meth:`terminate`."""
         return subprocess.run(
             ["nfdump", "-C", "none", "-R", str(self.directory / "flows"), "-o", "json"],
             capture_output=True,
@@ -257,7 +257,7 @@ class Nfcapd(Collector):
         )
 
     def flows(self) -> list[dict[str, Any]]:
-        """The flows, in the order in which they came. Ends the collector."""
+        """End the collector; return the flows in the order of their arrival."""
         assert self.terminate(), f"nfcapd does not end: {self.log}"
         assert self.process.returncode == 0, f"{self.process.returncode}: {self.log}"
         done = self.dump()
@@ -308,16 +308,16 @@ class Nfacctd(Collector):
         return ["nfacctd", "-f", str(path)]
 
     def _is_ready(self) -> bool:
-        # What comes before the plugin has begun is lost; this is the last that it says then.
+        # Messages that arrive before the plugin starts are lost; this is its last line of output.
         return super()._is_ready() and "setting object handlers" in self.log
 
     def flows(self, count: int) -> list[dict[str, Any]]:
-        """The records, once there are so many, or as many as there are when time is up."""
+        """Return the records once there are ``count``, or fewer at the deadline."""
         within_deadline(lambda: len(self._lines()) >= count)
         return [json.loads(line) for line in self._lines()]
 
     def _lines(self) -> list[str]:
-        """The whole lines of its output."""
+        """Return the complete lines of the output."""
         return self.text.split("\n")[:-1]
 
     @property

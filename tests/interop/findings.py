@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the torture catalogue does to nfcapd and nfacctd, each case to a fresh collector.
+"""Effects of the torture catalogue on nfcapd and nfacctd, with a new collector for each case.
 
     python -m tests.interop.findings [--collector nfcapd] [--case NAME] [--wrong]
 
 prints a Markdown table. For each case it starts a collector on the loopback, sends a plain
-flow (a canary), the case, another canary, and looks: does the collector live, has it read
-what was sent, did both canaries come out? And where the case is legal: do the flows in it
-have as many octets for the collector as for this package? What goes wrong is tried again
-twice, and is a finding if it is the same each time. All of it takes some minutes.
+flow (a canary), the case and another canary, and checks that the collector is alive, has read
+all messages and has both canaries; for a legal case also that the flows have as many octets
+as in this package. A failure is repeated twice, and is a finding if it is the same each
+time. The command takes some minutes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .collectors import (
 )
 
 NOTHING = "nothing wrong"
-#: How often what went wrong is tried again.
+#: Repetitions of a failure.
 REPEATS = 2
 #: Messages a second: as the torture command sends them.
 _RATE = 200.0
@@ -58,7 +58,7 @@ _MUCH = 1.5
 
 @dataclass(frozen=True)
 class Finding:
-    """What a collector did with a case: a row of the table."""
+    """Reaction of a collector to a case: a row of the table."""
 
     collector: str
     case: Case
@@ -80,7 +80,7 @@ HEADER = "| collector | case | legal | section | what happened |\n|---|---|---|-
 
 
 def cases(name: str = "*") -> list[Case]:
-    """The cases that go over UDP, which is what these collectors take."""
+    """Return the cases for UDP, the transport of these collectors."""
     return [case for case in torture(name) if case.transport != "tcp"]
 
 
@@ -88,7 +88,7 @@ def cases(name: str = "*") -> list[Case]:
 
 
 def observe_nfcapd(case: Case) -> str:
-    """What happens to a fresh nfcapd, in words; :data:`NOTHING` when all is as it should be."""
+    """Describe the reaction of a new nfcapd; :data:`NOTHING` if it is correct."""
     with tempfile.TemporaryDirectory() as name, Nfcapd(Path(name)) as collector:
         _send(case, collector)
         stuck = _stuck(collector)
@@ -106,7 +106,7 @@ def observe_nfcapd(case: Case) -> str:
 
 
 def observe_nfacctd(case: Case) -> str:
-    """As :func:`observe_nfcapd`, of nfacctd."""
+    """Describe the reaction of a new nfacctd, as :func:`observe_nfcapd` does."""
     with tempfile.TemporaryDirectory() as name, Nfacctd(Path(name), primitives="src_host") as it:
         _send(case, it)
         stuck = _stuck(it)
@@ -124,7 +124,7 @@ OBSERVERS: dict[str, Callable[[Case], str]] = {
     "nfcapd": observe_nfcapd,
     "nfacctd": observe_nfacctd,
 }
-#: What each of them is made of.
+#: The programs of each collector.
 PROGRAMS = {"nfcapd": ("nfcapd", "nfdump"), "nfacctd": ("nfacctd",)}
 
 
@@ -138,7 +138,7 @@ def _send(case: Case, collector: Collector) -> None:
 
 
 def _stuck(collector: Collector) -> str:
-    """Says if it ended, or does not read what was sent; empty if it has read all of it."""
+    """Describe how the collector ended or stopped to read; empty if it has read all."""
     within_deadline(collector.is_drained, _PATIENCE)
     if not collector.is_alive:
         return _ended(collector.process.returncode)
@@ -150,7 +150,7 @@ def _busy(collector: Collector) -> str:
 
 
 def _spins(collector: Collector) -> bool:
-    """Whether one of its processes uses what it gets of a CPU; others may want some, too."""
+    """Return True if one of its processes keeps a CPU busy."""
     before, started = collector.cpu_seconds(), time.monotonic()
     time.sleep(_WATCHED)
     after, much = collector.cpu_seconds(), _BUSY * (time.monotonic() - started)
@@ -181,9 +181,9 @@ def _spent(collector: Collector) -> str:
 
 
 def _differs(case: Case, text: str) -> str:
-    """Says if flows of a legal case are missing; of others nobody knows what is right.
+    """Describe the missing flows of a legal case; other cases have no correct result.
 
-    What has no address may be a flow or not, and lists of records may be flows, too.
+    Records without an address, and records in lists, may count as flows or not.
     """
     if not case.legal or "or drop" in case.must:
         return NOTHING
@@ -200,7 +200,7 @@ def _differs(case: Case, text: str) -> str:
 
 
 def find(name: str, case: Case) -> Finding:
-    """Observes a case, again if something is wrong: a finding is the same each time."""
+    """Observe a case; repeat a failure, since a finding is the same each time."""
     observe = OBSERVERS[name]
     seen = [observe(case)]
     while seen[-1] != NOTHING and len(seen) <= REPEATS:
@@ -213,13 +213,13 @@ def find(name: str, case: Case) -> Finding:
 
 
 def findings(name: str, wanted: Sequence[Case], jobs: int = 2) -> Iterator[Finding]:
-    """A finding for each case, in order, as they come."""
+    """Yield a finding for each case, in order."""
     with ThreadPoolExecutor(jobs) as pool:
         yield from pool.map(partial(find, name), wanted)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; gives the exit status."""
+    """Run the command; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.interop.findings", description=(__doc__ or "").partition("\n")[0]
     )

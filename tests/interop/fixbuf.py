@@ -37,7 +37,7 @@ class Failed(Exception):
 
 
 def load() -> ctypes.CDLL | None:
-    """The library, None if it is not installed."""
+    """Load the library; return None if it is not installed."""
     name, glib = ctypes.util.find_library("fixbuf"), ctypes.util.find_library("glib-2.0")
     if name is None or glib is None:
         return None
@@ -61,7 +61,7 @@ def write(
     records: Sequence[ctypes.Structure],
     scope: int = 0,
 ) -> None:
-    """Writes records to an IPFIX File: structures whose members are the fields, in order."""
+    """Write records to an IPFIX File: structures whose members are the fields, in order."""
     error = ctypes.POINTER(_Error)()
 
     def check(result: int) -> int:

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-#: What the guest begins with; modules that these depend on go before them.
+#: The modules that the guest loads, after those that they depend on.
 _MODULES = ("virtio_pci", "9p", "9pnet_virtio", "crc32c_generic", "veth", "sctp", "sctp_diag")
 _TESTS = (
     "-m",
@@ -55,7 +55,7 @@ $b poweroff -f
 
 
 def fetched(directory: Path) -> Path:
-    """A kernel of Debian's, unpacked. Raises CalledProcessError where there is no apt."""
+    """Download and unpack a kernel of Debian. Raises CalledProcessError without apt."""
     says = ["apt-cache", "depends", "linux-image-amd64"]
     found = subprocess.run(says, check=True, capture_output=True, text=True).stdout
     (package,) = re.findall(r"Depends: (linux-image-\S+)", found)[:1]
@@ -66,14 +66,14 @@ def fetched(directory: Path) -> Path:
 
 
 def modules(directory: Path) -> list[Path]:
-    """The modules that are to be loaded, in order."""
+    """Return the modules to load, in order."""
     files = {each.stem.replace("-", "_"): each for each in directory.rglob("*.ko")}
     wanted: list[Path] = []
 
     def want(name: str) -> None:
         file = files.get(name.replace("-", "_"))
         if file is None or file in wanted:
-            return  # what is no file is in the kernel itself
+            return  # built into the kernel
         for needed in _needed(file):
             want(needed)
         wanted.append(file)
@@ -90,7 +90,7 @@ def _needed(file: Path) -> Iterator[str]:
 
 
 def initial_files(directory: Path, kernel: Path, command: str) -> Path:
-    """The archive that the guest starts from."""
+    """Write the archive that the guest starts from."""
     tree = directory / "tree"
     (tree / "bin").mkdir(parents=True)
     (tree / "modules").mkdir()
@@ -114,7 +114,7 @@ def initial_files(directory: Path, kernel: Path, command: str) -> Path:
 
 
 def boot(kernel: Path, archive: Path, out: Path | None, accelerator: str) -> int:
-    """Runs the guest, and gives what its command returned; 1 if that never ended."""
+    """Run the guest; return the exit status of its command, 1 if it did not end."""
     (image,) = kernel.glob("boot/vmlinuz-*")
     share = "local,path={},mount_tag={},security_model=none,multidevs=remap"
     command = ["qemu-system-x86_64", "-accel", accelerator, "-cpu", "max", "-smp", "2", "-m", "2G"]
@@ -139,7 +139,7 @@ def boot(kernel: Path, archive: Path, out: Path | None, accelerator: str) -> int
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns what the command returned in the guest."""
+    """Run the command line; return the exit status of the command in the guest."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.interop.guest", description=(__doc__ or "").partition("\n")[0]
     )

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the netflow layer that ships with Scapy makes of captures, for the README's figures.
+"""Records that the netflow layer of Scapy reads from captures, for comparison.
 
     python -m tests.interop.shipped FILE...
 
-prints a JSON object: for each file what it raised, or its records, each a list of the octets
-of its fields in hexadecimal. A process of its own, since that layer and this package want the
-same ports.
+prints a JSON object: for each file its exception, or its records, each a list of the octets
+of its fields in hexadecimal. It is a process of its own, since that layer and this package
+bind the same ports.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from scapy.utils import rdpcap
 
 
 def records(packet: Packet) -> Iterator[list[str]]:
-    """The records of a packet; the scope and the rest of an options record are one."""
+    """Yield the records of a packet; an options record includes its scope."""
     while NetflowDataflowsetV9 in packet:
         packet = packet[NetflowDataflowsetV9]
-        # What is left of the class itself was not made records of.
+        # Instances of the class itself are octets that were not decoded.
         found = [
             fields(each)
             for each in packet.records
@@ -45,7 +45,7 @@ def records(packet: Packet) -> Iterator[list[str]]:
 
 
 def fields(record: Packet) -> list[str]:
-    """The octets that each field of a record was read from."""
+    """Return the octets of each field of a record."""
     return [
         field.addfield(record, b"", record.getfieldval(field.name)).hex()
         for field in record.fields_desc
@@ -53,7 +53,7 @@ def fields(record: Packet) -> list[str]:
 
 
 def read(path: str) -> dict[str, Any]:
-    """What a file raised, empty for nothing, and its records."""
+    """Read a file; return its exception, or an empty text, and its records."""
     packets = rdpcap(path)
     try:
         netflowv9_defragment(packets, verb=0)

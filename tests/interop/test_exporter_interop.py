@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What tshark makes of an Exporter's messages: every record, and numbers that add up."""
+"""Messages of an Exporter in tshark: every record, and consistent sequence numbers."""
 
 import subprocess
 from pathlib import Path

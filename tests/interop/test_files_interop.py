@@ -41,7 +41,7 @@ WHEN = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
 
 def row(number: int) -> dict[str, Any]:
-    """A record in native Python values."""
+    """Return a record in native Python values."""
     values = (
         IPv4Address(0xC0000201 + number),
         IPv4Address("198.51.100.2"),
@@ -81,7 +81,7 @@ def python_ipfix() -> Any:
 
 
 def theirs(value: Any) -> Any:
-    """A value as python-ipfix has it: naive times in UTC, MAC addresses as octets."""
+    """Convert a value to python-ipfix's: naive times in UTC, MAC addresses as octets."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)
     return value

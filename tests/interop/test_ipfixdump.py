@@ -54,9 +54,9 @@ def dumped(path: Path, *options: str) -> str:
 
 
 def fields(text: str) -> list[tuple[str, str]]:
-    """The fields of all records in order, by name; items of a basicList have none.
+    """Return name and value of the fields of all records; items of a basicList have no name.
 
-    A list is a field without a value, before what is in it.
+    A list is a field without a value, followed by its contents.
     """
     found = []
     for line in text.splitlines():
@@ -171,7 +171,7 @@ def test_flows_of_the_generator(tmp_path: Path) -> None:
 
 
 def to_ipfixdump(server: socket.socket, printed: list[str]) -> None:
-    """Takes a connection and has ipfixDump read it to its end."""
+    """Accept a connection and run ipfixDump on it."""
     connection, _ = server.accept()
     with connection:
         done = subprocess.run(
@@ -181,7 +181,7 @@ def to_ipfixdump(server: socket.socket, printed: list[str]) -> None:
 
 
 def over_tcp(messages: Iterable[Message], server: socket.socket) -> tuple[str, str]:
-    """What ipfixDump prints of messages that come by a connection, and its complaints."""
+    """Send messages over a connection; return the output and the errors of ipfixDump."""
     printed: list[str] = []
     thread = threading.Thread(target=to_ipfixdump, args=(server, printed), daemon=True)
     thread.start()
@@ -193,7 +193,7 @@ def over_tcp(messages: Iterable[Message], server: socket.socket) -> tuple[str, s
 
 
 def on_a_connection() -> tuple[list[Message], list[tuple[str, str]]]:
-    """Messages that only a connection may have, and the fields in them."""
+    """Return messages that only a connection may carry, and their fields."""
     exporter = Exporter(7, mtu=None)
     meter = Template(304, "exportingProcessId", "ingressInterface", "interfaceName", scope=2)
     messages = list(

@@ -46,7 +46,7 @@ class Flow:
 
     @property
     def exported(self) -> dict[str, Any]:
-        """What a record of the flow says: counters are of whole IP packets."""
+        """Return the values in the record of the flow; counters are of IP packets."""
         version = 6 if ":" in self.source else 4
         (frame, *_) = self.frames
         return {
@@ -133,7 +133,7 @@ class Collector:
 
     @property
     def flows(self) -> list[dict[str, Any]]:
-        """Of each flow record what :attr:`Flow.exported` has."""
+        """Return from each flow record the fields of :attr:`Flow.exported`."""
         return [
             {key: value for key, value in record.items() if key in flow.exported}
             for record in self.records
@@ -148,7 +148,7 @@ class Collector:
 
 @contextmanager
 def collecting(host: str, protocol: str = "udp") -> Iterator[Collector]:
-    """A collector on a free port of the loopback, and a sniffer that has begun."""
+    """Run a collector on a free port of the loopback, with a sniffer that has started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
     with socket.socket(family, kind) as sink:
@@ -181,7 +181,7 @@ def collecting(host: str, protocol: str = "udp") -> Iterator[Collector]:
 
 
 def softflowd(collector: Collector, fed: Path, directory: Path, *options: str) -> None:
-    """Exports the flows of a capture: softflowd ends when it is told to, which is after it."""
+    """Export the flows of a capture with softflowd, which ends after a command."""
     control = str(directory / "softflowd.ctl")
     command = [program("softflowd"), "-d", "-a", "-r", str(fed), "-n", collector.target]
     command += ["-c", control, "-p", str(directory / "softflowd.pid"), *options]
@@ -257,7 +257,7 @@ def test_a_packet_is_seen_once_with_its_records(fed, tmp_path):
     )
     payloads = [bytes(packet[IPFIX]) for packet in collector.seen]
     assert len(set(payloads)) == len(payloads)
-    # What prn saw is what is there afterwards.
+    # Records read in prn are equal to records read afterwards.
     later = [r.values() for packet in collector.seen for r in packet[IPFIX].records]
     assert later == collector.records
 

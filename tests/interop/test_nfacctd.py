@@ -66,7 +66,7 @@ TIMES = {
 
 
 def text(milliseconds: int) -> str:
-    """A time as nfacctd writes it."""
+    """Format a time as nfacctd does."""
     when = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}000Z"
 
@@ -77,7 +77,7 @@ def template(id: int, family: int, version: int = 10) -> Template:
 
 
 def row(number: int, family: int, version: int = 10) -> tuple[Any, ...]:
-    """Values of a flow; the octets take more than 32 bits."""
+    """Return the values of a flow; octetDeltaCount takes more than 32 bits."""
     source, destination = ("2001:db8::", "2001:db8:1::") if family == 6 else ("192.0.2.", "10.0.0.")
     start, end = START + number, START + 2 * number + 1000
     if version == 9:
@@ -92,7 +92,7 @@ def row(number: int, family: int, version: int = 10) -> tuple[Any, ...]:
 
 
 def expected(number: int, family: int, version: int = 10) -> dict[str, Any]:
-    """What nfacctd says of such a flow."""
+    """Return the values that nfacctd has for such a flow."""
     source, destination, *values, _, _ = row(number, family, version)
     said = dict(zip(NAMES.values(), values, strict=True))
     said["ip_src"], said["ip_dst"] = source, destination
@@ -235,7 +235,7 @@ class Sending:
 
 @pytest.fixture(scope="module")
 def flows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, list[dict[str, Any]]]]:
-    """What a collector on 127.0.0.1 made of all that is sent here, by domain."""
+    """Flows in a collector on 127.0.0.1 after all messages of this module, by domain."""
     directory = tmp_path_factory.mktemp("nfacctd")
     primitives = directory / "primitives.lst"
     primitives.write_text(PRIMITIVES)
@@ -278,7 +278,7 @@ def flows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, list[d
 
 
 def only(flows: Sequence[dict[str, Any]], wanted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each flow what is asked for."""
+    """Return each flow with the wanted keys alone."""
     return [
         {name: flow.get(name) for name in each} for flow, each in zip(flows, wanted, strict=True)
     ]
@@ -354,8 +354,8 @@ def test_times(flows: dict[int, list[dict[str, Any]]], number: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["records-of-no-octets", "withdrawal-over-udp"])
-def test_what_nfacctd_does_not_survive(name: str) -> None:
-    """Of this version only: what another does is for the findings command to find out."""
+def test_cases_that_end_nfacctd(name: str) -> None:
+    """Known defects of this version; the findings command tests other versions."""
     if collectors.version("nfacctd") != "nfacctd 1.7.7-git":
         pytest.skip(f"this is {collectors.version('nfacctd')}")
     (case,) = findings.cases(name)

@@ -30,7 +30,7 @@ pytestmark = [
 
 NOW = int(time.time())
 START = NOW * 1000 - 60_000 + 123
-#: What nfdump calls the elements that flows have here, but for the addresses.
+#: Names in nfdump of the elements of these flows, except addresses.
 NAMES = {
     "sourceTransportPort": "src_port",
     "destinationTransportPort": "dst_port",
@@ -65,7 +65,7 @@ def collector(tmp_path: Path) -> Iterable[Nfcapd]:
 
 
 def text(milliseconds: int) -> str:
-    """A time as nfdump writes it."""
+    """Format a time as nfdump does."""
     when = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}"
 
@@ -76,7 +76,7 @@ def template(id: int, family: int, version: int = 10) -> Template:
 
 
 def row(number: int, family: int, version: int = 10) -> dict[str, Any]:
-    """Values of a flow, by element; the octets take more than 32 bits."""
+    """Return the values of a flow, by element; octetDeltaCount takes more than 32 bits."""
     source, destination = ("2001:db8::", "2001:db8:1::") if family == 6 else ("192.0.2.", "10.0.0.")
     start, end = START + number, START + 2 * number + 1000
     if version == 9:
@@ -91,7 +91,7 @@ def row(number: int, family: int, version: int = 10) -> dict[str, Any]:
 
 
 def expected(number: int, family: int) -> dict[str, Any]:
-    """What nfdump says of such a flow."""
+    """Return the values that nfdump has for such a flow."""
     values = row(number, family)
     said = {NAMES[name]: value for name, value in values.items() if name in NAMES}
     said[f"src{family}_addr"] = values[f"sourceIPv{family}Address"]
@@ -101,7 +101,7 @@ def expected(number: int, family: int) -> dict[str, Any]:
 
 
 def only(flows: Iterable[dict[str, Any]], wanted: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each flow what is asked for."""
+    """Return each flow with the wanted keys alone."""
     return [
         {name: flow.get(name) for name in each} for flow, each in zip(flows, wanted, strict=True)
     ]
@@ -303,7 +303,7 @@ def test_a_message_by_hand(collector: Nfcapd) -> None:
 
 
 def summed(flows: Iterable[Any]) -> Counter[str]:
-    """Flows, packets and octets in all, and packets by source address."""
+    """Count flows, packets and octets, and packets by source address."""
     sums: Counter[str] = Counter()
     for flow in flows:
         sums["flows"] += 1
@@ -314,7 +314,7 @@ def summed(flows: Iterable[Any]) -> Counter[str]:
 
 
 def made(count: int, **arguments: Any) -> Counter[str]:
-    """The same of the flows that traffic() makes."""
+    """Count the flows of traffic() in the same way."""
     return summed(
         {
             "in_packets": each["packetDeltaCount"],
@@ -372,8 +372,8 @@ def test_findings_of_a_case_that_is_no_problem(capsys: pytest.CaptureFixture[str
         ("sub-template-multi-list-of-length-zero", "hangs at 100 % CPU"),
     ],
 )
-def test_what_nfcapd_does_not_survive(name: str, what: str) -> None:
-    """Of this version only: what another does is for the findings command to find out."""
+def test_cases_that_end_nfcapd(name: str, what: str) -> None:
+    """Known defects of this version; the findings command tests other versions."""
     if collectors.version("nfcapd") != "nfcapd 1.7.1":
         pytest.skip(f"this is {collectors.version('nfcapd')}")
     (case,) = findings.cases(name)

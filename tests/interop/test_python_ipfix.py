@@ -47,7 +47,7 @@ from scapy_ipfix.exporting.exporter import Exporter
 # It asks for the time in ways that newer Pythons deprecate.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-#: What python-ipfix's times of microseconds and nanoseconds are off by.
+#: The error of python-ipfix's times of microseconds and nanoseconds.
 NTP = timedelta(seconds=2208988800)
 WHEN = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 PEN = 35566
@@ -109,14 +109,14 @@ def model() -> InformationModel:
 
 
 def as_theirs(kind: str, value: Any) -> Any:
-    """A native Python value as python-ipfix has it."""
+    """Convert a native Python value to python-ipfix's."""
     if kind == "macAddress":
         return bytes.fromhex(value.replace(":", ""))
     return value.replace(tzinfo=None) if isinstance(value, datetime) else value
 
 
 def as_ours(kind: str, value: Any) -> Any:
-    """A value of python-ipfix's as native Python."""
+    """Convert a value of python-ipfix to native Python."""
     if kind == "macAddress":
         return bytes(value).hex(":")
     if isinstance(value, datetime):
@@ -138,7 +138,7 @@ def they_read(ipfix: Any, *messages: Any) -> list[dict[str, Any]]:
 
 
 def they_write(ipfix: Any, *sets: tuple[Any, list[dict[str, Any]]], domain: int = 7) -> bytes:
-    """A message of theirs: templates first, then records of each."""
+    """Write a message with python-ipfix: templates first, then records of each."""
     buffer = ipfix.message.MessageBuffer()
     buffer.begin_export(domain)
     for template, _ in sets:
@@ -412,7 +412,7 @@ def test_what_they_count_is_what_we_count(ipfix):
 
 
 def test_lists_are_octets_to_them(ipfix):
-    """What they carry as octets is a list to us, and the other way round."""
+    """A list is octets in python-ipfix, and its octets are a list here."""
     template = Template(300, "octetDeltaCount", "basicList")
     given = ("interfaceName", ["eth0", "lo"])
     message = IPFIX(sets=[template]) / DataSet(template=template, records=[(5, given)])

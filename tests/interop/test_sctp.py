@@ -92,7 +92,7 @@ class Listener:
         return sum(map(len, self.associations)) >= count
 
     def take(self, count: int) -> list[bytes]:
-        """So many messages of all associations, and no more of them."""
+        """Receive ``count`` messages of all associations."""
         assert patient(lambda: self.has(count))
         messages = [each for association in self.associations for each in association]
         assert len(messages) == count
@@ -140,7 +140,7 @@ def counts(messages: list[bytes]) -> list[int]:
     return [each["octetDeltaCount"] for each in iter_records(messages)]
 
 
-# -- what we send
+# -- sending
 
 
 @pytest.mark.parametrize("mtu", [576, 1400, None])
@@ -236,14 +236,14 @@ def test_the_command(listener: Listener, arguments: list[str]) -> None:
         assert records == list(iter_records(arguments[1]))
 
 
-# -- what is sniffed
+# -- sniffing
 
 
 @pytest.mark.parametrize("mtu", [576, None])
 def test_our_own(
     listener: Listener, sniffed: tuple[IPFIXSession, AsyncSniffer], mtu: int | None
 ) -> None:
-    """Of 64 KiB as well, which the kernel cuts into chunks."""
+    """The kernel cuts a message of 64 KiB into chunks."""
     session, sniffer = sniffed
     rows = [("192.0.2.1", number, "e" * 250) for number in range(300)]
     with Exporter(mtu=mtu, domain=7) as exporter:

@@ -46,7 +46,7 @@ KNOWN_VERSION = "4.0.17"
 
 pytestmark = pytest.mark.skipif(tshark.TSHARK is None, reason="tshark is not installed")
 
-#: What tshark reads otherwise, and why we do not.
+#: Reasons for the differences from tshark.
 REASONS = {
     "end position": "tshark puts the end of a flow that stands before its start somewhere behind "
     "the record; the octets that it shows are the same",
@@ -82,7 +82,7 @@ _NETSCALER_STRINGS = (
     *("httpReqCookie", "httpReqHost", "httpReqMethod", "httpReqReferer", "httpReqUrl"),
     *("httpReqUserAgent", "httpReqVia", "httpReqXForwardedFor"),
 )
-#: By capture: how many fields differ, by reason and element.
+#: Numbers of different fields by capture, then by reason and element.
 DIFFERENCES: dict[str, dict[tuple[str, str], int]] = {
     "ipfix.pcap": {("date", "flowStartSysUpTime"): 2},
     "ipfix_netscaler.pcap": {
@@ -149,10 +149,10 @@ def captures() -> list[Path]:
 
 
 class Comparison:
-    """What tshark reads otherwise is counted in ``found``, by reason and element.
+    """Comparison with tshark; ``found`` counts differences by reason and element.
 
-    ``octets`` counts fields that stand at the same place, ``values`` those that tshark reads
-    as well and reads the same, ``names`` are its names of elements.
+    ``octets`` counts fields at the same offset, ``values`` those with the same value in
+    tshark, ``names`` are its names of elements.
     """
 
     def __init__(self, ours: list[MessageRead], theirs: list[tshark.Message]) -> None:
@@ -269,7 +269,7 @@ class Comparison:
 
 
 def octets_of(template: Template, record: bytes) -> list[tuple[TemplateField, int, bytes]]:
-    """The fields of a record, where their values begin, and the octets of these."""
+    """Return the fields of a record with the offsets and the octets of their values."""
     found = []
     position = 0
     for field in template.fields:
@@ -292,7 +292,7 @@ _INTEGER = re.compile(r"-?\d+|0x[\da-f]+")
 
 
 def says(other: tshark.Field, exported: int, field: TemplateField) -> Any:
-    """What tshark shows as the Python value that a record has; None for octets left as such."""
+    """Convert tshark's text to the Python value of a record, None for undecoded octets."""
     show, kind = other.show, field.data_type
     if other.name in tshark.UNNAMED or (
         show == other.octets.hex(":") and kind.name != "macAddress"
@@ -351,10 +351,10 @@ def check(comparison: Comparison, wanted: dict[tuple[str, str], int]) -> None:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tshark.Message]]:
-    """What tshark reads in each of the shared captures.
+    """Messages of tshark in each of the shared captures.
 
-    They go to it in one file, since it takes longer to start than to read them; each has a
-    source address of its own.
+    The captures are merged into one file, each with a source address of its own: tshark
+    takes longer to start than to read them.
     """
     paths = [path for path in captures() if path.parent == SHARED]
     merged = tmp_path_factory.mktemp("tshark") / "shared.pcap"
@@ -407,13 +407,13 @@ def plausible_value(field: TemplateField, rng: random.Random) -> Any:
         return rng.uniform(-1000, 1000)
     if kind.name == "dateTimeMilliseconds":
         return rng.randint(10**12, 2 * 10**12)
-    if kind.is_time:  # of this era
+    if kind.is_time:  # seconds within the first era
         return rng.randint(0xD0000000, 0xFFFFFFFF) << 8 * (field.length - 4)
     return kind.decode(rng.randbytes(field.length))
 
 
 def export_of_all_elements(version: int, reduced: bool, rng: random.Random) -> list[Packet]:
-    """Messages with a record or three of every element that IANA has, 40 to a template."""
+    """Return messages with one or three records of every IANA element, 40 in a template."""
     known = [elements.element(0, number) for number in range(1, 519)]
     wanted = [
         each

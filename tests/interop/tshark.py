@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What tshark makes of a capture: messages, Sets, records, and every field with its octets.
+"""Reader of tshark's output: messages, Sets, records, and every field with its octets.
 
-tshark's PDML says for each field where it stands in the packet and how many octets it takes,
-beside what it reads in them. :func:`read` gives that in the terms of this package, so that a
-test can put the two next to each other.
+tshark's PDML has the offset, the length and the value of each field. :func:`read` returns
+these in the terms of this package, so that tests can compare the two.
 """
 
 from __future__ import annotations
@@ -101,7 +100,7 @@ ALIASES = {
     f"cflow.{names[0]}": frozenset(names[1:])
     for names in (entry.split() for entry in _ALIASES.split(","))
 }
-#: What tshark calls whatever it does not know.
+#: The names of unknown fields in tshark.
 UNNAMED = frozenset({"", "cflow.enterprise_private_entry", "cflow.unknown_field_type"})
 
 
@@ -144,7 +143,7 @@ class Message:
 
 
 def same_name(theirs: str, ours: str) -> bool:
-    """Whether tshark's name of a field and the name of an element mean the same."""
+    """Return True if tshark's name of a field stands for an element."""
     words = theirs.split(".")[-1].replace("_", "").replace("-", "")
     return words == ours.lower() or ours in ALIASES.get(theirs, ())
 
@@ -160,7 +159,7 @@ def version() -> str:
 
 
 def read(path: Path, *options: str) -> list[Message]:
-    """The IPFIX and NetFlow v9 messages of a capture as tshark reads them."""
+    """Read the IPFIX and NetFlow v9 messages of a capture with tshark."""
     assert TSHARK is not None
     done = subprocess.run(
         [TSHARK, "-r", str(path), *_OPTIONS, *options],
@@ -199,7 +198,7 @@ def _message(frame: int, tree: ElementTree.Element) -> Message | None:
 
 
 def _fields(flow: ElementTree.Element, start: int) -> list[Field]:
-    """The fields of a record that have octets; flags and the like below them are left out."""
+    """Return the fields of a record that have octets, without the flags below them."""
     found = []
     for each in flow.findall("field"):
         # start and end of a flow stand below their difference, which is no field
