@@ -9,8 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scapy_ipfix.model.element import InformationElement, ValueNames
-from scapy_ipfix.model.model import elements
+from scapy_ipfix.model.model import InformationElement, ValueNames, elements
 from scapy_ipfix.model.registryfiles import (
     COLUMNS,
     DATA,
