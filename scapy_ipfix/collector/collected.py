@@ -17,6 +17,7 @@ from scapy_ipfix.collector.contextview import ContextView
 from scapy_ipfix.collector.metadata import DomainKey, Metadata
 from scapy_ipfix.collector.sequence import Counts
 from scapy_ipfix.collector.transportkey import TransportKey
+from scapy_ipfix.wire.resolver import RecordContext
 from scapy_ipfix.wire.structured import ListContext, lists_read
 from scapy_ipfix.wire.template import Template
 
@@ -48,7 +49,12 @@ class Origin(Protocol):
 class Waiting(Protocol):
     """A Data Set packet that wants its template as soon as it is known."""
 
-    def bind(self, template: Template, context: ListContext | None = None) -> Any: ...
+    def bind(
+        self,
+        template: Template,
+        lists: ListContext | None = None,
+        context: RecordContext | None = None,
+    ) -> Any: ...
 
 
 class DataRead:
@@ -94,7 +100,7 @@ class DataRead:
         for reference in self._asking or ():
             packet = reference()
             if packet is not None and self.template is not None:
-                packet.bind(self.template, self.lists)
+                packet.bind(self.template, self.lists, self.view)
         self._asking = None
 
     def ask(self, packet: Waiting) -> None:
@@ -105,7 +111,7 @@ class DataRead:
     @property
     def lists(self) -> ListContext:
         """What lists in the records are read with: all that the domain knew then."""
-        return (self.kept_lists or ListContext()).seen_with(self.view)
+        return (self.kept_lists or ListContext()).without_parts()
 
     @property
     def view(self) -> ContextView:
@@ -216,8 +222,13 @@ class MessageRead:
         read = self._at(index)
         return read.lists if read is not None else ListContext()
 
-    def made(self, index: int, data_set: Waiting) -> None:
-        """Remembers the packet of a Data Set that waits for its template."""
+    def record_context(self, index: int) -> RecordContext:
+        """Return the facts of options data in force for the records of a Data Set."""
+        read = self._at(index)
+        return read.view if read is not None else RecordContext()
+
+    def attach(self, index: int, data_set: Waiting) -> None:
+        """Register the packet of a Data Set, to be bound when its template arrives."""
         read = self._at(index)
         if read is not None and read.template is None:
             read.ask(data_set)

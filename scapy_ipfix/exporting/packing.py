@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from scapy_ipfix.layers.context import NO_CONTEXT, UnboundSet
 from scapy_ipfix.layers.messages import MESSAGE_CLASSES, Message
-from scapy_ipfix.layers.sets import SET_CLASSES, DataSet, TemplateSet
+from scapy_ipfix.layers.sets import SET_CLASSES, TemplateSet
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.wire.framing import (
     IPFIX_HEADER,
@@ -26,6 +27,7 @@ from scapy_ipfix.wire.framing import (
     V9_HEADER,
     V9_VERSION,
 )
+from scapy_ipfix.wire.resolver import RecordContext
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
 
@@ -70,7 +72,7 @@ class Packed(NamedTuple):
 
 
 class _Context:
-    """A :class:`~scapy_ipfix.layers.messages.MessageContext` of a message that was made here."""
+    """A :class:`~scapy_ipfix.layers.context.MessageContext` of a message that was made here."""
 
     __slots__ = ("_lists", "_templates")
 
@@ -81,11 +83,14 @@ class _Context:
     def template(self, index: int) -> Template | None:
         return self._templates[index] if index < len(self._templates) else None
 
-    def made(self, index: int, data_set: DataSet) -> None:
-        """Nothing to wait for: every template is known."""
-
     def lists(self, index: int) -> ListContext:
         return self._lists
+
+    def record_context(self, index: int) -> RecordContext:
+        return NO_CONTEXT
+
+    def attach(self, index: int, data_set: UnboundSet) -> None:
+        """Ignore the packet: every template is known."""
 
 
 class Draft:

@@ -5,6 +5,6 @@ Bytes of a UDP payload become a message Packet with a list of Sets, and a Data S
 a template makes its records when they are first read; building goes the same way back.
 The package imports ``wire`` and all above it, but not ``collector``: it keeps no state.
 
-Modules, each importing only from those before it: ``lazy``, ``fields``, ``templates``,
+Modules, each importing only from those before it: ``context``, ``lazy``, ``fields``, ``templates``,
 ``records``, ``recordlists``, ``sets``, ``structured``, ``messages``, ``bindings``.
 """

@@ -8,11 +8,12 @@ to that list; what is no Set becomes payload and stands behind the message.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from scapy.fields import IntField, ShortField
 from scapy.packet import Packet
 
+from scapy_ipfix.layers.context import NO_CONTEXT, MessageContext, UnboundSet
 from scapy_ipfix.layers.fields import LazyListField, LengthField, UTCField
 from scapy_ipfix.layers.lazy import LazyPacket, LazyPacketList, raw
 from scapy_ipfix.layers.sets import DataSet, Set, TemplateSet, set_class
@@ -30,39 +31,30 @@ from scapy_ipfix.wire.framing import (
     walk_sets,
     walk_templates,
 )
+from scapy_ipfix.wire.resolver import RecordContext
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
 
 
-class MessageContext(Protocol):
-    """What a session knows of one message, and the layers do not."""
-
-    def template(self, index: int) -> Template | None:
-        """The template of the Data Set at that index, None while it is unknown."""
-
-    def made(self, index: int, data_set: DataSet) -> None:
-        """The Data Set packet came to be; it wants its template as soon as it is known."""
-
-    def lists(self, index: int) -> ListContext:
-        """What lists in the records of the Data Set at that index are read with."""
-
-
-class _KnownTemplates:
-    """The context of a message that was pickled: the templates that its sets had then."""
+class _PickledContext:
+    """Context of an unpickled message: the templates that its Data Sets were bound to."""
 
     def __init__(self, templates: dict[int, Template]) -> None:
         self.templates = templates
-        # A message may hold 16,000 Sets: what their lists go by is found once.
+        # One for all Sets, of which a message may hold 16,000.
         self._lists = ListContext({each.id: each for each in templates.values()}.get)
 
     def template(self, index: int) -> Template | None:
         return self.templates.get(index)
 
-    def made(self, index: int, data_set: DataSet) -> None:
-        """Nobody learns anything any more."""
-
     def lists(self, index: int) -> ListContext:
         return self._lists
+
+    def record_context(self, index: int) -> RecordContext:
+        return NO_CONTEXT
+
+    def attach(self, index: int, data_set: UnboundSet) -> None:
+        """Ignore the packet: no template arrives any more."""
 
 
 class _SetsField(LazyListField):
@@ -152,22 +144,24 @@ class Message(LazyPacket):
         lists = ListContext(local.get)
         version = self.version_number
         packets: list[Packet] = []
-        unbound: list[tuple[int, DataSet]] = []
+        unbound: list[DataSet] = []
         for index, span in enumerate(spans):
             packet = set_class(version, span.set_id)(octets[span.start : span.stop])
             packet.add_parent(self)
             packets.append(packet)
             if isinstance(packet, DataSet):
                 template = context.template(index) if context else local.get(span.set_id)
-                if template is not None:
-                    packet.bind(template, context.lists(index) if context else lists)
+                if template is None:
+                    unbound.append(packet)
                 elif context is None:
-                    unbound.append((index, packet))
+                    packet.bind(template, lists)
+                else:
+                    packet.bind(template, context.lists(index), context.record_context(index))
                 if context is not None:
-                    context.made(index, packet)
+                    context.attach(index, packet)
             elif context is None and isinstance(packet, TemplateSet):
                 _define(local, octets, span, version)
-        for _, data_set in unbound:
+        for data_set in unbound:
             if data_set.setId in local:
                 data_set.bind(local[data_set.setId], lists)
         rest = octets[stop:]
@@ -288,7 +282,7 @@ class Message(LazyPacket):
         }
 
     def _read_again(self, known: dict[int, Template]) -> None:
-        self.context = _KnownTemplates(known)
+        self.context = _PickledContext(known)
 
     def command(self) -> str:
         """What to type to get the same message; of a header cut off, its octets."""

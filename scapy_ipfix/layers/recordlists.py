@@ -17,13 +17,13 @@ from scapy_ipfix.wire.template import Template
 
 
 def bind_records(
-    fields: dict[str, Any], template: Template, body: bytes, context: ListContext
+    fields: dict[str, Any], template: Template, body: bytes, lists: ListContext | None
 ) -> bytes:
     """Puts the records that ``body`` holds into a packet's fields; gives what follows them."""
     spans, stop = template.codec.spans(body)
     fields["template"] = template
     fields["records"] = LazyPacketList(
-        lambda owner: read_records(template, body, spans, owner, context), body[:stop], len(spans)
+        lambda owner: read_records(template, body, spans, owner, lists), body[:stop], len(spans)
     )
     return body[stop:]
 

@@ -22,6 +22,7 @@ from scapy.fields import RawVal
 from scapy.packet import Packet
 from scapy.volatile import VolatileValue
 
+from scapy_ipfix.layers.context import NO_CONTEXT
 from scapy_ipfix.layers.fields import ElementField, element_field
 from scapy_ipfix.layers.lazy import DirectPacket
 from scapy_ipfix.wire.codec import WIDE, RecordCodec
@@ -30,8 +31,6 @@ from scapy_ipfix.wire.resolver import RecordContext
 from scapy_ipfix.wire.structured import ListContext, read_list
 from scapy_ipfix.wire.template import Template
 
-#: The context of records without a session, which resolve to what their own fields hold.
-_NO_CONTEXT = RecordContext()
 #: Record classes kept. The class of a layout beyond that is made anew when looked at.
 CLASS_CACHE = 512
 #: The same of layouts with more than WIDE fields: one of 16,000 takes 13 MB.
@@ -177,37 +176,38 @@ class Record(DirectPacket):
                 row[position] = read_list(kind, bytes(value), context, values)
         return dict(zip(names, row))
 
-    # -- what options said, when the record came (see answers.py)
+    # -- resolved values: from the record's own fields, else from facts of options data
 
     @property
     def sampling_rate(self) -> float | None:
-        """How many packets there were for each that the record counts; None: not known."""
-        return self._view.sampling_rate(self.template, self.values())
+        """The packets observed for each one that the record counts; None: unknown."""
+        return self._context.sampling_rate(self.template, self.values())
 
     @property
     def application_name(self) -> str | None:
-        """What the record's application is called (RFC 6759); None: not known."""
-        return self._view.application_name(self.template, self.values())
+        """The name of the record's application (RFC 6759); None: unknown."""
+        return self._context.application_name(self.template, self.values())
 
     def interface_name(self, direction: str = "ingress") -> str | None:
-        """What the record's "ingress" or "egress" interface is called; None: not known.
+        """Return the name of the record's "ingress" or "egress" interface; None: unknown.
 
         Raises ValueError for another direction.
         """
-        return self._view.interface_name(self.template, self.values(), direction)
+        return self._context.interface_name(self.template, self.values(), direction)
 
     def interface_description(self, direction: str = "ingress") -> str | None:
-        """What the record's "ingress" or "egress" interface is described as."""
-        return self._view.interface_description(self.template, self.values(), direction)
+        """Return the description of an interface, see :meth:`interface_name`."""
+        return self._context.interface_description(self.template, self.values(), direction)
 
     def vrf_name(self, direction: str = "ingress") -> str | None:
-        """What the record's "ingress" or "egress" VRF is called; None: not known."""
-        return self._view.vrf_name(self.template, self.values(), direction)
+        """Return the name of the record's "ingress" or "egress" VRF; None: unknown."""
+        return self._context.vrf_name(self.template, self.values(), direction)
 
     @property
-    def _view(self) -> RecordContext:
-        view = getattr(self.parent, "view", None)
-        return _NO_CONTEXT if view is None else view
+    def _context(self) -> RecordContext:
+        """The context of the Data Set that holds the record."""
+        context: RecordContext = getattr(self.parent, "record_context", NO_CONTEXT)
+        return context
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -466,14 +466,14 @@ def read_records(
     body: bytes,
     spans: list[tuple[int, int]],
     parent: Packet | None,
-    context: ListContext | None = None,
+    lists: ListContext | None = None,
 ) -> list[Packet]:
-    """The records at those offsets of a Set's body, as packets.
+    """Return the records at these offsets of a Set's body as packets.
 
-    ``context`` is what lists in them are read with.
+    ``lists`` is the context for decoding lists in them.
 
-    Only the slots that differ from one to the other are set, and not through Packet's
-    ``__setattr__``: the others fill when asked for (:meth:`Record.__getattr__`).
+    For speed, only the slots that differ between records are set, and past Packet's
+    ``__setattr__``; :meth:`Record.__getattr__` fills the others on first access.
     """
     if not spans:
         return []
@@ -493,9 +493,10 @@ def read_records(
         _put_parent(record, parent)
         _put_template(record, template)
         records.append(record)
+    lists = lists or ListContext()
     for at, _, _ in template.codec.structured:
         field = made.fields_desc[at]
         for record in records:
             octets = record.fields[field.name]
-            record.fields[field.name] = field.read(octets, context or ListContext(), record)
+            record.fields[field.name] = field.read(octets, lists, record)
     return records

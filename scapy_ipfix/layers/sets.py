@@ -17,6 +17,7 @@ from typing import Any
 from scapy.fields import ConditionalField, ShortField
 from scapy.packet import Packet
 
+from scapy_ipfix.layers.context import NO_CONTEXT
 from scapy_ipfix.layers.fields import (
     LazyListField,
     LengthField,
@@ -217,7 +218,7 @@ class DataSet(Set):
     template by a session, or by :meth:`bind`.
     """
 
-    __slots__ = ["_context"]
+    __slots__ = ["_lists", "record_context"]
     name = "Data Set"
     fields_desc = [
         _SetIdField("setId", None),
@@ -229,7 +230,9 @@ class DataSet(Set):
     ]
 
     def __init__(self, *arguments: Any, **fields: Any) -> None:
-        self._context = ListContext()
+        self._lists: ListContext | None = None
+        #: The facts of options data in force for the records.
+        self.record_context: RecordContext = NO_CONTEXT
         super().__init__(*arguments, **fields)
 
     def _set_id(self) -> int:
@@ -240,16 +243,23 @@ class DataSet(Set):
         self.fields["undecoded"] = body
         self.fields["padding"] = b""
 
-    def bind(self, template: Template, context: ListContext | None = None) -> DataSet:
-        """Reads the set's octets with a template; what was read before is read anew.
+    def bind(
+        self,
+        template: Template,
+        lists: ListContext | None = None,
+        context: RecordContext | None = None,
+    ) -> DataSet:
+        """Decode the Data Set's octets with a template, also those decoded with another one.
 
-        ``context`` is what lists in the records are read with.
+        ``lists`` is the context for decoding lists in the records (RFC 6313), ``context`` the
+        facts of options data in force for them. Returns the Data Set.
         """
         fields = self.fields
         body = build_packets(fields.get("records", ())) + fields.get("undecoded", b"")
         body += fields.get("padding") or b""
-        self._context = context or ListContext()
-        rest = bind_records(fields, template, body, self._context)
+        self._lists = lists
+        self.record_context = context or NO_CONTEXT
+        rest = bind_records(fields, template, body, self._lists)
         cut = len(rest) >= max(template.length, 1)
         fields.pop("undecoded", None)
         if cut:
@@ -264,12 +274,12 @@ class DataSet(Set):
         template, records = self.fields.get("template"), self.fields.get("records", ())
         if template is None:
             return self._noted
-        return [*self._noted, *value_defects(template, build_packets(records), self._context)]
+        return [*self._noted, *value_defects(template, build_packets(records), self._lists)]
 
-    @property
-    def view(self) -> RecordContext | None:
-        """What was known of the exporter when the set came; None without a session."""
-        return self._context.view
+    def copy(self) -> Any:
+        clone = super().copy()
+        clone._lists, clone.record_context = self._lists, self.record_context
+        return clone
 
     def _read_with(self) -> Template | None:
         template: Template | None = self.template

@@ -228,5 +228,5 @@ def _bind(message: Message, read: MessageRead) -> None:
         if isinstance(each, DataSet):
             template = read.template(index)
             if template is not None and each.template is None:
-                each.bind(template, read.lists(index))
-            read.made(index, each)
+                each.bind(template, read.lists(index), read.record_context(index))
+            read.attach(index, each)

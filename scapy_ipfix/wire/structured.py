@@ -64,8 +64,6 @@ class ListContext:
     limit: int = DEPTH_LIMIT
     #: How many elements the model had learned when the lists came; None: as many as it has.
     learned: int | None = None
-    #: What was known of the exporter when the record came, for records to answer from.
-    view: Any = None
     #: As ``template``, by whatever names its fields have: for lists without a record.
     layout: Callable[[int], Any | None] | None = None
     #: What lists hold, by kind and octets, as whoever checked them found; None: nobody does.
@@ -76,21 +74,23 @@ class ListContext:
         default=None, init=False, repr=False
     )
 
-    def seen_with(self, view: Any) -> ListContext:
-        """The same with that view, for whom nobody checked anything."""
-        seen = self._like(self.depth, view)
-        seen.parts = None
-        return seen
+    def without_parts(self) -> ListContext:
+        """Return the context without :attr:`parts`, which the check of values keeps."""
+        if self.parts is None:
+            return self
+        copy = self._at_depth(self.depth)
+        copy.parts = None
+        return copy
 
     def deeper(self) -> ListContext | None:
         """The context of the lists within; None when that would be too deep."""
         if self._deeper is None and self.depth < self.limit:
-            self._deeper = self._like(self.depth + 1, self.view)
+            self._deeper = self._at_depth(self.depth + 1)
         return self._deeper
 
-    def _like(self, depth: int, view: Any) -> ListContext:
+    def _at_depth(self, depth: int) -> ListContext:
         return ListContext(
-            *(self.template, self.model, self.version, depth, self.limit, self.learned, view),
+            *(self.template, self.model, self.version, depth, self.limit, self.learned),
             *(self.layout, self.parts),
         )
 

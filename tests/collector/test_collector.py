@@ -695,7 +695,7 @@ def test_packets_that_nobody_holds_do_not_wait():
     class Packet:
         bound = 0
 
-        def bind(self, template, context=None):
+        def bind(self, template, lists=None, context=None):
             Packet.bound += 1
 
     collector = Collector()
@@ -704,7 +704,7 @@ def test_packets_that_nobody_holds_do_not_wait():
     dropped = Packet()
     alive = ref(dropped)
     for packet in (*kept, dropped):
-        message.made(0, packet)
+        message.attach(0, packet)
     del packet, dropped
     assert alive() is None
     collector.read(UDP_A, ipfix(announce(T)))
