@@ -62,9 +62,7 @@ class Table(list[RowT]):
 
     def _repr_html_(self) -> str:
         """Return the table as HTML for a notebook, each cell escaped."""
-        head = _html_row("th", self._header())
-        body = "".join(_html_row("td", cells) for cells in self._cells())
-        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+        return html_table(self._header(), self._cells())
 
     def _header(self) -> list[str]:
         return [column.replace("_", " ") for column in self.columns]
@@ -76,6 +74,13 @@ class Table(list[RowT]):
 
 def _cell(value: object) -> str:
     return "" if value is None else printable(str(value))
+
+
+def html_table(header: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    """Return lines of cells below a header as an HTML table, each cell escaped."""
+    head = _html_row("th", header)
+    body = "".join(_html_row("td", cells) for cells in lines)
+    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def _html_row(tag: str, cells: Iterable[str]) -> str:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Packets that keep their octets and decode when they are looked at.
+"""Packets that keep their octets and decode them on first access.
 
-Most messages of a capture are never looked into. A :class:`LazyPacketList` stands in a
-packet's ``fields`` as any list does and makes its packets at the first look; a
-:class:`LazyPacket` is a Scapy Packet whose ``bytes()`` come from the octets as long as nobody
-looked, and from what is in the list afterwards.
+Most messages of a capture are never accessed. A :class:`LazyPacketList` in a packet's ``fields``
+makes its packets on first access. A :class:`LazyPacket` is a Scapy Packet which builds from its
+octets until then, and from the packets in its lists afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, SupportsIndex
 
 from scapy.base_classes import Gen
@@ -17,17 +18,51 @@ from scapy.config import conf
 from scapy.packet import Packet
 from scapy.volatile import VolatileValue
 
+from scapy_ipfix.text import cut, html_table, printable
 from scapy_ipfix.wire.diagnostics import Defect
 
-#: Makes the packets of a list: called with the packet that owns the list, if that is known.
+#: Makes the packets of a list for its owner, the packet that has the list in a field.
 Loader = Callable[[Packet | None], list[Packet]]
+#: The most rows and columns of a list of packets in a notebook.
+HTML_ROWS, HTML_COLUMNS = 100, 40
 
 
-class LazyPacketList(list[Packet]):
-    """A list of packets that come to be when the list is first read.
+class PacketTable(list[Packet]):
+    """List of packets that a notebook shows as tables."""
 
-    ``octets`` are what the packets dissect from and build to; ``count`` how many there will
-    be, None if that is not known yet.
+    def _repr_html_(self) -> str:
+        """Return HTML tables of the first packets, a table for each run of equal columns."""
+        lines = [_table_line(packet) for packet in self[:HTML_ROWS]]
+        tables = [
+            html_table(columns, (cells for _, cells in group))
+            for columns, group in groupby(lines, itemgetter(0))
+        ]
+        if len(self) > len(lines):
+            tables.append(f"<p>{len(self) - len(lines)} more</p>")
+        return "".join(tables)
+
+
+def _table_line(packet: Any) -> tuple[list[str], list[str]]:
+    """Return the columns and cells of a packet; of octets and other layers, a summary."""
+    if isinstance(packet, DirectPacket):
+        columns, cells = packet.table_line()
+    else:
+        columns, cells = (
+            ["summary"],
+            [packet.summary() if isinstance(packet, Packet) else repr(packet)],
+        )
+    texts = [[cut(printable(text)) for text in line[:HTML_COLUMNS]] for line in (columns, cells)]
+    if len(columns) > HTML_COLUMNS:
+        texts[0].append(f"{len(columns) - HTML_COLUMNS} more")
+        texts[1].append("…")
+    return texts[0], texts[1]
+
+
+class LazyPacketList(PacketTable):
+    """List of packets that are made on first access.
+
+    ``octets`` are those that the packets dissect and build; ``count`` is the number of packets,
+    None if it is not known before they are made.
     """
 
     def __init__(self, loader: Loader, octets: bytes, count: int | None = None) -> None:
@@ -38,11 +73,11 @@ class LazyPacketList(list[Packet]):
 
     @property
     def octets(self) -> bytes | None:
-        """The octets, as long as nobody has looked (and perhaps changed) what they say."""
+        """The octets of the packets, None once the packets, which may change, are made."""
         return self._octets
 
     def load(self, owner: Packet | None = None) -> None:
-        """Makes the packets, with ``owner`` as their parent."""
+        """Make the packets, with ``owner`` as their parent."""
         loader = self._loader
         if loader is None:
             return
@@ -51,7 +86,7 @@ class LazyPacketList(list[Packet]):
         super().extend(loader(owner))
 
     def fresh(self) -> LazyPacketList | list[Packet]:
-        """A copy; of what nobody has looked at, without looking."""
+        """Return a copy of the list and its packets, lazy if none was made yet."""
         if self._loader is not None and self._octets is not None:
             return LazyPacketList(self._loader, self._octets, self._count)
         return [each.copy() if isinstance(each, Packet) else each for each in self]
@@ -170,12 +205,16 @@ class LazyPacketList(list[Packet]):
 
 
 class DirectPacket(Packet):
-    """A Packet that builds itself, and not a copy that only random values need.
+    """Packet that builds without the copy which only random values need.
 
-    The copy costs more than the building, and recurses once a field.
+    The copy takes longer than building, and recurses once for each field.
     """
 
     explicit: int
+
+    def table_line(self) -> tuple[list[str], list[str]]:
+        """Return the columns and cells that show the packet in a table."""
+        return ["summary"], [self.summary()]
 
     def do_build(self) -> bytes:
         explicit = self.explicit
@@ -189,7 +228,7 @@ class DirectPacket(Packet):
     def _is_volatile(self) -> bool:
         return any(
             isinstance(value, (VolatileValue, Gen))
-            # Several values of a field that has one stand for as many packets.
+            # Scapy makes a packet for each value in a list, unless the field is a list.
             or (type(value) is list and not self.get_field(name).islist)
             for values in (self.fields, self.default_fields, self.overloaded_fields)
             for name, value in values.items()
@@ -197,12 +236,12 @@ class DirectPacket(Packet):
 
 
 class LazyPacket(DirectPacket):
-    """A Packet with list fields that may be lazy, and with a note of its own defects."""
+    """Packet with list fields that may be lazy, and with its own defects."""
 
     __slots__ = ["_noted"]
     fields: dict[str, Any]
     raw_packet_cache: bytes | None
-    # so that pkt[DataSet] finds a DataFlowSet and pkt[Record] a record of any template
+    # pkt[DataSet] finds a DataFlowSet, pkt[Record] a record of any template.
     match_subclass = True
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -211,11 +250,11 @@ class LazyPacket(DirectPacket):
 
     @property
     def defects(self) -> list[Defect]:
-        """What is wrong with these octets, as far as they say themselves."""
+        """The defects of these octets that show without the rest of the message."""
         return self._noted
 
     def do_dissect(self, s: bytes) -> bytes:
-        """As Packet's, but without a copy of every list to compare with later."""
+        """Dissect like Packet, without a copy of every list for later comparison."""
         original = s
         for field in self.fields_desc:
             s, value = field.getfield(self, s)
@@ -239,7 +278,7 @@ class LazyPacket(DirectPacket):
         return found
 
     def self_build(self) -> bytes:
-        """The octets as they were as long as nobody has looked into the lists."""
+        """Return the octets as dissected, or build them once a list was accessed."""
         if self.raw_packet_cache is not None:
             for value in self.fields.values():
                 if isinstance(value, list) and getattr(value, "octets", None) is None:
@@ -250,7 +289,7 @@ class LazyPacket(DirectPacket):
         try:
             octets = b""
             for field in self.fields_desc:
-                # not getfieldval: a list that nobody has looked at builds from its octets
+                # Not getfieldval, which makes the packets of a lazy list.
                 value = self.fields.get(field.name, self.default_fields.get(field.name))
                 if field.name in self.overloaded_fields and field.name not in self.fields:
                     value = self.overloaded_fields[field.name]
@@ -266,28 +305,28 @@ class LazyPacket(DirectPacket):
         return clone
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Octets, and what they are read with: neither a session nor what it knows besides."""
+        """Pickle the octets and what decodes them, without the session."""
         *_, state = super().__reduce__()
         if isinstance(state, dict):
             state.pop("extra_slots", None)
-        return _unpickle, (self.__class__, self.build(), self._read_with()), state
+        return _unpickle, (self.__class__, self.build(), self._decoding_state()), state
 
-    def _read_with(self) -> Any:
-        """What else it takes to read these octets once more; :meth:`_read_again` takes it."""
+    def _decoding_state(self) -> Any:
+        """Return what else decodes these octets, for :meth:`_restore_decoding`."""
         return None
 
-    def _read_again(self, known: Any) -> None:
-        """Reads the octets with what :meth:`_read_with` gave."""
+    def _restore_decoding(self, known: Any) -> None:
+        """Decode the octets with the result of :meth:`_decoding_state`."""
 
 
 def _unpickle(cls: type[LazyPacket], octets: bytes, known: Any) -> LazyPacket:
     packet = cls(octets)
-    packet._read_again(known)
+    packet._restore_decoding(known)
     return packet
 
 
 def build_packets(packets: Any) -> bytes:
-    """The octets of a list of packets (or of bytes), without looking into a lazy one."""
+    """Return the octets of a list of packets or bytes, without making those of a lazy list."""
     octets = getattr(packets, "octets", None)
     if octets is not None:
         return octets
@@ -295,7 +334,7 @@ def build_packets(packets: Any) -> bytes:
 
 
 def raw(octets: bytes, parent: Packet | None = None) -> Packet:
-    """Octets that nothing can be made of."""
+    """Return a Raw packet of octets that cannot be decoded."""
     packet = conf.raw_layer(octets)
     if parent is not None:
         packet.add_parent(parent)

@@ -274,14 +274,14 @@ class Message(LazyPacket):
         clone.context = self.context
         return clone
 
-    def _read_with(self) -> dict[int, Template]:
+    def _decoding_state(self) -> dict[int, Template]:
         return {
             index: each.template
             for index, each in enumerate(self.sets)
             if isinstance(each, DataSet) and each.template is not None
         }
 
-    def _read_again(self, known: dict[int, Template]) -> None:
+    def _restore_decoding(self, known: dict[int, Template]) -> None:
         self.context = _PickledContext(known)
 
     def command(self) -> str:

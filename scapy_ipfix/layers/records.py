@@ -1,58 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Data Records as Scapy Packets: a subclass of :class:`Record` for every template layout.
-
-Making a Packet class costs more than reading thousands of records, so it is made when a
-record is looked at, shared between templates of equal layout and kept while it is among the
-most recent ones. Scapy remembers every Packet class it sees; these keep their own field
-tables, so that a peer that invents layouts does not make Scapy grow.
-"""
+"""Data Records as Scapy Packets: one subclass of :class:`Record` for each record layout."""
 
 from __future__ import annotations
 
-import gc
 import math
-import re
-from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
-from keyword import kwlist
-from typing import Any
+from typing import Any, Literal
 
 from scapy.fields import RawVal
 from scapy.packet import Packet
 from scapy.volatile import VolatileValue
 
 from scapy_ipfix.layers.context import NO_CONTEXT
-from scapy_ipfix.layers.fields import ElementField, element_field
+from scapy_ipfix.layers.fields import ElementField
+from scapy_ipfix.layers.flowsummary import FLOW_ELEMENTS, flow_summary
 from scapy_ipfix.layers.lazy import DirectPacket
-from scapy_ipfix.wire.codec import WIDE, RecordCodec
+from scapy_ipfix.layers.recordclasses import PACKET_ARGUMENTS, RecordClasses
+from scapy_ipfix.text import counted, cut
+from scapy_ipfix.wire.codec import RecordCodec
+from scapy_ipfix.wire.display import field_texts
 from scapy_ipfix.wire.field import TemplateField
+from scapy_ipfix.wire.framing import V9_VERSION
 from scapy_ipfix.wire.resolver import RecordContext
 from scapy_ipfix.wire.structured import ListContext, read_list
 from scapy_ipfix.wire.template import Template
 
-#: Record classes kept. The class of a layout beyond that is made anew when looked at.
-CLASS_CACHE = 512
-#: The same of layouts with more than WIDE fields: one of 16,000 takes 13 MB.
-WIDE_CLASSES = 8
-#: A class holds itself, so one that nobody uses goes when Python collects garbage, which it
-#: does by how much there is of everything. To be bounded, it does so after so many of them,
-#: one counting more for every so many fields.
-_COLLECTED, _FIELDS = 4 * CLASS_CACHE, 64
-
 
 class Record(DirectPacket):
-    """A Data Record (RFC 7011 3.4.3), one field per Information Element.
+    """Data Record (RFC 7011 3.4.3) with one field for each Information Element.
 
-    ``Record(template, sourceIPv4Address="192.0.2.1", ...)`` crafts one, ``Record(template,
-    octets)`` dissects one. Fields that are not given have their type's zero value; those of
-    a record from the wire are lossless. :attr:`template` is the template it goes by.
+    Craft one with values by element name, or dissect octets::
 
-    Raises ValueError for a value that a field cannot hold, AttributeError for a field that
+        t = Template(256, "sourceIPv4Address", "octetDeltaCount[4]")
+        r = Record(t, sourceIPv4Address="192.0.2.1", octetDeltaCount=1500)
+        r = Record(t, bytes.fromhex("c0000201000005dc"))
+        r.octetDeltaCount, r["octetDeltaCount"], r.values(), r.template
+
+    NetFlow v9 names (``IN_BYTES``) are accepted wherever a name is. Addresses are text, times
+    the integer on the wire (in the unit of their type), lists packets (RFC 6313); a field also
+    takes ``ipaddress`` objects, ``datetime`` and ISO text. A field without a value has the zero
+    of its type. Values from the wire are lossless: an unchanged record builds the same octets.
+
+    Raises ValueError for a value that does not fit its field, AttributeError for a field that
     the template does not have.
     """
 
-    #: ``_touched`` is empty as long as a record from the wire is as :func:`read_records` made it.
+    #: ``_touched`` is unset while a record is in the state in which :func:`read_records` made it.
     __slots__ = ["_touched", "template"]
     name = "Data Record"
     fields_desc: list[Any] = []
@@ -88,8 +81,11 @@ class Record(DirectPacket):
         super().__init__(_pkt, *arguments, **aliased)
 
     def _field_name(self, name: str) -> str:
-        """The field that a person means by a NetFlow v9 name or by the element's own."""
-        if name in self._fieldtype or name.startswith("_") or name in _PACKET_ARGUMENTS:
+        """Return the attribute for a field's name, an element's name or a NetFlow v9 name.
+
+        Raises AttributeError for an unknown name.
+        """
+        if name in self._fieldtype or name.startswith("_") or name in PACKET_ARGUMENTS:
             return name
         try:
             return self._attributes[self.template._position(name)]
@@ -97,10 +93,10 @@ class Record(DirectPacket):
             raise AttributeError(str(problem)) from None
 
     def _is_volatile(self) -> bool:
-        return False  # self_build() sees to random values one by one
+        return False  # self_build() fixes random values one by one
 
     def init_fields(self, for_dissect_only: bool = False) -> None:
-        """Field tables of the class's own, instead of Scapy's, which last for ever."""
+        """Use the field tables of the class instead of Scapy's, which last for ever."""
         self.default_fields = self._defaults.copy()
         self.fieldtype = self._fieldtype
         self.packetfields = self._packetfields
@@ -122,14 +118,14 @@ class Record(DirectPacket):
         return s[stop:]
 
     def build(self) -> bytes:
-        """As Packet's; of a record that nobody has touched, without asking its payload."""
+        """Build like Packet, but an untouched record without a look at its payload."""
         cached = self.raw_packet_cache
         if cached is not None and self._is_untouched() and not self._lists_changed():
             return cached
         return super().build()
 
     def _is_untouched(self) -> bool:
-        """Whether nothing but ``fields`` can be other than :func:`read_records` made it."""
+        """Return whether nothing but ``fields`` can have changed since :func:`read_records`."""
         try:
             _get_touched(self)
         except AttributeError:
@@ -150,18 +146,19 @@ class Record(DirectPacket):
         return self.template.encode(row)
 
     def _lists_changed(self) -> bool:
-        """Whether someone changed what is in a list of the record."""
+        """Return whether a list in the record was changed (RFC 6313)."""
         for field in self._packetfields:
             value = self.fields.get(field.name)
             if isinstance(value, Packet) and bytes(value) != value.original:
                 return True
         return False
 
-    def values(self, values: str = "scapy") -> dict[str, Any]:
-        """The record as a dict keyed by element name.
+    def values(self, values: Literal["scapy", "python", "json"] = "scapy") -> dict[str, Any]:
+        """Return the record as a dict keyed by element name.
 
-        ``values`` "scapy" gives what the fields hold, "python" native Python (``ipaddress``,
-        aware ``datetime`` in UTC), "json" what JSON can have.
+        ``values`` is the type of the values: "scapy" as in the fields, "python" for
+        ``ipaddress`` objects, ``datetime`` (aware, UTC), ``str``, ``bool`` and ``bytes``, "json"
+        for what JSON can express. Raises ValueError for another one.
         """
         names = self.template.names
         row = [self.getfieldval(name) for name in self._attributes]
@@ -211,12 +208,12 @@ class Record(DirectPacket):
 
     @property
     def scope(self) -> dict[str, Any]:
-        """The scope fields of an Options Data Record (RFC 7011 3.4.2.1) and their values."""
+        """The scope of an Options Data Record (RFC 7011 3.4.2.1), keyed by element name."""
         count = self.template.scope_count
         return {name: self.getfieldval(name) for name in self._attributes[:count]}
 
     def __getitem__(self, key: Any) -> Any:
-        """A field by element name, a layer by class, as everywhere in Scapy."""
+        """Return the value of a field by element name, or a layer by class as in Scapy."""
         if isinstance(key, str):
             names = self.template.names
             if key in names:
@@ -224,7 +221,7 @@ class Record(DirectPacket):
             try:
                 return self.getfieldval(self._field_name(key))
             except AttributeError:
-                pass  # no field: a layer
+                pass  # a layer's name
         return super().__getitem__(key)
 
     def _command(self, json: bool = False) -> list[tuple[str, Any]]:
@@ -239,33 +236,33 @@ class Record(DirectPacket):
                 elif isinstance(value, Packet):
                     value = dict(value._command(json=True))
             else:
-                value = self._typed(name, value)
+                value = self._source(name, value)
             items.append((name, value))
         if not json:
             items.insert(0, ("template", repr(self.template)))
         return items
 
     def command(self) -> str:
-        """What to type to get the same record."""
-        if self._says_all():
+        """Return Python source that creates the record."""
+        if self._is_exact():
             command: str = super().command()
             return command
         return f"Record({self.template!r}, {bytes(self)!r})"
 
     def literal(self) -> str:
-        """The record as the dict that a DataSet takes for it; octets where that is not all."""
-        if not self._says_all():
+        """Return Python source for a DataSet's records: a dict, octets if a dict is not exact."""
+        if not self._is_exact():
             return repr(bytes(self))
         pairs = []
         for name, attribute in zip(self.template.names, self._attributes):
             value = self.getfieldval(attribute)
-            pairs.append(f"{name!r}: {self._typed(attribute, value)}")
+            pairs.append(f"{name!r}: {self._source(attribute, value)}")
         return "{" + ", ".join(pairs) + "}"
 
-    def _says_all(self) -> bool:
-        """Whether the values give the octets that the wire had.
+    def _is_exact(self) -> bool:
+        """Return whether the values encode to the octets from the wire.
 
-        They do not say in which form it had a variable length, or which of many a NaN was.
+        They do not tell the form of a variable length (RFC 7011 7), or the bits of a NaN.
         """
         cached = self.raw_packet_cache
         if cached is None:
@@ -276,16 +273,43 @@ class Record(DirectPacket):
         finally:
             self.raw_packet_cache = cached
 
-    def _typed(self, name: str, value: Any) -> str:
-        """What to type for the value of a field."""
+    def _source(self, name: str, value: Any) -> str:
+        """Return Python source of the value of a field."""
         if isinstance(value, Packet):
             value = bytes(value)
         elif isinstance(value, float) and not math.isfinite(value):
             return f"RawVal({self._fieldtype[name].addfield(self, b'', value)!r})"
         return repr(value)
 
+    # -- display
+
     def mysummary(self) -> str:
-        return f"{self.name} of template {self.template.id}"
+        """Return protocol, template and flow of the record in one line."""
+        version = getattr(self.parent, "version", None)
+        protocol = "NetFlow v9" if version == V9_VERSION else "IPFIX"
+        template = self.template
+        kind = "options" if template.is_options else "data"
+        shown = template.names[: template.scope_count] if template.is_options else FLOW_ELEMENTS
+        texts = {name: self._text(at) for at, name in enumerate(template.names) if name in shown}
+        if template.is_options:
+            detail = " ".join(f"{name}={cut(text)}" for name, text in texts.items())
+        else:
+            detail = flow_summary(texts)
+        return f"{protocol} {kind} {template.id} {detail or counted(len(template.names), 'field')}"
+
+    def table_line(self) -> tuple[list[str], list[str]]:
+        names = list(self.template.names)
+        return names, [self._text(position) for position in range(len(names))]
+
+    def _text(self, position: int) -> str:
+        """Return the value of a field as text fit for a terminal."""
+        value = self.getfieldval(self._attributes[position])
+        if isinstance(value, (VolatileValue, RawVal)):
+            return repr(value)
+        if isinstance(value, Packet):
+            summary: str = value.summary()
+            return summary
+        return field_texts(self.template)[position](value)
 
     def copy(self) -> Any:
         if self._is_untouched():
@@ -295,7 +319,7 @@ class Record(DirectPacket):
         return clone
 
     def _untouched_copy(self) -> Record:
-        """What Packet's copy gives, with those slots empty that are empty here."""
+        """Return a copy like Packet's, in which the slots unset here are unset."""
         kinds = self._fieldtype
         clone = _new(self.__class__)
         _put_fields(
@@ -317,15 +341,15 @@ class Record(DirectPacket):
         return clone
 
     def __getattr__(self, attr: str) -> Any:
-        """What is no field: slots that :func:`read_records` left empty fill when asked for."""
+        """Return a field by another of its names, or set a slot that read_records() left unset."""
         if attr not in _SLOTS:
             try:
                 return super().__getattr__(attr)
             except AttributeError:
-                if attr in self.__all_slots__ or attr in _PACKET_ARGUMENTS or attr[:1] == "_":
+                if attr in self.__all_slots__ or attr in PACKET_ARGUMENTS or attr[:1] == "_":
                     raise
                 return getattr(self, self._field_name(attr))
-        value = self._blank()[attr]
+        value = self._blank_slots()[attr]
         if isinstance(value, (dict, list)):
             value = value.copy()
             if attr in _CHANGEABLE:
@@ -334,21 +358,21 @@ class Record(DirectPacket):
         return value
 
     @classmethod
-    def _blank(cls) -> dict[str, Any]:
-        """The slots as Packet.__init__ leaves them, None where it leaves them empty."""
+    def _blank_slots(cls) -> dict[str, Any]:
+        """Return the slots as Packet.__init__ sets them, None for those that it does not set."""
         if cls._blanks is None:
-            made = cls(Template.of(256, cls._layout), _internal=1)
-            found = {}
+            blank = cls(Template.of(256, cls._layout), _internal=1)
+            slots = {}
             for slot in _SLOTS:
                 try:
-                    found[slot] = object.__getattribute__(made, slot)
+                    slots[slot] = object.__getattribute__(blank, slot)
                 except AttributeError:
-                    found[slot] = None
-            cls._blanks = found
+                    slots[slot] = None
+            cls._blanks = slots
         return cls._blanks
 
     def __setattr__(self, attr: str, value: Any) -> None:
-        if attr != "parent":  # which a copy has as well
+        if attr != "parent":  # _untouched_copy() copies it
             _put_touched(self, True)
         if not (attr in self.__all_slots__ or attr in self._fieldtype or hasattr(Packet, attr)):
             attr = self._field_name(attr)
@@ -359,95 +383,21 @@ class Record(DirectPacket):
 
 
 _SLOTS = frozenset(Packet.__slots__)
-#: Slots in which something can be changed that a copy has as well, or the octets.
+#: Mutable slots that a copy shares or that change the octets.
 _CHANGEABLE = frozenset({"default_fields", "overloaded_fields", "post_transforms"})
 _IMMUTABLE = frozenset({int, str, bytes, float, bool, type(None)})
-_PACKET_ARGUMENTS = frozenset({"post_transform", "stop_dissection_after"})
-#: What no field can be called, beside what Packet has for itself.
-_RESERVED = _PACKET_ARGUMENTS | Record.__all_slots__ | {*kwlist, "_internal", "_underlayer"}
-_NO_IDENTIFIER = re.compile(r"\W", re.ASCII)
 
 
 def _unpickle(template: Template, octets: bytes) -> Packet:
     return Record(template, octets)
 
 
-def _attribute_names(layout: Iterable[TemplateField]) -> tuple[str, ...]:
-    """The fields' names as Python can say them, each another.
-
-    A name that Packet itself uses, or that another field's has become, gets a _ behind it,
-    the third of the same name two; the fourth is name_4, since thousands may be the same.
-    """
-    names: dict[str, None] = {}
-    tried: dict[str, int] = {}
-    for field in layout:
-        base = _NO_IDENTIFIER.sub("_", field.name)
-        number = tried.get(base, 0)
-        while True:
-            name = base + ("_" * number if number < 3 else f"_{number + 1}")
-            number += 1
-            if not (name in names or name in _RESERVED or hasattr(Record, name)):
-                break
-        tried[base] = number
-        names[name] = None
-    return tuple(names)
-
-
-_uncollected = 0.0
-
-
-def _made(fields: int) -> None:
-    """Counts a class of so many fields; those that nobody uses go when there are too many."""
-    global _uncollected
-    _uncollected += 1 + fields / _FIELDS
-    if _uncollected >= _COLLECTED and gc.isenabled():
-        _uncollected = 0.0
-        gc.collect()
-
-
-@lru_cache(CLASS_CACHE)
-def _record_class(layout: tuple[TemplateField, ...], scope_count: int) -> type[Record]:
-    _made(len(layout))
-    attributes = _attribute_names(layout)
-    fields = [element_field(name, field) for name, field in zip(attributes, layout)]
-    title = "Data Record"
-    if scope_count:
-        scope = ", ".join(field.name for field in layout[:scope_count])
-        title = f"Options Data Record, scope {scope}"
-    # Scapy keeps every class whose name has no underscore before it in conf.layers for ever,
-    # and compares each field in a new class with all the others: it gets them afterwards.
-    made = type(Record)(
-        "_Record",
-        (Record,),
-        {
-            "name": title,
-            "_layout": layout,
-            "_defaults": {field.name: field.default for field in fields},
-            "_fieldtype": {field.name: field for field in fields},
-            "_codec": Template.of(256, layout).codec,
-            "_blanks": None,
-            "_packetfields": [field for field in fields if field.holds_packets],
-            "_attributes": attributes,
-        },
-    )
-    made.__name__ = made.__qualname__ = "Record"
-    made.fields_desc = fields
-    # As descriptors, fields are read without the detour over Packet.__getattr__.
-    for field in fields:
-        setattr(made, field.name, field)
-    return made  # type: ignore[no-any-return]
+_classes = RecordClasses(Record)
 
 
 def record_class(template: Template) -> type[Record]:
-    """The Packet class for records of a template; equal layouts share one."""
-    if len(template.fields) > WIDE:
-        return _wide_record_class(template)
-    return _record_class(template.fields, template.scope_count)
-
-
-@lru_cache(WIDE_CLASSES)
-def _wide_record_class(template: Template) -> type[Record]:
-    return _record_class.__wrapped__(template.fields, template.scope_count)
+    """Return the Packet class for records of a template; equal layouts share one."""
+    return _classes.get(template)
 
 
 _new = object.__new__
@@ -477,14 +427,14 @@ def read_records(
     """
     if not spans:
         return []
-    made = record_class(template)
-    attributes = made._attributes
+    cls = record_class(template)
+    attributes = cls._attributes
     records: list[Packet] = []
     rows = template.codec.rows(body[spans[0][0] : spans[-1][1]])
-    if not rows:  # records of no octets, which only a person puts into a set
+    if not rows:  # records of no octets, which only a crafted Data Set has
         rows = [tuple(field.zero for field in template.fields)] * len(spans)
     for (start, stop), row in zip(spans, rows):
-        record = _new(made)
+        record = _new(cls)
         octets = body[start:stop]
         _put_fields(record, dict(zip(attributes, row)))
         _put_original(record, octets)
@@ -495,7 +445,7 @@ def read_records(
         records.append(record)
     lists = lists or ListContext()
     for at, _, _ in template.codec.structured:
-        field = made.fields_desc[at]
+        field = cls.fields_desc[at]
         for record in records:
             octets = record.fields[field.name]
             record.fields[field.name] = field.read(octets, lists, record)

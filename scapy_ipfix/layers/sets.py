@@ -281,11 +281,11 @@ class DataSet(Set):
         clone._lists, clone.record_context = self._lists, self.record_context
         return clone
 
-    def _read_with(self) -> Template | None:
+    def _decoding_state(self) -> Template | None:
         template: Template | None = self.template
         return template
 
-    def _read_again(self, known: Template | None) -> None:
+    def _restore_decoding(self, known: Template | None) -> None:
         if known is not None:
             self.bind(known)
 

@@ -2,27 +2,21 @@
 """Data Records as packets: fields, scope, names, and what Scapy does not keep of them."""
 
 import copy
-import gc
 import ipaddress
-import itertools
 import math
 import pickle
 from datetime import datetime, timezone
-from weakref import ref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.config import conf
 from scapy.packet import Packet, Raw, fuzz, ls
 
 from scapy_ipfix import DataFlowSet, DataSet, Record, Template
-from scapy_ipfix.layers import records
 from scapy_ipfix.layers.recordlists import make_record
-from scapy_ipfix.layers.records import CLASS_CACHE, WIDE_CLASSES, read_records, record_class
+from scapy_ipfix.layers.records import read_records
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
-from scapy_ipfix.wire.codec import WIDE
 from tests.strategies import PROMPT, filled, retyped
 
 FLOW = Template(256, "sourceIPv4Address", "octetDeltaCount[4]", "interfaceName")
@@ -233,39 +227,6 @@ def test_elements_whose_name_python_cannot_say():
     assert bytes(make_record(template, record.values())) == bytes(record)
 
 
-def attributes(*names):
-    chosen = [InformationElement(name, i, 99999) for i, name in enumerate(names, 1)]
-    return record_class(Template(256, *chosen))._attributes
-
-
-def test_names_that_become_the_same_identifier():
-    same = ("a.b.c", "a.b-c", "a-b.c", "a-b-c", "a_b_c")
-    assert attributes(*same) == ("a_b_c", "a_b_c_", "a_b_c__", "a_b_c_4", "a_b_c_5")
-    # What another is called already is passed over.
-    assert attributes("a_b_c_4", *same)[1:] == ("a_b_c", "a_b_c_", "a_b_c__", "a_b_c_5", "a_b_c_6")
-    assert attributes(*same, "a_b_c_4", "a_b_c_") == (
-        *("a_b_c", "a_b_c_", "a_b_c__", "a_b_c_4", "a_b_c_5"),
-        *("a_b_c_4_", "a_b_c___"),
-    )
-
-
-def test_thousands_of_names_that_become_the_same_identifier(monkeypatch):
-    tries = 0
-
-    class Reserved(frozenset):
-        def __contains__(self, name):
-            nonlocal tries
-            tries += 1
-            return super().__contains__(name)
-
-    monkeypatch.setattr(records, "_RESERVED", Reserved(records._RESERVED))
-    names = ["a" + "".join(each) for each in itertools.product("_.-", repeat=6)]
-    found = attributes(*names)
-    assert len(set(found)) == len(names) == 729
-    assert tries < 3 * len(names)
-    assert max(map(len, found)) < 16
-
-
 @given(st.lists(st.text("a_4.-", min_size=1, max_size=4), unique=True, min_size=1, max_size=30))
 def test_names_of_any_kind_are_attributes(names):
     names = [f"x{name}" for name in names]
@@ -338,7 +299,7 @@ def test_conventions(capsys):
     ls(type(record))
     assert "sourceIPv4Address" in capsys.readouterr().out
     assert "192.0.2.1" in record.show(dump=True)
-    assert record.summary() == "Data Record of template 256"
+    assert record.summary() == "IPFIX data 256 192.0.2.1 > ? 5 octets"
     assert record.sprintf("%Record.sourceIPv4Address%") == "192.0.2.1"
     assert "octetDeltaCount=5" in repr(record)
     assert "octetDeltaCount" in dir(record)
@@ -392,102 +353,7 @@ def test_several_values_give_several_packets():
     assert next(iter(record)).template is FLOW
 
 
-# Classes
-
-
-def test_layouts_share_their_class():
-    assert record_class(FLOW) is record_class(FLOW.with_id(999))
-    assert record_class(FLOW) is not record_class(Template(256, "octetDeltaCount"))
-    assert type(flow()) is record_class(FLOW)
-    assert type(flow()).__name__ == "Record"
-    assert issubclass(type(flow()), Record)
-
-
-def test_scapy_does_not_keep_the_classes():
-    kept = {
-        name: len(value)
-        for name, value in vars(Packet).items()
-        if name.startswith("class_") and isinstance(value, dict)
-    }
-    assert kept
-    layers = len(conf.layers)
-    for id in range(1, 200):
-        template = Template(256, (77777, id), "octetDeltaCount")
-        (record,) = read(template, [(b"x", 5)])
-        record.show(dump=True)
-        bytes(record.copy())
-        fuzz(Record(template)).show(dump=True)
-    assert len(conf.layers) == layers
-    for name, size in kept.items():
-        assert len(getattr(Packet, name)) == size, name
-
-
-def test_classes_are_bounded():
-    def alive():
-        gc.collect()
-        return sum(issubclass(each, Record) for each in gc.get_objects() if isinstance(each, type))
-
-    for id in range(1, CLASS_CACHE + 100):
-        record_class(Template(256, (88888, id)))
-    first = alive()
-    for id in range(1, 200):
-        record_class(Template(256, (88889, id)))
-    assert alive() <= first
-
-
-def test_classes_of_wide_layouts_are_few():
-    """Each takes megabytes; templates that nobody looks at for a while keep none."""
-    wide = [Template(256 + at, *[(99999, at + 1)] * (WIDE + 1)) for at in range(WIDE_CLASSES + 3)]
-    gc.collect()
-    before = len(Record.__subclasses__())
-    made = [record_class(each) for each in wide]
-    assert record_class(wide[-1]) is made[-1]
-    assert len(set(made)) == len(wide)
-    del made
-    gc.collect()
-    assert len(Record.__subclasses__()) <= before + WIDE_CLASSES
-    assert len(record_class(wide[0]).fields_desc) == WIDE + 1
-
-
-@pytest.fixture
-def rarely_collected(monkeypatch):
-    """Python collects no garbage by itself, we do after a hundred classes."""
-    monkeypatch.setattr(records, "_COLLECTED", 100)
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.set_threshold(1_000_000)
-    yield
-    gc.set_threshold(*thresholds)
-
-
-@pytest.mark.usefixtures("rarely_collected")
-def test_wide_classes_that_nobody_uses_go_sooner():
-    for at in range(100):
-        record_class(Template(256, *[(99998, at + 1)] * (4 * WIDE)))
-    left = len([each for each in Record.__subclasses__() if len(each.fields_desc) == 4 * WIDE])
-    assert left <= WIDE_CLASSES + 100 // (4 * WIDE // 64) + 1
-
-
-@pytest.mark.usefixtures("rarely_collected")
-def test_classes_that_nobody_uses_go_in_time():
-    """However rarely Python collects garbage, of which a class is part by itself."""
-    for id in range(1, CLASS_CACHE + 400):
-        record_class(Template(256, (77777, id), (77777, id + 1)))
-    made = len(Record.__subclasses__())
-    assert made <= CLASS_CACHE + 100 + 10
-
-
-def test_who_collects_no_garbage_is_not_made_to(monkeypatch):
-    monkeypatch.setattr(records, "_COLLECTED", 1)
-    gc.disable()
-    try:
-        before = gc.get_stats()[2]["collections"]
-        record_class(Template(256, (77776, 1), (77776, 2)))
-        assert gc.get_stats()[2]["collections"] == before
-    finally:
-        gc.enable()
-    record_class(Template(256, (77776, 1), (77776, 3)))
-    assert gc.get_stats()[2]["collections"] > before
+# No octets
 
 
 def test_no_records():
@@ -503,20 +369,6 @@ def test_records_of_no_octets_that_a_person_puts_into_a_set():
         assert bytes(data)[4:] == b""
         assert len(data.records) == len(list(data.records)) == 2
         assert data.records[1].octetDeltaCount is None
-
-
-def test_the_class_of_a_wide_layout_goes_when_others_come():
-    template = Template(256, *["octetDeltaCount[1]"] * 300)
-    made = record_class(template)
-    assert record_class(template) is made
-    assert record_class(template.with_id(257)) is not made
-    assert Record(template, bytes(300)).octetDeltaCount_300 == 0
-    made = ref(made)
-    del template
-    for at in range(WIDE_CLASSES):
-        record_class(Template(256, *["packetDeltaCount[1]"] * (301 + at)))
-    gc.collect()
-    assert made() is None
 
 
 # Untouched records
