@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``scapy-ipfix elements``: look elements up, and renew IANA's registry."""
+"""``scapy-ipfix elements``: look up Information Elements, and update IANA's registry."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from scapy_ipfix.cli.arguments import Parser
+from scapy_ipfix.cli.terminal import print_error, reason
 from scapy_ipfix.model.model import InformationElement, ValueNames, elements
 from scapy_ipfix.model.registryfiles import (
     COLUMNS,
@@ -22,7 +21,7 @@ from scapy_ipfix.model.registryfiles import (
     write_csv,
 )
 
-#: Elements whose values are named as those of another; the rest have a file of their own name.
+#: Elements that share the value names of another; others have a file of their own name.
 SAME_VALUES = {
     "egressInterfaceType": "interfaceType",
     "exportTransportProtocol": "protocolIdentifier",
@@ -36,57 +35,68 @@ SAME_VALUES = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 1 after an error, which is printed."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit status, 1 after an error."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
     try:
-        print(options.run(options), flush=True)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        text = options.run(options)
+    except (OSError, ValueError) as problem:
+        print_error(parser.prog, reason(problem))
         return 1
+    print(text, flush=True)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="scapy-ipfix elements",
-        description="Look up IPFIX Information Elements, or renew IANA's registry of them.",
+        description="Look up IPFIX Information Elements, or update the copy of IANA's registry.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    search = commands.add_parser("search", help="elements with TEXT in name, number or owner")
+    search = commands.add_parser("search", help="list elements with TEXT in name, id or enterprise")
     search.add_argument("text", metavar="TEXT")
     search.set_defaults(run=lambda options: elements.search(options.text))
 
-    show = commands.add_parser("show", help="all that is known of one element")
+    show = commands.add_parser("show", help="print the definition of one element")
     show.add_argument(
-        "key", metavar="NAME", help="a name, a number, enterprise/number, or an IESpec"
+        "key", metavar="NAME", help="name (IPFIX or NetFlow v9), id, enterprise/id, or IESpec"
     )
     show.set_defaults(run=lambda options: describe(options.key))
 
-    renew = commands.add_parser("update", help="make our CSV of IANA's registry, ipfix.xml")
-    renew.add_argument("xml", metavar="ipfix.xml", type=Path)
-    renew.add_argument(
+    update = commands.add_parser("update", help="convert IANA's ipfix.xml to this package's CSV")
+    update.add_argument(
+        "xml", metavar="ipfix.xml", type=Path, help="copy of IANA's registry of elements"
+    )
+    update.add_argument(
         "--protocol-numbers",
         type=Path,
         metavar="XML",
-        help="IANA's protocol-numbers.xml: name the protocols that are new in it",
+        help="IANA's protocol-numbers.xml: add names of new protocols from it",
     )
-    renew.add_argument("--output", type=Path, default=DATA / "0_iana.csv", metavar="CSV")
-    renew.set_defaults(
-        run=lambda options: update(options.xml, options.output, options.protocol_numbers)
+    update.add_argument(
+        "--output",
+        type=Path,
+        default=DATA / "0_iana.csv",
+        metavar="CSV",
+        help="file to update (default: the one that the package reads)",
+    )
+    update.set_defaults(
+        run=lambda options: update_registry(options.xml, options.output, options.protocol_numbers)
     )
     return parser
 
 
 def describe(key: str) -> str:
-    """All that is known of an element, as lines of text. Raises ValueError for no element."""
+    """Return the definition of an element as lines of text.
+
+    ``key`` is a name, an id, ``enterprise/id`` or an IESpec. Raises ValueError if no element
+    has it.
+    """
     element = elements[f"({key})" if key.replace("/", "", 1).isdecimal() else key]
     low, high = element.range or ("", "")
-    facts = {
+    properties = {
         "IESpec": str(element),
         "NetFlow v9": ", ".join(elements.v9_names(element)),
         "enterprise": elements.enterprises.get(element.pen, ""),
@@ -95,22 +105,22 @@ def describe(key: str) -> str:
         "range": f"{low} to {high}" if element.range else "",
         "status": element.status,
     }
-    lines = [f"{what:<11} {fact}" for what, fact in facts.items() if fact]
+    lines = [f"{name:<11} {value}" for name, value in properties.items() if value]
     if element.values is not None:
-        what = "bit" if element.values.kind == "flags" else "value"
-        lines += [f"{what:<5} {value:>5} {name}" for value, name in element.values.names.items()]
+        kind = "bit" if element.values.kind == "flags" else "value"
+        lines += [f"{kind:<5} {value:>5} {name}" for value, name in element.values.names.items()]
     return "\n".join(lines)
 
 
-def update(xml: Path, output: Path, protocol_numbers: Path | None = None) -> str:
-    """Write IANA's registry of elements as this project's CSV, and say what is new in it.
+def update_registry(xml: Path, output: Path, protocol_numbers: Path | None = None) -> str:
+    """Write IANA's registry of elements as this package's CSV, and return the changes as text.
 
-    ``xml`` is a copy of https://www.iana.org/assignments/ipfix/ipfix.xml. Of the file that
-    was there the ``values`` column stays; elements without get the file in ``enums`` beside
-    the output that is called as they are, or as :data:`SAME_VALUES` says.
+    ``xml`` is a copy of https://www.iana.org/assignments/ipfix/ipfix.xml. The ``values``
+    column of an existing output is kept. An element without one gets the file in ``enums``
+    beside the output that has its name, or the name in :data:`SAME_VALUES`.
     ``protocol_numbers`` is a copy of
-    https://www.iana.org/assignments/protocol-numbers/protocol-numbers.xml: what it has and
-    ``enums/protocolIdentifier.csv`` has not is added there. Raises OSError and ValueError.
+    https://www.iana.org/assignments/protocol-numbers/protocol-numbers.xml; protocols that
+    ``enums/protocolIdentifier.csv`` lacks are added there. Raises OSError and ValueError.
     """
     enums = output.parent / "enums"
     old = _rows(output) if output.exists() else {}
@@ -137,9 +147,9 @@ def _value_names(element: InformationElement, enums: Path) -> str:
 
 
 def _update_protocols(xml: Path, output: Path) -> list[str]:
-    """Add the protocols of IANA's registry whose numbers have no name yet, and name them.
+    """Add the protocols whose numbers have no name yet, and return a line for each.
 
-    Names that are there stay, people have them in their scripts.
+    Existing names stay: scripts use them.
     """
     names = dict(ValueNames("enum", output).names)
     added = []

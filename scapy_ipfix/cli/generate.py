@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``scapy-ipfix generate``: plausible flows to a collector, a pcap or an IPFIX File."""
+"""``scapy-ipfix generate``: made-up flows to a collector, a pcap or an IPFIX File."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from scapy_ipfix.cli.arguments import Parser, endpoint, natural, positive
+from scapy_ipfix.cli.terminal import print_error, reason
 from scapy_ipfix.exporting.exporter import Exporter
 from scapy_ipfix.exporting.pcap import write_pcap
 from scapy_ipfix.exporting.sending import Pace, Sender
@@ -26,7 +27,7 @@ from scapy_ipfix.text import counted
 from scapy_ipfix.wire.framing import IPFIX_VERSION, V9_VERSION
 
 _FLOWS, _RATE = 10_000, 1000.0
-#: Octets of a datagram, headers included.
+#: Octets of an IP datagram, headers included.
 _MTU = 1400
 #: Exporter and collector in a pcap: addresses for documentation (RFC 5737, RFC 3849).
 _IPV4_ENDS = ("192.0.2.1", "192.0.2.2")
@@ -35,7 +36,10 @@ _PORT = 4739
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command; gives the exit status: 0, 2 for what cannot be, 130 when interrupted."""
+    """Run the command and return its exit status.
+
+    0: all is sent or written; 2: a wrong argument or an error; 130: interrupted.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     tally = Tally()
@@ -45,72 +49,105 @@ def main(arguments: Sequence[str]) -> int:
         _run(options, tally)
     except KeyboardInterrupt:
         status = 130
-    except OSError as problem:
-        where = f"{problem.filename}: " if problem.filename else ""
-        print(f"{parser.prog}: {where}{problem.strerror or problem}", file=sys.stderr)
-        return 2
-    except ValueError as problem:
-        print(f"{parser.prog}: {problem}", file=sys.stderr)
+    except (OSError, ValueError) as problem:
+        print_error(parser.prog, reason(problem))
         return 2
     print(f"{tally} in {time.monotonic() - started:.1f} s", file=sys.stderr)
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
         prog="scapy-ipfix generate",
-        description="Make up plausible flows, the same ones for the same arguments.",
+        description="Make up plausible flows. Equal arguments give equal flows.",
         epilog=(
-            "Of --flows, --rate and --duration two say it all. To a collector, flows go when "
-            "they end if --rate or --duration is given, else as fast as they are made."
+            "Give any two of --flows, --rate, --duration. With --to and --rate or --duration, "
+            "each flow is sent when it ends; with --to alone, all are sent as fast as possible."
         ),
     )
     output = parser.add_mutually_exclusive_group(required=True)
-    output.add_argument("--to", type=endpoint, metavar="HOST[:PORT]", help="to a collector")
-    output.add_argument("--pcap", metavar="FILE", help="to a pcap, as datagrams")
-    output.add_argument("--ipfix", metavar="FILE", help="to an IPFIX File (RFC 5655)")
-    flows = parser.add_argument_group("flows")
-    flows.add_argument("--seed", type=int, default=1, help="of all chance (default: 1)")
-    flows.add_argument("--hosts", type=natural, default=1000, help="default: 1000")
-    flows.add_argument("--flows", type=natural, help=f"how many (default: {_FLOWS})")
-    flows.add_argument(
-        "--rate", type=positive, help=f"flows a second, on average (default: {_RATE:.0f})"
-    )
-    flows.add_argument("--duration", type=positive, metavar="SECONDS", help="in which they end")
-    flows.add_argument(
-        "--start", metavar="TIME", help="when flows begin to end, ISO 8601 (default: 2026, or now)"
-    )
-    flows.add_argument(
-        "--shape", choices=RATES, default=RATES[0], help="of the rate over the day, in UTC"
-    )
-    flows.add_argument(
-        "--ipv6", type=float, default=0.2, metavar="PART", help="of conversations (default: 0.2)"
-    )
-    flows.add_argument(
-        "--mix", type=_mix, metavar="tcp=62,udp=34,icmp=4", help="protocols, in any unit"
-    )
-    flows.add_argument("--biflow", action="store_true", help="one record for both directions")
+    output.add_argument("--to", type=endpoint, metavar="HOST[:PORT]", help="send to a collector")
+    output.add_argument("--pcap", metavar="FILE", help="write a pcap of UDP datagrams")
+    output.add_argument("--ipfix", metavar="FILE", help="write an IPFIX File (RFC 5655)")
+    _add_flow_options(parser)
     export = parser.add_argument_group("export")
-    export.add_argument("--v9", action="store_true", help="NetFlow v9")
-    export.add_argument("--domain", type=int, default=1, help="observation domain (default: 1)")
+    export.add_argument("--v9", action="store_true", help="NetFlow v9 instead of IPFIX")
     export.add_argument(
-        "--mtu", type=natural, help=f"octets of a datagram (default: {_MTU}, none in a file)"
+        "--domain", type=int, default=1, metavar="ID", help="observation domain id (default: 1)"
     )
-    export.add_argument("--proto", choices=("udp", "tcp", "sctp"), default="udp")
     export.add_argument(
-        "--source", type=endpoint, metavar="HOST[:PORT]", help="what the exporter sends from"
+        "--mtu",
+        type=natural,
+        help=f"octets of the longest IP datagram (default: {_MTU}; no limit in an IPFIX File)",
+    )
+    export.add_argument(
+        "--proto",
+        choices=("udp", "tcp", "sctp"),
+        default="udp",
+        help="transport protocol to the collector (default: udp)",
+    )
+    export.add_argument(
+        "--source",
+        type=endpoint,
+        metavar="HOST[:PORT]",
+        help=f"address to send from; in a pcap, the exporter's (default there: {_IPV4_ENDS[0]})",
     )
     return parser
 
 
+def _add_flow_options(parser: Parser) -> None:
+    flows = parser.add_argument_group("flows")
+    flows.add_argument("--seed", type=int, default=1, help="seed of the generator (default: 1)")
+    flows.add_argument(
+        "--hosts", type=natural, default=1000, help="number of hosts, 2 or more (default: 1000)"
+    )
+    flows.add_argument("--flows", type=natural, help=f"number of flows (default: {_FLOWS})")
+    flows.add_argument(
+        "--rate", type=positive, help=f"average flows per second (default: {_RATE:.0f})"
+    )
+    flows.add_argument(
+        "--duration",
+        type=positive,
+        metavar="SECONDS",
+        help="time in which all flows end (default: --flows divided by --rate)",
+    )
+    flows.add_argument(
+        "--start",
+        metavar="TIME",
+        help="time from which flows end, ISO 8601 (default: 2026-01-01, with --to now)",
+    )
+    flows.add_argument(
+        "--shape",
+        choices=RATES,
+        default=RATES[0],
+        help=f"rate over the day: even, or that of an access network in UTC (default: {RATES[0]})",
+    )
+    flows.add_argument(
+        "--ipv6",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="share of IPv6 conversations, 0 to 1 (default: 0.2)",
+    )
+    flows.add_argument(
+        "--mix",
+        type=_mix,
+        metavar="tcp=62,udp=34,icmp=4",
+        help="proportions of protocols (default: tcp=62,udp=34,icmp=4)",
+    )
+    flows.add_argument(
+        "--biflow", action="store_true", help="one record for both directions (RFC 5103)"
+    )
+
+
 class Tally:
-    """Counts what goes by, so that there is a summary even of what was interrupted."""
+    """Counts of flows, messages and octets so far, for a summary even after an interruption."""
 
     def __init__(self) -> None:
         self.flows = self.messages = self.octets = self.refused = 0
 
     def count_flows(self, flows: Iterable[Flow]) -> Iterator[Flow]:
-        """The same flows."""
+        """Yield the flows, and count each."""
         for flow in flows:
             self.flows += 1
             yield flow
@@ -118,7 +155,7 @@ class Tally:
     def count_messages(
         self, messages: Iterable[tuple[float, bytes]]
     ) -> Iterator[tuple[float, bytes]]:
-        """The same messages, each counted when the next one is asked for."""
+        """Yield the messages, and count each once the consumer comes back for the next."""
         for message in messages:
             yield message
             self.messages += 1
@@ -133,10 +170,10 @@ class Tally:
 def _run(options: argparse.Namespace, tally: Tally) -> None:
     count, duration = _amount(options)
     live = options.to is not None
-    paced = live and (options.rate or options.duration)
+    paced = live and bool(options.rate or options.duration)
     start = options.start
     if start is None:
-        # what is sent at once has ended by now; what is sent in its time ends from now on
+        # Flows that are sent all at once have ended by now; paced ones end from now on.
         start = time.time() - (0 if paced else duration) if live else DEFAULT_START
     flows = traffic(
         options.seed,
@@ -155,39 +192,29 @@ def _run(options: argparse.Namespace, tally: Tally) -> None:
     exporter = Exporter(options.domain, version=version, mtu=mtu)
     if paced:
         now = None if options.start else start
-        messages = _in_time(flows, exporter, options.biflow, now)
+        messages = _paced(flows, exporter, options.biflow, now)
     else:
         messages = traffic_messages(flows, exporter, live=live)
-    messages = tally.count_messages(messages)
-    if live:
-        _send(messages, options, tally)
-    elif options.pcap:
-        ends = _IPV6_ENDS if options.source and ":" in options.source[0] else _IPV4_ENDS
-        source = options.source or (ends[0], _PORT)
-        write_pcap(options.pcap, messages, source, (ends[1], _PORT))
-    else:
-        if options.v9:
-            raise ValueError("an IPFIX File has no NetFlow v9 in it")
-        write_ipfix(options.ipfix, (octets for _, octets in messages))
+    _deliver(tally.count_messages(messages), options, tally)
 
 
 def _amount(options: argparse.Namespace) -> tuple[int, float]:
-    """How many flows, in how many seconds."""
+    """Return the number of flows, and the seconds in which they end."""
     flows, rate, duration = options.flows, options.rate, options.duration
     if flows and rate and duration:
-        raise ValueError("--flows, --rate and --duration: give two of them")
+        raise ValueError("give any two of --flows, --rate, --duration")
     if rate and duration:
         return max(1, round(rate * duration)), duration
     flows = flows or _FLOWS
     return flows, duration or flows / (rate or _RATE)
 
 
-def _in_time(
+def _paced(
     flows: Iterable[Flow], exporter: Exporter, biflow: bool, start: float | None
 ) -> Iterator[tuple[float, bytes]]:
-    """Messages, each made, and dated, when it goes, with that time; templates go first.
+    """Yield each message, with its time, when it is due; templates come first.
 
-    ``start`` is when flows begin to end, now; None where that is another time.
+    ``start`` is the time from which flows end if that is now, else None.
     """
     pace = Pace()
     pace.wait(0.0)
@@ -199,6 +226,21 @@ def _in_time(
         last = when
         for octets in exporter.export_bytes(template, rows):
             yield when, octets
+
+
+def _deliver(
+    messages: Iterable[tuple[float, bytes]], options: argparse.Namespace, tally: Tally
+) -> None:
+    if options.to is not None:
+        _send(messages, options, tally)
+    elif options.pcap:
+        ends = _IPV6_ENDS if options.source and ":" in options.source[0] else _IPV4_ENDS
+        source = options.source or (ends[0], _PORT)
+        write_pcap(options.pcap, messages, source, (ends[1], _PORT))
+    elif options.v9:
+        raise ValueError("an IPFIX File has no NetFlow v9; leave out --v9, or write a --pcap")
+    else:
+        write_ipfix(options.ipfix, (octets for _, octets in messages))
 
 
 def _send(
@@ -213,7 +255,7 @@ def _send(
 
 
 def _mix(text: str) -> dict[str, float]:
-    """``tcp=60,udp=35`` as a dict; which protocols there are, traffic() knows."""
+    """Return ``tcp=60,udp=35`` as a dict; traffic() checks the protocols."""
     mix: dict[str, float] = {}
     for part in text.split(","):
         name, _, number = part.partition("=")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Data Sets written as text: a table, JSON lines, CSV."""
+"""Writers of Data Sets as text: tables, JSON lines, CSV."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ from typing import Any, NamedTuple, Protocol, TextIO
 
 from scapy_ipfix.collector.collected import DataRead, Origin
 from scapy_ipfix.reading.columns import CONTEXT
-from scapy_ipfix.text import cut, printable
+from scapy_ipfix.text import counted, cut, printable
 from scapy_ipfix.wire.codec import WIDE
 from scapy_ipfix.wire.display import field_texts
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.template import Template
 
-#: Records that a table lines up with each other.
-_TABLE_BLOCK = 1000
-#: And cells: a template may have 16,000 fields.
-_TABLE_CELLS = 50_000
-#: Layouts of which it is remembered how they are written.
-_REMEMBERED = 1024
+#: Records, and cells, that a table aligns with each other: a template may have 16,000 fields.
+_TABLE_BLOCK, _TABLE_CELLS = 1000, 50_000
+#: Layouts whose JSON form is kept.
+_CACHED_LAYOUTS = 1024
 
 _encode_json = json.JSONEncoder(separators=(", ", ": "), allow_nan=False, default=str).encode
 
 
 class Output(Protocol):
-    """Takes Data Sets one by one; ``finish`` writes what was held back."""
+    """Writer of Data Sets; ``records`` counts the records so far."""
 
     records: int
 
-    def write(self, read: DataRead, template: Template) -> None: ...
-    def finish(self) -> None: ...
+    def write(self, read: DataRead, template: Template) -> None:
+        """Write the records of a Data Set, or keep them until more have come."""
+
+    def finish(self) -> None:
+        """Write the records that are kept."""
 
 
 class _Line(NamedTuple):
-    """How the records of one layout are written as JSON, for the ``%`` operator.
+    """JSON form of the records of one layout, for the ``%`` operator.
 
-    ``form`` has the names, and a place for each value. Values at ``encoded`` are to be
-    encoded for it, all others are numbers, or text that needs no escape.
+    ``form`` has the names, and a place for each value. Values at the positions ``encoded``
+    have to be encoded first; all others are numbers, or text that needs no escape.
     """
 
     template: Template
@@ -48,7 +49,8 @@ class _Line(NamedTuple):
     encoded: tuple[int, ...]
 
     @classmethod
-    def of(cls, template: Template, names: tuple[str, ...]) -> _Line:
+    def for_layout(cls, template: Template, names: tuple[str, ...]) -> _Line:
+        """Return the form of the fields ``names`` of a template."""
         fields = dict(zip(template.names, template.fields))
         places = [_place(fields[name]) for name in names]
         pairs = [_escape(_encode_json(name)) + ": " + place for name, place in zip(names, places)]
@@ -56,7 +58,7 @@ class _Line(NamedTuple):
         return cls(template, names, ", ".join(pairs) + "}\n", encoded)
 
     def write(self, rows: list[tuple[Any, ...]], before: str) -> str:
-        """The lines of these rows, each with ``before`` at its beginning."""
+        """Return the lines of these rows, each with ``before`` at its beginning."""
         if self.encoded:
             columns: list[Iterable[Any]] = list(zip(*rows))
             for at in self.encoded:
@@ -67,9 +69,9 @@ class _Line(NamedTuple):
 
 
 def _place(field: TemplateField) -> str:
-    """Where a value of the field goes, in the domain of JSON."""
+    """Return the ``%`` place of a field for values of the domain "json"."""
     kind = field.data_type
-    # Neither has anything in its text that JSON would escape.
+    # The text of a time or an address has no character that JSON escapes.
     if kind.is_time or kind.is_address:
         return '"%s"' if field.length == kind.length else "%s"
     is_number = kind.is_integer and kind.name != "boolean" and 0 < field.length <= kind.length
@@ -81,13 +83,13 @@ def _escape(text: str) -> str:
 
 
 class JSONLines:
-    """A JSON object a line: exporter, domain, template, then the fields."""
+    """Writer of one JSON object per line: exporter, domain, template, then the fields."""
 
     def __init__(self, out: TextIO, fields: tuple[str, ...] | None = None) -> None:
         self.records = 0
         self._out = out
         self._fields = fields
-        #: How to write what was met, by identity of the template, which is kept for that.
+        #: Forms by identity of their template, which each form keeps alive.
         self._lines: dict[int, _Line] = {}
 
     def write(self, read: DataRead, template: Template) -> None:
@@ -102,19 +104,19 @@ class JSONLines:
     def _line(self, template: Template, names: tuple[str, ...]) -> _Line:
         line = self._lines.get(id(template))
         if line is None:
-            line = _Line.of(template, names)
+            line = _Line.for_layout(template, names)
             if len(template.fields) <= WIDE:
-                if len(self._lines) >= _REMEMBERED:
+                if len(self._lines) >= _CACHED_LAYOUTS:
                     self._lines.clear()
                 self._lines[id(template)] = line
         return line
 
     def finish(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no record is kept."""
 
 
 class CSV:
-    """One CSV table of all templates: a column for every field that any of them has."""
+    """Writer of one CSV table with the given columns, for records of all templates."""
 
     def __init__(self, out: TextIO, columns: Sequence[str]) -> None:
         self.records = 0
@@ -142,14 +144,14 @@ class CSV:
             )
 
     def finish(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no record is kept."""
 
 
 class TextTable:
-    """Tables for a person: records of one exporter and template below each other.
+    """Writer of aligned tables, one for records in succession of one domain and template.
 
-    With ``fields`` all records look alike: templates do not part them. ``width``
-    (characters) breaks a table into blocks of columns; None leaves lines as long as they are.
+    With ``fields`` records of all templates of a domain share a table. A table that is wider
+    than ``width`` characters is broken into blocks of columns; None is no limit.
     """
 
     def __init__(
@@ -160,17 +162,17 @@ class TextTable:
         self._fields = fields
         self._width = width
         self._kept: list[tuple[str, ...]] = []
-        #: Whose records are held back, and of which template if that matters.
-        self._of: tuple[Origin, Template | None] | None = None
-        self._blocks = 0
+        #: Domain of the kept records, and their template without ``fields``.
+        self._group: tuple[Origin, Template | None] | None = None
+        self._tables = 0
 
     def write(self, read: DataRead, template: Template) -> None:
-        of = read.domain, template if self._fields is None else None
+        group = read.domain, template if self._fields is None else None
         names = template.names if self._fields is None else self._fields
         kept = len(self._kept)
-        if self._of != of or kept >= _TABLE_BLOCK or kept * len(names) >= _TABLE_CELLS:
+        if self._group != group or kept >= _TABLE_BLOCK or kept * len(names) >= _TABLE_CELLS:
             self.finish()
-            self._of = of
+            self._group = group
         rows = read.records(names)
         if not rows:
             return
@@ -179,19 +181,19 @@ class TextTable:
         self._kept += [tuple(cut(text(value)) for text, value in zip(texts, row)) for row in rows]
 
     def finish(self) -> None:
-        """Writes the table that is held back until its columns are known to be wide enough."""
+        """Write the kept records as a table whose columns are wide enough for all of them."""
         rows, self._kept = self._kept, []
-        if not rows or self._of is None:
+        if not rows or self._group is None:
             return
-        domain, template = self._of
+        domain, template = self._group
         version = "NetFlow v9" if domain.version == 9 else "IPFIX"
-        if self._blocks:
+        if self._tables:
             self._out.write("\n")
-        self._blocks += 1
+        self._tables += 1
         heading = [printable(str(domain.transport)), version, f"domain {domain.id}"]
         if template is not None:
             heading.append(f"{'options ' if template.is_options else ''}template {template.id}")
-        heading.append(f"{len(rows)} record{'s' if len(rows) > 1 else ''}")
+        heading.append(counted(len(rows), "record"))
         self._out.write("  ".join(heading) + "\n")
         names = template.names if template is not None else self._fields or ()
         first = self.records + 1
@@ -200,18 +202,18 @@ class TextTable:
         for block in _blocks(names, rows, len(numbers[-1]) + 2, self._width):
             header = [printable(names[i]) for i in block]
             columns = [[header[n], *(row[i] for row in rows)] for n, i in enumerate(block)]
-            self._out.write(_lined_up([["#", *numbers], *columns]))
+            self._out.write(_aligned([["#", *numbers], *columns]))
 
 
 def _context(read: DataRead) -> tuple[Any, ...]:
-    # Of an IPFIX File it is the name, which may be anything.
+    # For an IPFIX File the transport is the file name, which may hold any character.
     return printable(str(read.domain.transport)), read.domain.id, read.set_id
 
 
 def _blocks(
     names: Sequence[str], rows: list[tuple[str, ...]], margin: int, width: int | None
 ) -> Iterable[list[int]]:
-    """Columns that fit beside each other, as indices."""
+    """Yield the indices of columns that fit side by side."""
     block: list[int] = []
     used = margin
     for i, name in enumerate(names):
@@ -225,7 +227,7 @@ def _blocks(
         yield block
 
 
-def _lined_up(columns: list[list[str]]) -> str:
+def _aligned(columns: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in columns]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()

@@ -1,31 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``scapy-ipfix send``: the messages of a capture or an IPFIX File, to a collector."""
+"""``scapy-ipfix send``: send the messages of a capture or an IPFIX File to a collector."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import sys
-import time
 from collections.abc import Sequence
-from typing import BinaryIO, TextIO, cast
+from typing import BinaryIO, cast
 
-from scapy_ipfix.cli.arguments import endpoint, natural
+from scapy_ipfix.cli.arguments import Parser, endpoint, natural
+from scapy_ipfix.cli.terminal import PROGRESS_SECONDS, ProgressLine, print_error, reason
 from scapy_ipfix.reading.capture import CaptureFile
 from scapy_ipfix.testing.replay import DOMAINS, Replayed, replay
 from scapy_ipfix.text import counted
 
-_PROGRESS_EVERY = 0.5
-
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command; gives the exit status: 0, 2 for what cannot be, 130 when interrupted."""
+    """Run the command and return its exit status.
+
+    0: all is sent; 2: a wrong argument or an error; 130: interrupted.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     source = options.file if options.file != "-" else cast(BinaryIO, sys.stdin.buffer)
     totals = Replayed()
-    status, problem = 0, ""
-    with contextlib.closing(Progress(sys.stderr, options.quiet)) as progress:
+    status, error = 0, ""
+    with contextlib.closing(ProgressLine(sys.stderr, PROGRESS_SECONDS)) as line:
+
+        def show(totals: Replayed, capture: CaptureFile) -> None:
+            if line.is_due():
+                line.show(progress_text(totals, capture))
+
         try:
             replay(
                 source,
@@ -37,46 +43,55 @@ def main(arguments: Sequence[str]) -> int:
                 retime=options.retime,
                 renumber=options.renumber,
                 domain=options.domain,
-                progress=progress.show,
+                progress=None if options.quiet else show,
                 totals=totals,
             )
             if not totals.messages:
-                status, problem = 2, f"{options.file}: no IPFIX or NetFlow v9 message in it"
+                status, error = 2, f"{options.file}: no IPFIX or NetFlow v9 message in it"
         except KeyboardInterrupt:
             status = 130
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            status, problem = 2, f"{where}{error.strerror or error}"
-        except ValueError as error:
-            status, problem = 2, str(error)
-    if problem:
-        print(f"{parser.prog}: {problem}", file=sys.stderr)
-    if totals.messages or not problem:
-        _summary(totals, options)
+        except (OSError, ValueError) as problem:
+            status, error = 2, reason(problem)
+    if error:
+        print_error(parser.prog, error)
+    if totals.messages or not error:
+        _print_summary(totals, options)
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="scapy-ipfix send",
         description="Send the messages of a capture or an IPFIX File to a collector.",
         epilog=(
-            "FILE is a pcap or pcapng, either with gzip, or a file of IPFIX Messages; - is "
-            "standard input. Each transport session in it gets one of its own. Without --rate "
-            "messages go at the pace of the capture."
+            "FILE is a pcap or pcapng capture or an IPFIX File (RFC 5655), each may be "
+            "compressed with gzip; - is standard input. Each Transport Session of the capture "
+            "gets one of its own, from its own source port."
         ),
     )
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="capture or IPFIX File")
     parser.add_argument(
-        "--to", type=endpoint, required=True, metavar="HOST[:PORT]", help="the collector"
+        "--to", type=endpoint, required=True, metavar="HOST[:PORT]", help="address of the collector"
     )
-    parser.add_argument("--proto", choices=("udp", "tcp", "sctp"), default="udp")
+    parser.add_argument(
+        "--proto",
+        choices=("udp", "tcp", "sctp"),
+        default="udp",
+        help="transport protocol (default: udp)",
+    )
     pace = parser.add_argument_group("pace")
     pace.add_argument(
-        "--rate", type=_rate, metavar="N", help="messages a second, 0 for as fast as they go"
+        "--rate",
+        type=_rate,
+        metavar="N",
+        help="messages per second, 0 for no limit (default: the pace of the capture)",
     )
     pace.add_argument(
-        "--jitter", type=float, default=0.0, metavar="PART", help="gaps vary by that part (0 to 1)"
+        "--jitter",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share by which each gap is longer or shorter by chance, 0 to 1 (default: 0)",
     )
     pace.add_argument(
         "--loop",
@@ -85,19 +100,19 @@ def _parser() -> argparse.ArgumentParser:
         const=None,
         default=1,
         metavar="N",
-        help="N times, without a number until interrupted",
+        help="send the file N times; without N until interrupted (default: once)",
     )
-    change = parser.add_argument_group("what changes")
+    change = parser.add_argument_group("changes to the messages")
     change.add_argument(
         "--retime", action="store_true", help="move export times, and times in records, to now"
     )
     change.add_argument(
-        "--renumber", action="store_true", help="sequence numbers from 0, without gaps"
+        "--renumber", action="store_true", help="count sequence numbers from 0 without gaps"
     )
     change.add_argument(
-        "--domain", type=int, metavar="ID", help="observation domain, or source id, of all"
+        "--domain", type=int, metavar="ID", help="set observation domain id or source id to ID"
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     return parser
 
 
@@ -107,63 +122,42 @@ def _rate(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of messages a second, or 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of messages per second, or 0")
     return value
 
 
-def _exporters(totals: Replayed) -> str:
+def _exporters_text(totals: Replayed) -> str:
     more = "at least " if len(totals.exporters) == DOMAINS else ""
     return more + counted(len(totals.exporters), "exporter")
 
 
-def _summary(totals: Replayed, options: argparse.Namespace) -> None:
+def _print_summary(totals: Replayed, options: argparse.Namespace) -> None:
     host, port = options.to
     print(
         f"{counted(totals.messages, 'message')}, {counted(totals.octets, 'octet')} of "
-        f"{_exporters(totals)} sent to {options.proto} "
+        f"{_exporters_text(totals)} sent to {options.proto} "
         f"{f'[{host}]' if ':' in host else host}:{port} in {totals.seconds:.1f} s, "
-        f"{totals.rate:.0f} a second",
+        f"{totals.rate:.0f} per second",
         flush=True,
     )
     if totals.refused:
-        refused = counted(totals.refused, "message")
-        print(f"{refused} or more refused: nothing listens there", file=sys.stderr)
+        print_error(
+            "scapy-ipfix send",
+            f"at least {counted(totals.refused, 'message')} refused: nothing listens on port "
+            f"{port}; start the collector first",
+        )
     if totals.unread:
-        print(
-            f"{counted(totals.unread, 'Data Set')} came before the template: times in there are "
-            "the old ones, and sequence numbers do not count those records",
-            file=sys.stderr,
+        print_error(
+            "scapy-ipfix send",
+            f"{counted(totals.unread, 'Data Set')} came before the template; times in there are "
+            "not changed, and sequence numbers do not count those records",
         )
 
 
-class Progress:
-    """A line on a terminal that says how far it got; nothing elsewhere."""
-
-    def __init__(self, out: TextIO, quiet: bool) -> None:
-        self._out = out
-        shown = out.isatty() and not quiet
-        self._next = time.monotonic() + _PROGRESS_EVERY if shown else float("inf")
-        self._is_shown = False
-
-    def show(self, totals: Replayed, capture: CaptureFile) -> None:
-        """Shows the state every half second."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + _PROGRESS_EVERY
-        size = capture.size
-        share = f"{100 * capture.position // size} %, " if size else ""
-        if totals.loops:
-            share = f"time {totals.loops + 1}, {share}"
-        self._out.write(
-            f"\r{capture.name}: {share}{totals.messages} messages, {totals.rate:.0f} a second\x1b[K"
-        )
-        self._out.flush()
-        self._is_shown = True
-
-    def close(self) -> None:
-        """Takes the line away again."""
-        if self._is_shown:
-            self._out.write("\r\x1b[K")
-            self._out.flush()
-            self._is_shown = False
+def progress_text(totals: Replayed, capture: CaptureFile) -> str:
+    """Return the state of a replay as one line."""
+    share = f"{100 * capture.position // capture.size} %, " if capture.size else ""
+    if totals.loops:
+        share = f"round {totals.loops + 1}, {share}"
+    messages = counted(totals.messages, "message")
+    return f"{capture.name}: {share}{messages}, {totals.rate:.0f} per second"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The options that say what session reads a command's files: shared by what prints and checks."""
+"""Options for the session that decodes the files of a command, shared by dump and check."""
 
 from __future__ import annotations
 
@@ -8,36 +8,45 @@ import os
 from typing import Any
 
 from scapy_ipfix.collector.persistence import load_state
+from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.reading.session import IPFIXSession
 
 
 def add_session_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options to a command's own."""
-    group = parser.add_argument_group("how messages are read")
+    """Add the options to a command's own."""
+    group = parser.add_argument_group("decoding")
     group.add_argument(
-        "--bound-ports", action="store_true", help="leave alone what comes on other ports"
+        "--bound-ports",
+        action="store_true",
+        help=f"read only UDP ports {', '.join(map(str, sorted(PORTS['udp'])))}, not any port",
     )
     group.add_argument(
         "--scope",
         choices=("session", "exporter"),
         default="session",
-        help="exporter: templates hold whatever port they came from",
+        help="session: templates are valid in one Transport Session (RFC 7011 8); exporter: "
+        "share templates across an exporter's source ports (default: session)",
     )
     group.add_argument(
-        "--state", metavar="JSON", help="go on with what this file knows, and keep it there"
+        "--state",
+        metavar="JSON",
+        help="load templates and options data from this file if it exists, and save them there",
     )
     group.add_argument(
         "--elements",
         metavar="FILE",
         action="append",
         default=[],
-        help="elements of your own: IESpecs, one a line, or CSV; may be given again",
+        help="define Information Elements: IESpecs (RFC 7013), one per line, or CSV; repeatable",
     )
 
 
 def make_model(options: argparse.Namespace) -> InformationModel:
-    """The elements that go by these options. Raises OSError, and ValueError (file:line)."""
+    """Return the information model with the elements of ``--elements``.
+
+    Raises OSError, and ValueError (``file:line: reason``).
+    """
     if not options.elements:
         return elements
     model = elements.copy()
@@ -49,7 +58,10 @@ def make_model(options: argparse.Namespace) -> InformationModel:
 def make_session(
     options: argparse.Namespace, model: InformationModel, **arguments: Any
 ) -> IPFIXSession:
-    """A session by these options, ``arguments`` as for making one. Raises OSError, StateError."""
+    """Return a session for these options; ``arguments`` are those of IPFIXSession.
+
+    Raises OSError, and StateError for a ``--state`` file that holds no state.
+    """
     session = IPFIXSession(
         any_port=not options.bound_ports, scope=options.scope, model=model, **arguments
     )

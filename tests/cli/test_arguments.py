@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What commands read from a command line."""
+"""Types of arguments, and the one-line error of the parser."""
 
 import argparse
 
@@ -27,7 +27,7 @@ def test_endpoint(text: str, expected: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     "text", ["", ":2055", "host:", "host:0", "host:65536", "host:http", "[::1", "[::1]2055", "[]:1"]
 )
-def test_endpoints_that_are_none(text: str) -> None:
+def test_invalid_endpoints(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         endpoint(text)
 
@@ -38,7 +38,7 @@ def test_numbers() -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "", "x", "nan", "inf"])
-def test_numbers_that_are_none(text: str) -> None:
+def test_invalid_numbers(text: str) -> None:
     for read in (positive, natural):
         with pytest.raises(argparse.ArgumentTypeError):
             read(text)
@@ -51,5 +51,5 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         parser.parse_args(["--to", "host:0"])
     assert raised.value.code == 2
     assert capsys.readouterr().err == (
-        "scapy-ipfix x: argument --to: port '0' is not in 1..65535\n"
+        "scapy-ipfix x: argument --to: port '0' is not in 1..65535; see 'scapy-ipfix x --help'\n"
     )

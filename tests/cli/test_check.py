@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``scapy-ipfix check``: what it finds, how it says so, and its exit status."""
+"""``scapy-ipfix check``: findings, output forms and exit status."""
 
 import io
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scapy_ipfix import IPFIX, DataSet, IPFIXSession, Template, TemplateSet
+from scapy_ipfix import IPFIX, DataSet, Template, TemplateSet
 from scapy_ipfix.cli import check as cli_check
 from scapy_ipfix.cli.check import Report, as_json
 from scapy_ipfix.cli.main import main
@@ -33,7 +33,7 @@ def message(number: int = 0, *rows: tuple, domain: int = 0, **fields) -> IPFIX:
 
 @pytest.fixture
 def broken(tmp_path):
-    """Something of each severity, in two domains."""
+    """File with a finding of each severity, in two domains."""
     return ipfix_file(
         tmp_path / "broken.ipfix",
         IPFIX(exportTime=1, sets=[TemplateSet(templates=[FLOW])]),
@@ -72,7 +72,7 @@ def test_findings(broken, capsys):
     assert "RFC 7011 3.3.2" in second[1]
     assert "packet 6" in second[1]
     assert summary == ["7 messages, 4 records: 1 error, 3 warnings, 1 note"]
-    # Sentences line up.
+    # The texts are aligned.
     assert len({line.index(text) for line, text in ((first[1], "set 256"), (first[2], "sequence"))})
 
 
@@ -105,13 +105,13 @@ def test_findings_as_json(broken, capsys):
         ("error", ["set-length"]),
     ],
 )
-def test_only_the_grave_ones(broken, capsys, severity, codes):
+def test_least_severity(broken, capsys, severity, codes):
     assert main(["check", "--json", "--severity", severity, broken]) == 1
     found = [json.loads(line)["code"] for line in capsys.readouterr().out.splitlines()]
     assert found == codes
 
 
-def test_warnings_are_no_errors(tmp_path, capsys):
+def test_exit_status_0_after_warnings(tmp_path, capsys):
     path = ipfix_file(tmp_path / "a", message(0, (b"\xff", 1)))
     assert main(["check", path]) == 0
     assert "missing-template" not in capsys.readouterr().out
@@ -121,7 +121,7 @@ def test_warnings_are_no_errors(tmp_path, capsys):
     assert (found["code"], found["severity"]) == ("missing-template", "warning")
 
 
-def test_what_is_left_out_is_counted(broken, capsys):
+def test_summary_counts_all_severities(broken, capsys):
     assert main(["check", "--severity", "error", broken]) == 1
     out = capsys.readouterr().out
     assert "string is not UTF-8" not in out
@@ -150,7 +150,7 @@ def test_several_files_and_standard_input(broken, capsys, monkeypatch):
         (b"\x1f\x8b\x08\x00broken", "broken gzip"),
     ],
 )
-def test_what_cannot_be_read(tmp_path, capsys, octets, why):
+def test_unreadable_files(tmp_path, capsys, octets, why):
     path = tmp_path / "what\x1b[31m"
     if octets is not None:
         path.write_bytes(octets)
@@ -164,7 +164,7 @@ def test_what_cannot_be_read(tmp_path, capsys, octets, why):
     assert out == ""
 
 
-def test_a_capture_that_is_cut_off(tmp_path, capsys):
+def test_truncated_capture(tmp_path, capsys):
     octets = (PCAPS / "softflowd_v9.pcap").read_bytes()
     path = tmp_path / "cut.pcap"
     path.write_bytes(octets[:-100])
@@ -173,7 +173,7 @@ def test_a_capture_that_is_cut_off(tmp_path, capsys):
     assert "capture-cut" in found
 
 
-def test_it_wants_a_file(capsys):
+def test_file_is_required(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["check"])
     assert stop.value.code == 2
@@ -187,12 +187,12 @@ def diagnostic(code: str, packet: int, exporter: str = "a", domain: int | None =
     return Diagnostic(Defect.of(code, **numbers), packet, exporter, domain)
 
 
-def test_findings_are_put_together_by_kind_and_exporter():
+def test_findings_are_grouped_by_code_and_exporter():
     report = Report()
     for packet in range(5, 0, -1):
-        report.take(diagnostic("sequence-gap", packet, got=packet, expected=0, lost=packet))
-        report.take(diagnostic("set-truncated", packet, "b", set_id=2, length=9, available=8))
-    report.take(diagnostic("message-trailing", 1, domain=2, octets=4))
+        report.add(diagnostic("sequence-gap", packet, got=packet, expected=0, lost=packet))
+        report.add(diagnostic("set-truncated", packet, "b", set_id=2, length=9, available=8))
+    report.add(diagnostic("message-trailing", 1, domain=2, octets=4))
     assert [(f.first.exporter, f.first.domain, f.first.code, f.count) for f in report.findings] == [
         ("a", 1, "sequence-gap", 5),
         ("a", 2, "message-trailing", 1),
@@ -202,20 +202,20 @@ def test_findings_are_put_together_by_kind_and_exporter():
     assert report.has_errors
 
 
-def test_sentences_that_differ_are_findings_of_their_own():
+def test_different_texts_are_different_findings():
     report = Report()
     for n in range(1000):
-        report.take(diagnostic("value", n, set_id=n // 100, name="x", flaw="wrong"))
+        report.add(diagnostic("value", n, set_id=n // 100, name="x", flaw="wrong"))
     assert [each.count for each in report.findings] == [100] * 10
     hostile = Report()
     for n in range(5000):
-        hostile.take(diagnostic("value", n, set_id=n, name="x", flaw="wrong"))
+        hostile.add(diagnostic("value", n, set_id=n, name="x", flaw="wrong"))
     assert len(hostile.findings) <= 201
     assert sum(each.count for each in hostile.findings) == 5000
 
 
 @pytest.mark.parametrize("code", CATALOGUE)
-def test_every_kind_of_finding_can_be_said(code):
+def test_every_code_has_a_text(code):
     numbers = dict.fromkeys(
         (
             *("length", "available", "octets", "count", "records", "exported", "seconds"),
@@ -227,7 +227,7 @@ def test_every_kind_of_finding_can_be_said(code):
     )
     report = Report()
     for _ in range(2):
-        report.take(diagnostic(code, 123_456_789, **numbers))
+        report.add(diagnostic(code, 123_456_789, **numbers))
     (finding,) = report.findings
     assert report.has_errors == (CATALOGUE[code].severity == ERROR)
     found = as_json(finding)
@@ -236,12 +236,12 @@ def test_every_kind_of_finding_can_be_said(code):
     assert "{" not in str(found["text"])
 
 
-def test_long_numbers_do_not_run_into_each_other(capsys):
-    """A hundred thousand findings of one kind, in later packets than a column expects."""
+def test_long_numbers_are_separated(capsys):
+    """The count and the packet number are longer than their columns."""
     report = Report()
     for _ in range(100_000):
-        report.take(diagnostic("sequence-gap", 123_456_789, got=1, expected=0, lost=1))
-    cli_check._print(report.findings, report, IPFIXSession())
+        report.add(diagnostic("sequence-gap", 123_456_789, got=1, expected=0, lost=1))
+    cli_check._print_findings(report.findings)
     line = capsys.readouterr().out.splitlines()[1]
     assert line.split()[:8] == [
         *("warning", "100000", "x", "packet", "123456789", "RFC", "7011", "3.1"),
@@ -252,9 +252,9 @@ def test_many_exporters_are_counted_together(monkeypatch):
     monkeypatch.setattr(cli_check, "_FINDINGS", 5)
     report = Report()
     for number in range(20):
-        report.take(diagnostic("set-reserved", number, exporter=f"host {number}", set_id=9))
-        report.take(diagnostic("set-empty", number, exporter=f"host {number}", set_id=256))
-    report.take(diagnostic("set-reserved", 99, exporter="host 1", set_id=9))
+        report.add(diagnostic("set-reserved", number, exporter=f"host {number}", set_id=9))
+        report.add(diagnostic("set-empty", number, exporter=f"host {number}", set_id=256))
+    report.add(diagnostic("set-reserved", 99, exporter="host 1", set_id=9))
     others = [each for each in report.findings if each.first.exporter == "other exporters"]
     assert {(each.first.code, each.first.domain, each.count) for each in others} == {
         ("set-reserved", None, 17),

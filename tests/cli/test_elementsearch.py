@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""scapy-ipfix elements."""
+"""``scapy-ipfix elements``: search, show and update."""
 
 import shutil
 import subprocess
@@ -22,7 +22,7 @@ XML = """<registry xmlns="http://www.iana.org/assignments">
 
 
 @pytest.mark.skipif(not IANA_XML.exists(), reason="no copy of IANA's registry")
-def test_iana_again_is_the_same_octet_for_octet(
+def test_update_from_the_same_registry_changes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "0_iana.csv"
@@ -33,7 +33,9 @@ def test_iana_again_is_the_same_octet_for_octet(
 
 
 @pytest.mark.skipif(not PROTOCOLS_XML.exists(), reason="no copy of IANA's registry")
-def test_protocols_again_are_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_update_from_the_same_protocols_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "enums").mkdir()
     (tmp_path / "ipfix.xml").write_text(XML.format(type="string"))
     arguments = ["update", str(tmp_path / "ipfix.xml"), "--output", str(tmp_path / "out.csv")]
@@ -70,7 +72,7 @@ def test_new_protocols(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "+ protocol 107 a-n" in capsys.readouterr().out
 
 
-def test_update_says_what_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_update_prints_the_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     xml, output = tmp_path / "ipfix.xml", tmp_path / "out.csv"
     (tmp_path / "enums").mkdir()
     (tmp_path / "enums" / "two.csv").write_text("value,name\n0,x\n")
@@ -85,7 +87,7 @@ def test_update_says_what_changed(tmp_path: Path, capsys: pytest.CaptureFixture[
         "+ two(2)<unsigned8>",
         f"{output}: 2 elements, 2 changes",
     ]
-    # What we know of values outlives the registry; what the registry drops does not.
+    # Value names of this package are kept; elements that the registry dropped are not.
     output.write_text(
         output.read_text().replace("current,\n", "current,enum:mine\n")
         + ("7,seven,string,,,,current,\n")
@@ -108,7 +110,7 @@ def test_update_says_what_changed(tmp_path: Path, capsys: pytest.CaptureFixture[
         (XML.format(type="blob"), ":2: no data type 'blob'"),
     ],
 )
-def test_update_leaves_the_output_alone(
+def test_failed_update_leaves_the_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], xml: str, complaint: str
 ) -> None:
     path, output = tmp_path / "ipfix.xml", tmp_path / "out.csv"
@@ -133,19 +135,19 @@ def test_show(capsys: pytest.CaptureFixture[str], key: str) -> None:
     assert "units       octets" in lines
 
 
-def test_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_unknown_element(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "octetDeltaCont"]) == 1
     assert "'octetDeltaCont'; similar names: octetDeltaCount" in capsys.readouterr().err
 
 
-def test_as_a_module_without_a_warning() -> None:
+def test_run_as_a_module_without_a_warning() -> None:
     command = [sys.executable, "-W", "error", "-m", "scapy_ipfix", "elements", "show", "4"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.startswith("IESpec      protocolIdentifier(4)<unsigned8>[1]")
 
 
-def test_a_reader_that_has_seen_enough() -> None:
+def test_closed_pipe() -> None:
     command = [sys.executable, "-m", "scapy_ipfix", "elements", "search", "a"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""scapy-ipfix generate."""
+"""``scapy-ipfix generate``: files, collectors, pace and errors."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ from scapy_ipfix.exporting.sending import Sender
 
 @pytest.fixture
 def collector() -> Iterator[socket.socket]:
-    """A UDP socket with room for what a test sends."""
+    """UDP socket with a buffer for all messages of a test."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         opened.bind(("127.0.0.1", 0))
@@ -29,7 +29,7 @@ def port(opened: socket.socket) -> int:
 
 
 def received(opened: socket.socket) -> list[bytes]:
-    """All datagrams that are there."""
+    """Return all datagrams in the buffer of a socket."""
     opened.setblocking(False)
     datagrams = []
     while True:
@@ -40,7 +40,9 @@ def received(opened: socket.socket) -> list[bytes]:
 
 
 @pytest.mark.parametrize("kind", ["pcap", "ipfix"])
-def test_the_same_file_again(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_equal_arguments_give_equal_files(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     paths = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
     for path, seed in zip(paths, "112"):
         arguments = [f"--{kind}", str(path), "--flows", "2000", "--seed", seed]
@@ -69,7 +71,7 @@ def test_biflows(tmp_path: Path) -> None:
     assert path.read_bytes()[12:16] == b"\0\0\0\x09"
 
 
-def test_rate_and_duration_make_a_number_of_flows(
+def test_rate_and_duration_give_the_number_of_flows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "x.ipfix"
@@ -81,7 +83,7 @@ def test_rate_and_duration_make_a_number_of_flows(
     assert min(ends) >= 1_735_689_600_000
 
 
-def test_to_a_collector_at_once(
+def test_to_a_collector_as_fast_as_possible(
     collector: socket.socket, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--to", f"127.0.0.1:{port(collector)}", "--flows", "1000"]) == 0
@@ -91,7 +93,9 @@ def test_to_a_collector_at_once(
     assert f"1000 flows, {len(datagrams)} messages" in capsys.readouterr().err
 
 
-def test_to_a_collector_in_time(collector: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_to_a_collector_at_a_pace(
+    collector: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waited: list[float] = []
 
     def wait(self: Any, gap: float) -> None:
@@ -103,8 +107,8 @@ def test_to_a_collector_in_time(collector: socket.socket, monkeypatch: pytest.Mo
     datagrams = received(collector)
     assert len(list(iter_records(datagrams))) == 500
     assert len(waited) == len(datagrams)
-    assert 3 < sum(waited) < 5  # the last flows end then
-    assert max(waited) < 0.9  # and they go one by one, not each second
+    assert 3 < sum(waited) < 5  # until the last flows end
+    assert max(waited) < 0.9  # messages are spread, not sent once a second
 
 
 def test_over_tcp() -> None:
@@ -166,7 +170,10 @@ def test_interrupted(
         (["--pcap", "x", "--domain", "-1"], "domain -1"),
         (["--pcap", "x", "--mtu", "10"], "mtu 10"),
         (["--pcap", "x", "--source", "nowhere"], "'nowhere' does not appear to be"),
-        (["--pcap", "x", "--flows", "1", "--rate", "1", "--duration", "1"], "give two of them"),
+        (
+            ["--pcap", "x", "--flows", "1", "--rate", "1", "--duration", "1"],
+            "give any two of --flows, ",
+        ),
         (["--ipfix", "x", "--v9"], "an IPFIX File has no NetFlow v9"),
         (["--pcap", "no/such/directory"], "no/such/directory: No such file or directory"),
     ],
@@ -192,8 +199,8 @@ def test_an_error_is_one_line(
     assert printed.err.count("\n") == 1
 
 
-def test_a_collector_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_connection_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))  # bound and not listening: refused for sure
+        opened.bind(("127.0.0.1", 0))  # bound and not listening: always refused
         assert main(["--to", f"127.0.0.1:{port(opened)}", "--proto", "tcp"]) == 2
     assert "Connection refused" in capsys.readouterr().err

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records as tables, JSON lines and CSV: whole, in line, and harmless."""
+"""Records as tables, JSON lines and CSV: complete, aligned and safe for a terminal."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ PCAPS = Path(__file__).parents[2] / "pcaps"
 NAMED = Template(256, "interfaceName", "octetDeltaCount[4]")
 OPTIONS = Template(257, "ingressInterface", "interfaceName", scope=1)
 CONTEXT = ["_exporter", "_domain", "_template"]
-#: JSON and CSV keep strings whole; what is not a character comes out as one.
+#: Strings that JSON and CSV keep complete.
 STRINGS = [HOSTILE.replace("\ud800", ""), 'say "hi", you;\\', "", "=cmd()", "x" * 60_000, "東京"]
 
 
@@ -32,7 +32,7 @@ def messages(*names: Any) -> list[bytes]:
 
 
 def write(source: Any, make: Any) -> tuple[str, Any]:
-    """What an output makes of the records of a source."""
+    """Return the text that an output writes for a source, and the output."""
     out = io.StringIO()
     output = make(out)
     for read in iter_sets(source, IPFIXSession()):
@@ -45,7 +45,7 @@ def write(source: Any, make: Any) -> tuple[str, Any]:
 # -- JSON
 
 
-def test_json_lines_are_the_records():
+def test_json_lines_equal_iter_records():
     text, output = write(str(PCAPS / "softflowd_ipfix.pcap"), JSONLines)
     found = [json.loads(line) for line in text.splitlines()]
     assert output.records == len(found) == 523
@@ -54,7 +54,7 @@ def test_json_lines_are_the_records():
     assert [{k: v for k, v in each.items() if k[0] != "_"} for each in found] == plain
 
 
-def test_strings_are_whole_in_json():
+def test_strings_are_complete_in_json():
     text, _ = write(messages(*STRINGS), JSONLines)
     assert text.isascii()
     assert is_harmless(text.replace("\n", ""))
@@ -62,7 +62,7 @@ def test_strings_are_whole_in_json():
     assert [json.loads(line)["interfaceName"] for line in text.splitlines()] == STRINGS
 
 
-def test_only_some_fields_in_json():
+def test_fields_in_json():
     text, output = write(
         messages("a", "b"), lambda out: JSONLines(out, ("octetDeltaCount", "interfaceName"))
     )
@@ -75,7 +75,7 @@ def test_only_some_fields_in_json():
 
 
 @given(st.lists(filled(min_size=1), min_size=1, max_size=3))
-def test_any_records_are_json_and_csv_and_tables(cases):
+def test_any_records_can_be_written(cases):
     source = [
         bytes(IPFIX(sets=[each.template]) / DataSet(template=each.template, records=each.rows))
         for each in cases
@@ -142,7 +142,7 @@ def test_strings_are_cut_in_tables():
     assert first.index("5") == second.index("5", 3)
 
 
-def test_records_are_numbered_through():
+def test_record_numbers_continue_over_tables():
     rows = DataSet(template=OPTIONS, records=[(1, "a")])
     flow = NetFlowV9(sets=[Template(300, "octetDeltaCount")])
     flow /= DataSet(template=Template(300, "octetDeltaCount"), records=[(7,)])
@@ -159,7 +159,7 @@ def test_records_are_numbered_through():
     assert output.records == 5
 
 
-def test_many_records_come_in_blocks():
+def test_many_records_are_written_in_blocks():
     names = [f"eth{n}" for n in range(2500)]
     source = [*messages(*names[:1500]), *messages(*names[1500:])]
     text, output = write(source, TextTable)
@@ -169,14 +169,14 @@ def test_many_records_come_in_blocks():
 
 
 @pytest.mark.parametrize("width", [1, 20, 40, 60, 100])
-def test_a_table_that_is_too_wide_is_broken_into_blocks(width):
+def test_wide_table_is_broken_into_blocks(width):
     path = str(PCAPS / "softflowd_ipfix_ether.pcap")
     text, output = write(path, lambda out: TextTable(out, None, width))
     whole, _ = write(path, TextTable)
     assert output.records == 39
     assert max(map(len, whole.splitlines())) > 100
     lines = [line for line in text.splitlines() if not line.startswith("127.0.0.1:")]
-    # A column that is wider than the line has the line to itself, beside the number.
+    # A column that is wider than the line is alone beside the number.
     assert all(len(line) <= width or len(line.split("  ")) <= 30 for line in lines)
     if width >= 60:
         assert max(map(len, lines)) <= width
@@ -184,7 +184,7 @@ def test_a_table_that_is_too_wide_is_broken_into_blocks(width):
         assert name in text
 
 
-def test_only_some_fields_in_a_table():
+def test_fields_in_a_table():
     fields = ("octetDeltaCount", "interfaceName", "octetDeltaCount")
     text, _ = write(messages("eth0"), lambda out: TextTable(out, fields))
     assert text.splitlines()[1:] == [
@@ -199,7 +199,7 @@ def wide(fields: int, rows: int) -> list[bytes]:
     return [bytes(IPFIX(sets=[template])), bytes(IPFIX(sets=[data]))]
 
 
-def test_layouts_of_very_many_fields_are_not_kept():
+def test_wide_layouts_are_not_cached():
     text, output = write(wide(400, 3), JSONLines)
     assert len([json.loads(line) for line in text.splitlines()]) == 3
     assert output._lines == {}
@@ -207,7 +207,7 @@ def test_layouts_of_very_many_fields_are_not_kept():
     assert len(output._lines) == 1
 
 
-def test_a_table_is_written_after_so_many_cells():
+def test_table_is_written_after_a_number_of_cells():
     announced, data = wide(5000, 4)
     text, output = write([announced, *[data] * 6], TextTable)
     assert output.records == 24

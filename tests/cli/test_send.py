@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``scapy-ipfix send``."""
+"""``scapy-ipfix send``: messages, changes to them, totals and errors."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from scapy_ipfix.cli import send as cli_send
-from scapy_ipfix.cli.send import main
+from scapy_ipfix.cli.send import main, progress_text
 from scapy_ipfix.exporting.exporter import Exporter
 from scapy_ipfix.layers.messages import IPFIX
 from scapy_ipfix.reading.ipfixfile import write_ipfix
@@ -24,6 +24,7 @@ from scapy_ipfix.reading.reader import iter_messages, iter_records
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.testing.replay import Replayed
 from scapy_ipfix.wire.template import Template
+from tests.cli.test_terminal import Terminal
 from tests.exporting.test_sending import UDPCollector, closed_port
 
 FLOW = Template(256, "sourceIPv4Address", "flowEndMilliseconds", "octetDeltaCount")
@@ -62,7 +63,7 @@ def test_a_capture(root: Path, udp: UDPCollector, capsys: pytest.CaptureFixture[
     )
 
 
-def test_an_ipfix_file_as_if_it_were_now(file: Path, udp: UDPCollector) -> None:
+def test_an_ipfix_file_with_all_changes(file: Path, udp: UDPCollector) -> None:
     arguments = [str(file), "--to", to(udp), "--rate", "0", "--loop", "2"]
     before = int(time.time())
     assert main([*arguments, "--retime", "--renumber", "--domain", "99"]) == 0
@@ -94,7 +95,7 @@ def test_standard_input(file: Path, udp: UDPCollector, monkeypatch: pytest.Monke
         (["{root}/pcaps/capture.sh", "--to", "127.0.0.1:1"], "not a capture"),
     ],
 )
-def test_errors_are_a_line(
+def test_an_error_is_one_line(
     arguments: list[str],
     why: str,
     file: Path,
@@ -126,11 +127,13 @@ def test_errors_are_a_line(
         ["x.pcap", "--to", "host:1", "--proto", "dccp"],
     ],
 )
-def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
-    assert "usage: scapy-ipfix send" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("scapy-ipfix send: ")
+    assert line.endswith("; see 'scapy-ipfix send --help'")
 
 
 def test_nothing_to_send(
@@ -144,20 +147,20 @@ def test_nothing_to_send(
     )
 
 
-def test_nobody_listens(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refused_messages(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     udp_port, tcp_port = closed_port(socket.SOCK_DGRAM), closed_port(socket.SOCK_STREAM)
     arguments = [str(file), "--rate", "0", "--loop", "20", "--to"]
     assert main([*arguments, f"127.0.0.1:{udp_port}"]) == 0
     shown = capsys.readouterr()
     assert " sent to udp " in shown.out
-    assert "or more refused: nothing listens there" in shown.err
+    assert f"refused: nothing listens on port {udp_port}" in shown.err
     assert main([*arguments, f"127.0.0.1:{tcp_port}", "--proto", "tcp"]) == 2
     assert capsys.readouterr().err == (
         f"scapy-ipfix send: tcp 127.0.0.1:{tcp_port}: Connection refused\n"
     )
 
 
-def test_data_before_its_template_is_told(
+def test_data_before_its_template_is_reported(
     tmp_path: Path, udp: UDPCollector, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, *others = Exporter(mtu=120).export(FLOW, ROWS[:4])
@@ -176,7 +179,7 @@ def test_interrupted(file: Path, udp: UDPCollector) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
-        # What a shell runs in the background ignores SIGINT, and so does what that starts.
+        # A process that a shell started in the background ignores SIGINT, and its children do.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         try:
@@ -194,28 +197,25 @@ def test_interrupted(file: Path, udp: UDPCollector) -> None:
 _COMMAND = "import sys; from scapy_ipfix.cli.send import main; sys.exit(main(sys.argv[1:]))"
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(cli_send.time, "monotonic", lambda: now[0])
+def test_progress_text() -> None:
     capture: Any = SimpleNamespace(name="x.pcap", size=200, position=50)
     totals = Replayed(messages=30, seconds=2.0)
-
-    def shown(out: io.StringIO, quiet: bool = False) -> str:
-        now[0] = 0.0
-        progress = cli_send.Progress(out, quiet)
-        for _ in range(12):
-            now[0] += 0.1
-            progress.show(totals, capture)
-        progress.close()
-        return out.getvalue()
-
-    line = "\rx.pcap: 25 %, 30 messages, 15 a second\x1b[K"
-    assert shown(Terminal()) == 2 * line + "\r\x1b[K"
-    assert shown(io.StringIO()) == shown(Terminal(), quiet=True) == ""
+    assert progress_text(totals, capture) == "x.pcap: 25 %, 30 messages, 15 per second"
     totals.loops, capture.size = 1, 0
-    assert shown(Terminal()).startswith("\rx.pcap: time 2, 30 messages")
+    assert progress_text(totals, capture) == "x.pcap: round 2, 30 messages, 15 per second"
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_progress_is_for_terminals(
+    quiet: bool, file: Path, udp: UDPCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_send, "PROGRESS_SECONDS", 0.0)
+    arguments = [str(file), "--to", to(udp), "--rate", "0", *["--quiet"] * quiet]
+    count = len(list(iter_messages(file, IPFIXSession())))
+    for shown in (Terminal(), io.StringIO()):
+        monkeypatch.setattr(sys, "stderr", shown)
+        assert main(arguments) == 0
+        udp.take(count)
+        updates = 0 if quiet or not shown.isatty() else count
+        assert shown.getvalue().count(f"\r{file}: ") == updates
+        assert shown.getvalue().endswith("\r\x1b[K" if updates else "")

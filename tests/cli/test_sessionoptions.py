@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The options by which commands make their session, in both commands that have them."""
+"""Options for the session, in both commands that have them."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ def codes(capsys: pytest.CaptureFixture[str], *arguments: str) -> set[str]:
 @pytest.fixture
 def specs(tmp_path):
     path = tmp_path / "own.iespec"
-    path.write_text("ownName(66666/7)<string>  # whose it is\n")
+    path.write_text("ownName(66666/7)<string>  # with a comment\n")
     return str(path)
 
 
@@ -53,13 +53,13 @@ def test_elements(tmp_path, capsys, specs):
     assert record["ownName"] == "ab"
     (record,) = records(capsys, file, "--elements", specs, "--fields", "ownName")
     assert record["ownName"] == "ab"
-    # The next call knows nothing of it.
+    # The element is not defined in the next call.
     with pytest.raises(SystemExit):
         main([file, "--fields", "ownName"])
     assert "no Information Element 'ownName'" in capsys.readouterr().err
 
 
-def test_elements_that_a_check_goes_by(tmp_path, capsys, specs):
+def test_elements_in_check(tmp_path, capsys, specs):
     bad = IPFIX(exportTime=1, sets=[DataSet(template=FLOW, records=[(b"\xff", 5)])])
     file = capture(tmp_path / "a.pcap", ANNOUNCED, bad)
     assert "value" not in codes(capsys, file)
@@ -67,7 +67,7 @@ def test_elements_that_a_check_goes_by(tmp_path, capsys, specs):
 
 
 @pytest.mark.parametrize("command", [[], ["check"]])
-def test_a_file_of_elements_that_is_none(command, tmp_path, capsys):
+def test_invalid_file_of_elements(command, tmp_path, capsys):
     path = tmp_path / "bad.iespec"
     path.write_text("fine(66666/1)<string>\nwrong((\n")
     file = capture(tmp_path / "a.pcap", ANNOUNCED)
@@ -107,7 +107,7 @@ def test_state(command, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command", [[], ["check"]])
-def test_a_state_that_is_none(command, tmp_path, capsys):
+def test_invalid_state(command, tmp_path, capsys):
     path = tmp_path / "state.json"
     path.write_text("{}")
     file = capture(tmp_path / "a.pcap", ANNOUNCED)

@@ -294,7 +294,7 @@ def test_the_capture_is_not_overwritten(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["--parquet", str(link), str(source)])
     assert ended.value.code == 2
-    assert "which is to be read" in capsys.readouterr().err
+    assert "would overwrite the input" in capsys.readouterr().err
     assert source.read_bytes() == octets
 
 
