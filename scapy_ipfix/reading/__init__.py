@@ -6,7 +6,7 @@ the Collecting Process, by a session or the fast path; a reader returns its reco
 tuples, arrays or Parquet files.
 The package imports ``collector``, ``layers`` and all above them, but not ``exporting``.
 
-Modules, each importing only from those before it: ``extras``, ``filterparser``,
-``conditions``, ``filters``, ``capture``, ``reassembly``, ``streams``, ``packetreader``, ``tables``, ``session``, ``fastpath``, ``reader``, ``ipfixfile``,
-``arrays``, ``columns``, ``parquet``.
+Modules, each importing only from those before it: ``extras``, ``filterparser``, ``conditions``,
+``filters``, ``capture``, ``reassembly``, ``streams``, ``packetreader``, ``tables``, ``session``,
+``fastpath``, ``reader``, ``ipfixfile``, ``arrays``, ``columns``, ``parquet``.
 """
