@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What exporters say of themselves in Options Data Records, and what that says of a record.
+"""Facts that exporters state of themselves in Options Data Records, by observation domain.
 
-:class:`Metadata` keeps the facts of all observation domains of a collector: sampling, names
-of interfaces, VRFs, applications and domains, counters of the metering and exporting
-processes. What that says of a record is for :mod:`scapy_ipfix.wire.resolver`.
+:class:`Metadata` keeps sampling, names of interfaces, VRFs, applications and domains, and
+counters of the metering and exporting processes. :mod:`scapy_ipfix.wire.resolver` computes
+from them the resolved values of a record.
 
-Facts change, and a record is to be answered from what held when it came. So every change gets
-the next number and a fact keeps what it was before: all that has to be remembered with a
-record is the number that was the latest when it came.
+Facts change, and a record resolves to those in force when it arrived. So every change gets the
+next number and a fact keeps its former values: a record needs no more than the number of the
+latest change at its arrival.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from scapy_ipfix.collector.history import History
-from scapy_ipfix.collector.options import statements_of
+from scapy_ipfix.collector.options import options_reader
 from scapy_ipfix.collector.shrinking import shrink
 from scapy_ipfix.model.applicationid import application_text
 from scapy_ipfix.model.datatypes import data_type
@@ -37,24 +37,24 @@ from scapy_ipfix.wire.facts import (
 )
 from scapy_ipfix.wire.template import Template
 
-#: Whom facts are about: a transport session, the version of the protocol, an observation
+#: An exporter's observation domain: a transport session, the version of the protocol, the
 #: domain (a sourceId in NetFlow v9).
 DomainKey = tuple[Any, int, int]
 
-#: How many facts are kept, what they were before included.
+#: Facts kept, their former values included.
 FACTS = 131_072
-#: How many facts are taken from one message: rows of interfaces and applications are longer.
+#: Facts learned from one message: the rows of interfaces and applications are longer.
 FACTS_IN_A_MESSAGE = 2048
-#: Counters of one process that are kept, and for how many facts these count.
+#: Counters kept of one process, and their weight in facts.
 _COUNTERS, _COUNTERS_WEIGHT = 256, 48
-#: Characters, and selectors of a sequence, that count for a fact more.
+#: Characters, and selectors of a sequence, that weigh as much as one more fact.
 _CHARACTERS, _SELECTORS = 64, 8
-#: Values whose parts come apart, in records of their own.
+#: Values whose parts may arrive in records of their own.
 _PARTED = frozenset({Sampling, Interface, Application})
 
 
 class Version(NamedTuple):
-    """What a fact was from a change on: the change's number, the value, capture time."""
+    """Value of a fact from a change on: the change's number, the value, capture time."""
 
     number: int
     value: Any
@@ -66,115 +66,118 @@ _new = tuple.__new__
 
 
 class _Fact:
-    """What a fact is, as a :class:`Version` has it; ``which`` one it is of its kind.
+    """Fact with its present version and its former ones.
 
     There may be 131,072, most of which never change.
     """
 
-    __slots__ = ("before", "kind", "number", "since", "value", "which")
+    __slots__ = ("former", "key", "number", "since", "table", "value")
 
-    def __init__(self, kind: _Kind, which: Any, number: int, value: Any, since: float) -> None:
-        self.kind = kind
-        self.which = which
+    def __init__(self, table: _FactTable, key: Any, number: int, value: Any, since: float) -> None:
+        self.table = table
+        self.key = key
         self.number = number
         self.value = value
         self.since = since
-        #: What it was.
-        self.before: History[Version] | None = None
+        self.former: History[Version] | None = None
 
-    def until(self, number: int) -> Any:
-        """Its value at a number, None where it was not stated."""
+    def at(self, number: int) -> Any:
+        """Return the value after a change, None where the fact was not stated yet."""
         if self.number <= number:
             return self.value
-        version = self.before.until(number) if self.before is not None else None
+        version = self.former.until(number) if self.former is not None else None
         return None if version is None else version.value
 
 
 @dataclass(slots=True, eq=False)
-class _Kind:
-    """The facts of an observation domain that are of the same: its interfaces, its VRFs."""
+class _FactTable:
+    """Facts of one kind about an observation domain: its interfaces, its VRFs."""
 
     domain: DomainKey
-    what: str
+    kind: str
     facts: dict[Any, _Fact] = field(default_factory=dict)
     #: The number of the latest change of one of them.
     changed: int = 0
-    #: Facts that went since the table was made.
+    #: Facts removed since the dict was rebuilt.
     removed: int = 0
 
 
 class Finder:
-    """What facts of some domains were at a number; see :meth:`Metadata.finder`."""
+    """Lookup of the facts of some domains in force after a change; see :meth:`Metadata.finder`."""
 
-    __slots__ = ("_known", "_number")
+    __slots__ = ("_domains", "_number")
 
-    def __init__(self, known: list[list[_Kind]], number: int) -> None:
-        self._known = known
+    def __init__(self, domains: list[list[_FactTable]], number: int) -> None:
+        self._domains = domains
         self._number = number
 
-    def __call__(self, what: str, which: Any) -> Any:
-        """A fact, None where it was not stated."""
-        for kinds in self._known:
-            for kind in kinds:
-                if kind.what == what:
-                    fact = kind.facts.get(which)
-                    if fact is not None and (value := fact.until(self._number)) is not None:
+    def __call__(self, kind: str, key: Any) -> Any:
+        """Return the value of a fact, None where it was not stated."""
+        for tables in self._domains:
+            for table in tables:
+                if table.kind == kind:
+                    fact = table.facts.get(key)
+                    if fact is not None and (value := fact.at(self._number)) is not None:
                         return value
         return None
 
-    def find_many(self, what: str, which: Sequence[Any]) -> dict[Any, Any]:
-        """Those of many facts that were stated: a Set may ask for 30,000."""
+    def find_many(self, kind: str, keys: Sequence[Any]) -> dict[Any, Any]:
+        """Return the values of the stated facts among ``keys``: a Set may have 30,000."""
         found: dict[Any, Any] = {}
-        # The first that has one answers, so it is asked last.
-        for kind in [each for kinds in self._known[::-1] for each in kinds if each.what == what]:
-            stated = zip(which, map(kind.facts.get, which))
-            if kind.changed <= self._number:  # nobody stated anything since, mostly
-                found |= {each: fact.value for each, fact in stated if fact is not None}
+        # The first domain takes precedence, so it comes last.
+        for table in [each for tables in self._domains[::-1] for each in tables]:
+            if table.kind != kind:
                 continue
-            for each, fact in stated:
-                if fact is not None and (value := fact.until(self._number)) is not None:
-                    found[each] = value
+            stated = zip(keys, map(table.facts.get, keys))
+            if table.changed <= self._number:  # no later change, as is the rule
+                found |= {key: fact.value for key, fact in stated if fact is not None}
+                continue
+            for key, fact in stated:
+                if fact is not None and (value := fact.at(self._number)) is not None:
+                    found[key] = value
         return found
 
 
 class Metadata:
-    """The facts that exporters stated, by observation domain.
+    """Facts that exporters stated, by observation domain.
 
-    ``limit`` is how many are kept, long ones counting for several: what facts were before goes
-    first, the oldest of it, then facts, those not stated for longest.
+    ``limit`` is the number of facts kept, with long ones counting for several. Beyond it former
+    values are dropped, the oldest first, then the facts not stated for the longest time.
     """
 
     def __init__(self, limit: int = FACTS) -> None:
         self.limit = limit
-        #: The number of the latest change: by it, records that come now are answered.
+        #: The number of the latest change, which is in force for records that arrive now.
         self.now = 0
-        self._domains: dict[DomainKey, list[_Kind]] = {}
+        self._domains: dict[DomainKey, list[_FactTable]] = {}
+        #: All facts, the latest stated at the end.
         self._stated: OrderedDict[_Fact, None] = OrderedDict()
+        #: The facts of former values, in the order in which these were superseded.
         self._superseded: deque[_Fact] = deque()
         self._count = 0
-        #: What they count for: long ones for several.
+        #: The weight of all values, see :func:`_weight`.
         self._weight = 0
-        #: How many facts the present message may state still; negative: it was said that it
-        #: may state no more.
+        #: Facts that may still be learned from the present message; negative once a diagnostic
+        #: noted that there are more.
         self._room = FACTS_IN_A_MESSAGE
         #: The resolver of the latest Set, kept by :mod:`~scapy_ipfix.collector.contextview`.
         self.last_resolver: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, or what is pickled, finds its own answers."""
+        """Return the state of a copy, which makes its own resolver."""
         return self.__dict__ | {"last_resolver": None}
 
     def __len__(self) -> int:
-        """How many are kept, what facts were before included."""
+        """Return the number of facts and former values kept."""
         return self._count
 
     def begin(self) -> None:
-        """Another message begins, and may state as much as the one before."""
+        """Begin another message, which has a limit of its own."""
         self._room = FACTS_IN_A_MESSAGE
 
     @property
     def is_full(self) -> bool:
-        """Whether the message may state no more, and that was said."""
+        """True when the limit of the message was reached and noted."""
         return self._room < 0
 
     def learn(
@@ -184,175 +187,175 @@ class Metadata:
         records: Sequence[Mapping[str, Any]],
         time: float = 0.0,
     ) -> list[Defect]:
-        """Learns what Options Data Records state; gives what is to be noted.
+        """Learn the facts that Options Data Records state; return the defects to be noted.
 
-        ``records`` are those of a Set in the Scapy domain, keyed by field name, lists left
-        octets; ``time`` is when they came, in seconds since 1970. Templates that state nothing
-        (:func:`is_metadata`) cost nothing. What records of the Set said that others behind them
-        say otherwise is not kept: nothing came between them.
+        ``records`` are those of a Set in the Scapy domain, keyed by field name, with lists as
+        octets; ``time`` is their capture time in seconds since 1970. Templates that state
+        nothing (:func:`is_metadata`) cost nothing. A fact that a later record of the Set
+        contradicts is not kept: no other record arrived between them.
         """
-        statements = statements_of(template)
-        if statements is None or self.is_full:
+        reader = options_reader(template)
+        if reader is None or self.is_full:
             return []
         if len(records) > 1:
-            # Records that say the same are read once, in the place of the last of them.
+            # Records that state the same are read once, at the position of the last of them.
             backwards = records[::-1]
-            told = dict(zip(map(statements.heed, backwards), backwards))
-            records = [*reversed(told.values())]
+            distinct = dict(zip(map(reader.significant, backwards), backwards))
+            records = [*reversed(distinct.values())]
         defects = []
         dropped = False
-        seen = self.now
-        own: dict[str, _Kind] = {}
+        before = self.now
+        own: dict[str, _FactTable] = {}
         for values in records:
             if not self._room:
                 defects.append(Defect.of("facts-many", limit=FACTS_IN_A_MESSAGE))
                 self._room = -1
                 break
-            found = statements.read(values)
+            found = reader.read(values)
             self._room = max(0, self._room - len(found))
-            for what, which, value, about in found:
+            for kind, key, value, about in found:
                 if about is not None:
-                    kind = self._kind((*domain[:2], about), what)
-                elif (known := own.get(what)) is not None and known.facts:
-                    kind = known
+                    table = self._table((*domain[:2], about), kind)
+                elif (known := own.get(kind)) is not None and known.facts:
+                    table = known
                 else:
-                    kind = own[what] = self._kind(domain, what)
-                dropped |= self._state(kind, which, value, time, seen)
+                    table = own[kind] = self._table(domain, kind)
+                dropped |= self._put(table, key, value, time, before)
         if dropped:
             defects.append(Defect.of("limit", what="facts of metadata", limit=self.limit))
         return defects
 
-    def restore(self, domain: DomainKey, what: str, which: Any, value: Any, since: float) -> None:
-        """Keeps a fact that was saved, as :meth:`facts` gave it."""
-        if what == COUNTERS:
+    def restore(self, domain: DomainKey, kind: str, key: Any, value: Any, since: float) -> None:
+        """Keep a saved fact, as :meth:`facts` returned it."""
+        if kind == COUNTERS:
             value = dict(value)
-        self._state(self._kind(domain, what), which, value, since, self.now)
+        self._put(self._table(domain, kind), key, value, since, self.now)
 
-    def _kind(self, domain: DomainKey, what: str) -> _Kind:
-        """The facts of a kind about a domain, to which another is to be added."""
-        kinds = self._domains.setdefault(domain, [])
-        for kind in kinds:
-            if kind.what == what:
-                return kind
-        kinds.append(_Kind(domain, what))
-        return kinds[-1]
+    def _table(self, domain: DomainKey, kind: str) -> _FactTable:
+        """Return the table of a kind of facts about a domain, to add a fact to."""
+        tables = self._domains.setdefault(domain, [])
+        for table in tables:
+            if table.kind == kind:
+                return table
+        tables.append(_FactTable(domain, kind))
+        return tables[-1]
 
-    def _state(self, kind: _Kind, which: Any, value: Any, time: float, seen: int) -> bool:
-        """Keeps a fact, and says whether another had to go.
+    def _put(self, table: _FactTable, key: Any, value: Any, time: float, before: int) -> bool:
+        """Put a fact in its table; return whether others were dropped for it.
 
-        What it was since a later change than ``seen`` is kept no longer, as nobody can ask.
+        A value from a later change than ``before`` is replaced, as no record resolves to it.
         """
-        what = kind.what
-        fact = kind.facts.get(which)
+        kind = table.kind
+        fact = table.facts.get(key)
         if fact is not None:
             self._stated.move_to_end(fact)
-            before = fact.value
-            if what == COUNTERS:
-                if not _count(before, value):
+            old = fact.value
+            if kind == COUNTERS:
+                if not _update_counters(old, value):
                     return False
-                value = before
-            elif value == before or (value := _merged(before, value)) == before:
+                value = old
+            elif value == old or (value := _merged(old, value)) == old:
                 return False
-            # Counters change all the time, nobody asks what they were.
-            if fact.number > seen or what == COUNTERS:
-                self._weight -= _weight(what, before)
+            # Counters change all the time, and no record resolves to them.
+            if fact.number > before or kind == COUNTERS:
+                self._weight -= _weight(kind, old)
             else:
-                if fact.before is None:
-                    fact.before = History()
-                fact.before.append(_new(Version, (fact.number, before, fact.since)))
+                if fact.former is None:
+                    fact.former = History()
+                fact.former.append(_new(Version, (fact.number, old, fact.since)))
                 self._superseded.append(fact)
                 self._count += 1
             fact.number, fact.value, fact.since = self.now + 1, value, time
         else:
-            fact = kind.facts[which] = _Fact(kind, which, self.now + 1, value, time)
+            fact = table.facts[key] = _Fact(table, key, self.now + 1, value, time)
             self._stated[fact] = None
             self._count += 1
-        kind.changed = self.now = self.now + 1
-        self._weight += _weight(what, value)
-        bounded = False
+        table.changed = self.now = self.now + 1
+        self._weight += _weight(kind, value)
+        dropped = False
         while self._weight > self.limit and self._count > 1:
-            self._bound()
-            bounded = True
-        return bounded
+            self._drop_one()
+            dropped = True
+        return dropped
 
-    def _bound(self) -> None:
-        """Lets go of one fact, or of what one was before."""
+    def _drop_one(self) -> None:
+        """Drop the oldest former value, else the fact not stated for the longest time."""
         if self._superseded:
             fact = self._superseded.popleft()
-            assert fact.before is not None  # it is there once for each of them
+            assert fact.former is not None  # the fact is queued once for each former value
             self._count -= 1
-            self._weight -= _weight(fact.kind.what, fact.before.drop_oldest().value)
-            if not fact.before:
-                fact.before = None
+            self._weight -= _weight(fact.table.kind, fact.former.drop_oldest().value)
+            if not fact.former:
+                fact.former = None
             return
         fact, _ = self._stated.popitem(last=False)
         self._count -= 1
-        kind = fact.kind
-        self._weight -= _weight(kind.what, fact.value)
-        del kind.facts[fact.which]
-        kind.removed = shrink(kind.facts, kind.removed + 1)
-        if not kind.facts:
-            kinds = self._domains[kind.domain]
-            kinds.remove(kind)
-            if not kinds:
-                del self._domains[kind.domain]
+        table = fact.table
+        self._weight -= _weight(table.kind, fact.value)
+        del table.facts[fact.key]
+        table.removed = shrink(table.facts, table.removed + 1)
+        if not table.facts:
+            tables = self._domains[table.domain]
+            tables.remove(table)
+            if not tables:
+                del self._domains[table.domain]
 
-    def find(self, domain: DomainKey, what: str, which: Any, number: int) -> Any:
-        """What a fact was at that number, None where it was not stated."""
-        value = self.finder((domain,), number)(what, which)
-        return value.copy() if what == COUNTERS and value is not None else value
+    def find(self, domain: DomainKey, kind: str, key: Any, number: int) -> Any:
+        """Return the value of a fact after a change, None where it was not stated."""
+        value = self.finder((domain,), number)(kind, key)
+        return value.copy() if kind == COUNTERS and value is not None else value
 
     def finder(self, domains: Iterable[DomainKey], number: int) -> Finder:
-        """What finds many facts, but counters, as :meth:`find` does: in the first that has one.
+        """Return a lookup of facts other than counters, in the first domain that has each.
 
-        It goes by the domains that there are now: the others had nothing at that number.
+        It is limited to the present domains: a later one had no facts at that number.
         """
         known = [self._domains[each] for each in domains if each in self._domains]
         return Finder(known, number)
 
     @property
     def domains(self) -> Iterator[DomainKey]:
-        """Whom there are facts about."""
+        """The domains with facts."""
         return iter(self._domains)
 
     def facts(self, domain: DomainKey) -> Iterator[tuple[str, Any, Version]]:
-        """The facts about a domain as they are now: of what, of which one, and what."""
-        for kind in self._domains.get(domain, ()):
-            for which, fact in kind.facts.items():
-                value = fact.value.copy() if kind.what == COUNTERS else fact.value
-                yield kind.what, which, Version(fact.number, value, fact.since)
+        """Return the kind, the key and the present version of each fact about a domain."""
+        for table in self._domains.get(domain, ()):
+            for key, fact in table.facts.items():
+                value = fact.value.copy() if table.kind == COUNTERS else fact.value
+                yield table.kind, key, Version(fact.number, value, fact.since)
 
 
 def is_metadata(template: Template) -> bool:
-    """Whether records of a template state something that :class:`Metadata` keeps."""
-    return template.is_options and statements_of(template) is not None
+    """Return whether records of a template state facts that :class:`Metadata` keeps."""
+    return template.is_options and options_reader(template) is not None
 
 
-def _weight(what: str, value: Any) -> int:
-    """For how many facts one counts: most say a number or a name."""
+def _weight(kind: str, value: Any) -> int:
+    """Return the weight of a value in facts: most are a number or a name, and weigh one."""
     if type(value) is str:
         return 1 + len(value) // _CHARACTERS
-    if what == COUNTERS:
+    if kind == COUNTERS:
         return _COUNTERS_WEIGHT
-    if what == SEQUENCE:
+    if kind == SEQUENCE:
         return 1 + len(value) // _SELECTORS
     texts = value if isinstance(value, tuple) else ()
     return 1 + sum([len(each) for each in texts if type(each) is str]) // _CHARACTERS
 
 
 def _merged(old: Any, new: Any) -> Any:
-    """What is stated now, and from before what is not: names and rates come apart."""
+    """Return the new value, completed from the old one: names and rates may come apart."""
     if type(new) in _PARTED and None in new:
         parts = [before if now is None else now for before, now in zip(old, new)]
         return _new(type(new), parts)
     return new
 
 
-def _count(counters: dict[str, int], counted: Mapping[str, int]) -> bool:
-    """Puts what was counted with the counters of a process, and says whether that is a change.
+def _update_counters(counters: dict[str, int], counted: Mapping[str, int]) -> bool:
+    """Update the counters of a process in place; return whether any changed.
 
-    Those of before go where there would be too many. There is one such dict for a process, and
-    it never leaves this module: a message may state one of its counters 65,000 times.
+    Former ones are dropped where there would be too many. The dict never leaves this module,
+    and is not copied: a message may state one of its counters 65,000 times.
     """
     if counted.items() <= counters.items():
         return False
@@ -362,7 +365,7 @@ def _count(counters: dict[str, int], counted: Mapping[str, int]) -> bool:
     return True
 
 
-# -- what a person looks at
+# -- the table of metadata
 
 
 class MetadataRow(NamedTuple):
@@ -381,35 +384,35 @@ def metadata_table(metadata: Metadata) -> Table[MetadataRow]:
     rows: list[MetadataRow] = []
     for domain in metadata.domains:
         transport, _, id = domain
-        for what, which, version in metadata.facts(domain):
+        for kind, key, version in metadata.facts(domain):
             since = _TIME.to_text(int(version.since)) if version.since else ""
-            for key, value in _shown(what, which, version.value):
-                rows.append(MetadataRow(str(transport), id, what, key, value, since))
-    rows.sort(key=lambda row: (row[:3], len(str(row[3])), str(row[3])))
+            for shown_key, value in _shown(kind, key, version.value):
+                rows.append(MetadataRow(str(transport), id, kind, shown_key, value, since))
+    rows.sort(key=lambda row: (row[:3], len(row.key), row.key))
     return Table(MetadataRow._fields, rows)
 
 
-def _shown(what: str, which: Any, value: Any) -> Iterator[tuple[str, object]]:
-    if what == COUNTERS:
-        owner = ", ".join(f"{name} {number}" for name, number in which)
+def _shown(kind: str, key: Any, value: Any) -> Iterator[tuple[str, object]]:
+    """Return keys and values of rows of the table: one row for each counter, one for a fact."""
+    if kind == COUNTERS:
+        owner = ", ".join(f"{name} {number}" for name, number in key)
         for name, count in value.items():
             yield f"{name} of {owner}" if owner else name, count
-    elif what == SAMPLING:
-        scope, number = which
+    elif kind == SAMPLING:
+        scope, number = key
         rate = f"1 of {value.rate:.10g}" if value.rate is not None else None
         parts = (rate, value.algorithm, value.name)
-        yield scope if which == SYSTEM else f"{scope} {number}", _joined(parts)
-    elif what == SEQUENCE:
-        yield str(which), "selectors " + ", ".join(map(str, value))
-    elif what == APPLICATION:
-        yield application_text(which), _joined(value)
-    elif what == INTERFACE:
-        yield "the one watched" if which is None else str(which), _joined(value)
+        yield scope if key == SYSTEM else f"{scope} {number}", _joined(parts)
+    elif kind == SEQUENCE:
+        yield str(key), "selectors " + ", ".join(map(str, value))
+    elif kind == APPLICATION:
+        yield application_text(key), _joined(value)
+    elif kind == INTERFACE:
+        yield "metered" if key is None else str(key), _joined(value)
     else:
-        yield "" if which is None else str(which), _joined((value,))
+        yield "" if key is None else str(key), _joined((value,))
 
 
 def _joined(parts: Iterable[str | None]) -> str:
-    # Text from the wire: what a terminal would obey is shown as in a literal.
-    said = filter(None, parts)
-    return ", ".join(each if each.isprintable() else repr(each) for each in said)
+    """Join texts; one from the wire that a terminal would interpret becomes a literal."""
+    return ", ".join(each if each.isprintable() else repr(each) for each in parts if each)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an Options Data Record says of its exporter, by scope: one record to statements.
+"""Facts of Options Data Records: sampling, names and counters of an exporter, by scope.
 
-:func:`statements_of` finds out, once for a layout, what its records can say: how packets are
-sampled, what interfaces, VRFs, applications and observation domains are called, what the
-metering and exporting processes counted. NetFlow v9's elements say it as well as PSAMP's, and
-as exporters do not agree on what is scope, fields count wherever they are. Nothing raises on
-what is in a record.
+:func:`options_reader` determines once for a layout which facts its records state: packet
+sampling, names of interfaces, VRFs, applications and observation domains, counters of the
+metering and exporting processes. NetFlow v9's elements count as well as PSAMP's, and as
+exporters do not agree on what is scope, fields count in any position. No value of a record
+raises an error.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ MAX_ITEMS = 64
 
 _SAMPLER_NAMES = ("samplerName", "selectorName")
 _ALGORITHMS = ("selectorAlgorithm", "samplerMode", "samplingAlgorithm")
-#: What sampling can be limited to, the narrowest first, and what records call the same.
-_SAMPLED = {
+#: Scopes of sampling, the narrowest first, and their names in keys of facts.
+_SAMPLING_SCOPES = {
     "samplerId": "samplerId",
     "selectorId": "selectorId",
     "scopeInterface": "interface",
@@ -54,7 +54,7 @@ _SAMPLED = {
     "scopeTemplate": "templateId",
     "templateId": "templateId",
 }
-#: Scopes that are all of the exporter, or of what it meters in an observation domain.
+#: Scopes that comprise the whole exporter, or all that it meters in an observation domain.
 _WHOLE = frozenset(
     {
         *("scopeSystem", "meteringProcessId", "exportingProcessId", "observationDomainId"),
@@ -79,180 +79,212 @@ _STATISTICS = frozenset(
     }
 )
 _COUNTER_SEMANTICS = frozenset({"totalCounter", "deltaCounter", "snmpCounter"})
-#: Whose counters they are.
-_COUNTED_BY = (
+#: Elements that identify the process or part of the exporter that counters belong to.
+_COUNTER_OWNERS = (
     *("exportingProcessId", "meteringProcessId", "scopeSystem", "observationDomainId"),
     *("selectorId", "samplerId", "observationPointId", "lineCardId", "scopeLineCard"),
     *("scopeInterface", "ingressInterface", "egressInterface", "scopeCache"),
     *("scopeTemplate", "templateId"),
 )
-#: All elements that a record is read by, beside counters and scopes that set it apart.
-_HEEDED = RATE_ELEMENTS.union(
-    *(_SAMPLER_NAMES, _ALGORITHMS, _SAMPLED, _INTERFACES, _INTERFACE_TEXTS, _VRFS, _COUNTED_BY),
-    *(_APPLICATION_TEXTS, ("VRFname", "applicationId", "selectionSequenceId")),
+#: Elements that facts are read from, apart from counters and unknown scopes.
+_FACT_ELEMENTS = RATE_ELEMENTS.union(
+    *(_SAMPLER_NAMES, _ALGORITHMS, _SAMPLING_SCOPES, _INTERFACES, _INTERFACE_TEXTS, _VRFS),
+    *(_COUNTER_OWNERS, _APPLICATION_TEXTS, ("VRFname", "applicationId", "selectionSequenceId")),
     ("observationDomainId", "observationDomainName"),
 )
 _new = tuple.__new__
 
 
-class Statement(NamedTuple):
-    """Something said: what of, of which one, and what.
+class OptionsFact(NamedTuple):
+    """Fact that an Options Data Record states: its kind, its key among these, its value.
 
-    ``key`` is a (scope, number) for sampling, ``SYSTEM`` for all of the domain; a number for
-    interfaces (None: the one that the metering process watches), VRFs and sequences; octets
+    ``key`` is a (scope, number) for sampling, ``SYSTEM`` for the whole domain; a number for
+    interfaces (None: the one that the metering process observes), VRFs and sequences; octets
     for applications; None for a domain; the (scope, number) pairs of counters. ``domain`` is
-    the observation domain that it is about where the record names one.
+    the observation domain that the fact is about where the record names one.
     """
 
-    what: str
+    kind: str
     key: Any
     value: Any
     domain: int | None = None
 
 
 @kept_by_template
-def statements_of(template: Template) -> Statements | None:
-    """How to read the records of an options template; None where they say none of this."""
+def options_reader(template: Template) -> OptionsReader | None:
+    """Return the reader of an options template's records; None where they state no facts."""
     if not template.is_options:
         return None
-    fields: dict[str, str] = {}
-    for element, length, name, _ in template.fields:
-        # A name in no octets is none that a record could say.
-        if not element.pen and (length or element.type.name != "string"):
-            fields.setdefault(element.name, name)
-    readers = tuple([reader for needs, reader in _READERS if _has_all(fields, needs)])
+    fields = _standard_fields(template)
+    readers = tuple([reader for needs, reader in _FACT_READERS if _has_all(fields, needs)])
     if not readers:
         return None
-    scope = template.fields[: template.scope_count]
-    foreign = next((each.name for each in scope if _is_foreign(each.element)), None)
-    selectors = _all(template, "selectorId")
-    counters = tuple(
-        each.name
-        for each in template.fields
-        if each.element.semantics in _COUNTER_SEMANTICS and each.data_type.is_integer
-    )[:MAX_ITEMS]
-    heeded = {name: own for name, own in fields.items() if name in _HEEDED}
-    names = dict.fromkeys((*heeded.values(), *selectors, *counters))
-    if foreign is not None:
-        names[foreign] = None
-    if not names:  # a counter by its name that an exporter defined as something else
+    elements = {name: field for name, field in fields.items() if name in _FACT_ELEMENTS}
+    unknown_scope = _unknown_scope(template)
+    selectors = _all_fields(template, "selectorId")
+    counters = _counters(template)
+    names = dict.fromkeys((*elements.values(), *selectors, *counters))
+    if unknown_scope is not None:
+        names[unknown_scope] = None
+    if not names:  # an element with the name of a counter, which an exporter defined otherwise
         return None
-    alike = {name: name for _, _, name, _ in template.fields if name in _HEEDED}
-    return Statements(
+    keyed_alike = {name: name for _, _, name, _ in template.fields if name in _FACT_ELEMENTS}
+    return OptionsReader(
         itemgetter(*names),
-        tuple(heeded.items()),
-        heeded == alike,
+        tuple(elements.items()),
+        elements == keyed_alike,
         readers,
-        sampled=next((name for name in _SAMPLED if name in heeded), None),
-        samplers=tuple(name for name in _SAMPLER_NAMES if name in heeded),
-        algorithms=tuple(name for name in _ALGORITHMS if name in heeded),
-        rates=rate_rules(heeded),
-        foreign=foreign,
-        watched=any(each.name == "meteringProcessId" for each in scope),
+        sampling_scope=next((name for name in _SAMPLING_SCOPES if name in elements), None),
+        sampler_names=_present(_SAMPLER_NAMES, elements),
+        algorithms=_present(_ALGORITHMS, elements),
+        rate_rules=rate_rules(elements),
+        unknown_scope=unknown_scope,
+        is_of_metering_process=_is_of_metering_process(template),
         selectors=selectors,
         counters=counters,
-        owners=tuple(name for name in _COUNTED_BY if name in heeded),
-        described=tuple(name if name in heeded else None for name in _APPLICATION_TEXTS),
+        counter_owners=_present(_COUNTER_OWNERS, elements),
+        application_texts=tuple(
+            [name if name in elements else None for name in _APPLICATION_TEXTS]
+        ),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Statements:
-    """How the records of one layout are read.
+class OptionsReader:
+    """Reader of the Options Data Records of one layout.
 
-    ``heed`` picks the values that say anything: records that have the same ones say the same.
-    ``fields`` are names of IANA's elements and what records call them, ``alike`` says
-    whether records call all of these as IANA does, ``foreign`` is a scope field that sets the
-    record apart from all others, ``watched`` says whether a metering process is in scope. The
-    others are those of IANA's names that there are, by what they are read for.
+    ``significant`` selects the values that facts are read from: records with the same ones
+    state the same facts. ``elements`` are IANA names and the records' names of the fields of
+    these, ``keyed_alike`` is true where these names are the same for all of them.
+    ``unknown_scope`` is a scope field that sets a record apart from all others. The other
+    attributes are the IANA names of elements by purpose, as far as the layout has them.
     """
 
-    heed: Callable[[Mapping[str, Any]], Any]
-    fields: tuple[tuple[str, str], ...]
-    alike: bool
-    readers: tuple[_Reader, ...]
-    sampled: str | None
-    samplers: tuple[str, ...]
+    significant: Callable[[Mapping[str, Any]], Any]
+    elements: tuple[tuple[str, str], ...]
+    keyed_alike: bool
+    fact_readers: tuple[_FactReader, ...]
+    sampling_scope: str | None
+    sampler_names: tuple[str, ...]
     algorithms: tuple[str, ...]
-    rates: tuple[RateRule, ...]
-    foreign: str | None
-    watched: bool
+    rate_rules: tuple[RateRule, ...]
+    unknown_scope: str | None
+    is_of_metering_process: bool
     selectors: tuple[str, ...]
     counters: tuple[str, ...]
-    owners: tuple[str, ...]
-    described: tuple[str | None, ...]
+    counter_owners: tuple[str, ...]
+    application_texts: tuple[str | None, ...]
 
-    def read(self, values: Mapping[str, Any]) -> list[Statement]:
-        """What a record says. ``values`` are in the Scapy domain, keyed by field name."""
-        said = values if self.alike else {name: values.get(field) for name, field in self.fields}
-        found = []
-        for reader in self.readers:
-            statement = reader(self, said, values)
-            if statement is not None:
-                found.append(statement)
-        domain = said.get("observationDomainId")
+    def read(self, values: Mapping[str, Any]) -> list[OptionsFact]:
+        """Return the facts of a record: values in the Scapy domain, keyed by field name."""
+        by_element = values
+        if not self.keyed_alike:
+            by_element = {name: values.get(field) for name, field in self.elements}
+        facts = []
+        for read_fact in self.fact_readers:
+            fact = read_fact(self, by_element, values)
+            if fact is not None:
+                facts.append(fact)
+        domain = by_element.get("observationDomainId")
         if isinstance(domain, int) and domain:
-            found = [_new(Statement, (*each[:3], domain)) for each in found]
-        return found
+            facts = [_new(OptionsFact, (*fact[:3], domain)) for fact in facts]
+        return facts
 
 
-#: Reads a statement: of a layout, from values by IANA's names and by those of fields.
-_Reader = Callable[[Statements, Mapping[str, Any], Mapping[str, Any]], "Statement | None"]
+#: Reads a fact of a layout, from values keyed by IANA name and from those keyed by field name.
+_FactReader = Callable[[OptionsReader, Mapping[str, Any], Mapping[str, Any]], "OptionsFact | None"]
 
 
-def _has_all(fields: Mapping[str, str], needs: Iterable[frozenset[str]]) -> bool:
-    """Whether there is one of each group."""
+# -- layouts
+
+
+def _standard_fields(template: Template) -> dict[str, str]:
+    """Return the first field of each of IANA's elements, by IANA name."""
+    fields: dict[str, str] = {}
+    for element, length, name, _ in template.fields:
+        # A string without octets cannot state a name.
+        if not element.pen and (length or element.type.name != "string"):
+            fields.setdefault(element.name, name)
+    return fields
+
+
+def _has_all(fields: Mapping[str, str], groups: Iterable[frozenset[str]]) -> bool:
+    """Return whether fields include an element of each group."""
     # Not all() of a generator: a message may define 3,000 layouts.
-    return not [names for names in needs if names.isdisjoint(fields)]
+    return not [names for names in groups if names.isdisjoint(fields)]
 
 
-def _all(template: Template, name: str) -> tuple[str, ...]:
-    """What records call the fields of one of IANA's elements, in order."""
-    same = (each.name for each in template.fields if each.element.name == name)
+def _present(names: Iterable[str], elements: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple([name for name in names if name in elements])
+
+
+def _all_fields(template: Template, element: str) -> tuple[str, ...]:
+    """Return the names of the first fields of an element, in their order."""
+    same = (each.name for each in template.fields if each.element.name == element)
     return tuple(same)[:MAX_ITEMS]
 
 
-def _is_foreign(element: InformationElement) -> bool:
-    """Whether a scope field limits a record to what no other record can be found to be of."""
+def _counters(template: Template) -> tuple[str, ...]:
+    return tuple(
+        each.name
+        for each in template.fields
+        if each.element.semantics in _COUNTER_SEMANTICS and each.data_type.is_integer
+    )[:MAX_ITEMS]
+
+
+def _unknown_scope(template: Template) -> str | None:
+    """Return the first scope field that limits records to something no other record refers to."""
+    scope = template.fields[: template.scope_count]
+    return next((each.name for each in scope if _is_unknown_scope(each.element)), None)
+
+
+def _is_unknown_scope(element: InformationElement) -> bool:
     name = element.name
-    if name in _WHOLE or name in _SAMPLED:
+    if name in _WHOLE or name in _SAMPLING_SCOPES:
         return False
     return name.startswith(("scope", "_scope_")) or element.semantics == "identifier"
 
 
-# -- readers
+def _is_of_metering_process(template: Template) -> bool:
+    """Return whether a metering process is in the scope of a template's records."""
+    return "meteringProcessId" in [each.name for each in template.fields[: template.scope_count]]
+
+
+# -- readers of facts
 
 
 def _read_sampling(
-    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
-) -> Statement | None:
-    key = _sampled(layout, said, values)
-    rate = rate_by(layout.rates, said)
-    if rate is None and is_unsampled(said):
+    reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
+) -> OptionsFact | None:
+    key = _sampling_key(reader, by_element, values)
+    rate = rate_by(reader.rate_rules, by_element)
+    if rate is None and is_unsampled(by_element):
         rate = 1
-    name = fact_text(said.get(layout.samplers[0])) if layout.samplers else None
+    name = fact_text(by_element.get(reader.sampler_names[0])) if reader.sampler_names else None
     if key is None or (rate is None and name is None):
         return None
-    sampling = _new(Sampling, (rate, _algorithm(layout, said), name))
-    return _new(Statement, (SAMPLING, key, sampling, None))
+    sampling = _new(Sampling, (rate, _algorithm(reader, by_element), name))
+    return _new(OptionsFact, (SAMPLING, key, sampling, None))
 
 
-def _sampled(
-    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
+def _sampling_key(
+    reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
 ) -> tuple[str, Any] | None:
-    """What a record limits its sampling to, None where that cannot be read."""
-    if layout.sampled is not None:
-        number = said.get(layout.sampled)
-        return (_SAMPLED[layout.sampled], number) if isinstance(number, int) else None
-    if layout.foreign is None:
+    """Return the scope and the number that sampling is limited to; None for unreadable ones."""
+    if reader.sampling_scope is not None:
+        number = by_element.get(reader.sampling_scope)
+        scope = _SAMPLING_SCOPES[reader.sampling_scope]
+    elif reader.unknown_scope is not None:
+        number = values.get(reader.unknown_scope)
+        scope = reader.unknown_scope
+    else:
         return SYSTEM
-    number = values.get(layout.foreign)
-    return (layout.foreign, number) if isinstance(number, int) else None
+    return (scope, number) if isinstance(number, int) else None
 
 
-def _algorithm(layout: Statements, said: Mapping[str, Any]) -> str | None:
-    for name in layout.algorithms:
-        number = said.get(name)
+def _algorithm(reader: OptionsReader, by_element: Mapping[str, Any]) -> str | None:
+    for name in reader.algorithms:
+        number = by_element.get(name)
         if isinstance(number, int):
             names = _value_names(name)
             if names is not None:
@@ -266,69 +298,80 @@ def _value_names(name: str) -> ValueNames | None:
 
 
 def _read_sequence(
-    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
-) -> Statement | None:
-    """A Selection Sequence Report Interpretation (RFC 5476 6.5.1): selectors in a row."""
-    number = said["selectionSequenceId"]
-    selectors = tuple(values.get(name) for name in layout.selectors)
+    reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
+) -> OptionsFact | None:
+    """Read a Selection Sequence Report Interpretation (RFC 5476 6.5.1): a list of selectors."""
+    number = by_element["selectionSequenceId"]
+    selectors = tuple(values.get(name) for name in reader.selectors)
     if not isinstance(number, int) or not all(isinstance(each, int) for each in selectors):
         return None
-    return Statement(SEQUENCE, number, selectors)
+    return OptionsFact(SEQUENCE, number, selectors)
 
 
 def _read_interface(
-    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
-) -> Statement | None:
-    index = _first(said, _INTERFACES)
-    # softflowd's IPFIX has no number for the interface that its metering process watches.
-    if not isinstance(index, int) and (index is not None or not layout.watched):
+    reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
+) -> OptionsFact | None:
+    index = _first(by_element, _INTERFACES)
+    # softflowd's IPFIX has no number for the interface that its metering process observes.
+    if not isinstance(index, int) and (index is not None or not reader.is_of_metering_process):
         return None
-    name, description = _INTERFACE_TEXTS
-    called = _new(Interface, (fact_text(said.get(name)), fact_text(said.get(description))))
-    return _new(Statement, (INTERFACE, index, called, None))
+    texts = [fact_text(by_element.get(name)) for name in _INTERFACE_TEXTS]
+    return _new(OptionsFact, (INTERFACE, index, _new(Interface, texts), None))
 
 
 def _read_vrf(
-    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
-) -> Statement | None:
-    number = _first(said, _VRFS)
-    name = fact_text(said["VRFname"])
+    reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
+) -> OptionsFact | None:
+    number = _first(by_element, _VRFS)
+    name = fact_text(by_element["VRFname"])
     if not isinstance(number, int) or name is None:
         return None
-    return _new(Statement, (VRF, number, name, None))
+    return _new(OptionsFact, (VRF, number, name, None))
 
 
 def _read_application(
-    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
-) -> Statement | None:
-    octets = application_octets(said["applicationId"])
+    reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
+) -> OptionsFact | None:
+    octets = application_octets(by_element["applicationId"])
     if octets is None:
         return None
-    called = _new(Application, [each and fact_text(said.get(each)) for each in layout.described])
-    return _new(Statement, (APPLICATION, octets, called, None))
+    texts = [name and fact_text(by_element.get(name)) for name in reader.application_texts]
+    return _new(OptionsFact, (APPLICATION, octets, _new(Application, texts), None))
 
 
 def _read_domain(
-    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
-) -> Statement | None:
-    name = fact_text(said["observationDomainName"])
-    return None if name is None else _new(Statement, (DOMAIN, None, name, None))
+    reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
+) -> OptionsFact | None:
+    name = fact_text(by_element["observationDomainName"])
+    return None if name is None else _new(OptionsFact, (DOMAIN, None, name, None))
 
 
 def _read_counters(
-    layout: Statements, said: Mapping[str, Any], values: Mapping[str, Any]
-) -> Statement | None:
+    reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
+) -> OptionsFact | None:
     counters = {
-        name: count for name in layout.counters if isinstance(count := values.get(name), int)
+        name: count for name in reader.counters if isinstance(count := values.get(name), int)
     }
     owner = tuple(
-        [(name, number) for name in layout.owners if isinstance(number := said.get(name), int)]
+        [
+            (name, number)
+            for name in reader.counter_owners
+            if isinstance(number := by_element.get(name), int)
+        ]
     )
-    return _new(Statement, (COUNTERS, owner, counters, None)) if counters else None
+    return _new(OptionsFact, (COUNTERS, owner, counters, None)) if counters else None
 
 
-#: What has to be there, one of each group, and who reads it then.
-_READERS: list[tuple[list[frozenset[str]], _Reader]] = [
+def _first(by_element: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """Return the value of the first of these elements that the record has."""
+    for name in names:
+        if name in by_element:
+            return by_element[name]
+    return None
+
+
+#: Readers of facts with groups of elements; a layout needs an element of each group.
+_FACT_READERS: list[tuple[list[frozenset[str]], _FactReader]] = [
     ([*map(frozenset, groups)], reader)
     for groups, reader in (
         ([RATE_ELEMENTS.union(_SAMPLER_NAMES)], _read_sampling),
@@ -340,11 +383,3 @@ _READERS: list[tuple[list[frozenset[str]], _Reader]] = [
         ([_STATISTICS], _read_counters),
     )
 ]
-
-
-def _first(said: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    """The value of the first of these that the record has."""
-    for name in names:
-        if name in said:
-            return said[name]
-    return None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scapy_ipfix.collector.contextview import ContextView
 from scapy_ipfix.collector.metadata import Metadata, is_metadata, metadata_table
-from scapy_ipfix.collector.options import Statements
+from scapy_ipfix.collector.options import OptionsReader
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.reading.reader import iter_sets
@@ -173,13 +173,13 @@ def test_saved_counters_that_are_none() -> None:
 
 
 def test_records_that_say_the_same_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, times = Statements.read, []
+    read, times = OptionsReader.read, []
 
-    def counted(layout: Statements, values: Any) -> Any:
+    def counted(layout: OptionsReader, values: Any) -> Any:
         times.append(values)
         return read(layout, values)
 
-    monkeypatch.setattr(Statements, "read", counted)
+    monkeypatch.setattr(OptionsReader, "read", counted)
     metadata = Metadata()
     state(metadata, SAMPLERS, *[(1, 10), (2, 20), (1, 30)] * 100)
     assert len(times) == 3
@@ -301,7 +301,7 @@ def test_table() -> None:
         ("counters", "exportedOctetTotalCount of exportingProcessId 2", 17),
         ("interface", "9", "Gi0/0"),
         ("interface", "10", "Gi0/1, to the lake"),
-        ("interface", "the one watched", "veth-a"),
+        ("interface", "metered", "veth-a"),
         ("sampling", "system", "1 of 2147483648"),
         ("sampling", "samplerId 1", "1 of 10"),
         ("selection sequence", "4", "selectors 1, 2"),
@@ -352,7 +352,7 @@ def shown(metadata: Metadata) -> list[tuple[object, ...]]:
         (
             "softflowd_ipfix_tcp",
             [
-                (0, "interface", "the one watched", "veth-a"),
+                (0, "interface", "metered", "veth-a"),
                 (0, "sampling", "system", "1 of 1, Systematic count-based Sampling"),
             ],
             141,
@@ -362,7 +362,7 @@ def shown(metadata: Metadata) -> list[tuple[object, ...]]:
             # softflowd -s 2
             "softflowd_ipfix_micro",
             [
-                (0, "interface", "the one watched", "veth-a"),
+                (0, "interface", "metered", "veth-a"),
                 (0, "sampling", "system", "1 of 2, Systematic count-based Sampling"),
             ],
             24,
@@ -539,5 +539,5 @@ def test_long_facts_count_for_several() -> None:
             state(metadata, template, (own, *values))
         assert len(metadata) == len(metadata._stated) == most
     while len(metadata) > 1:
-        metadata._bound()
+        metadata._drop_one()
     assert metadata._weight == 1

@@ -484,7 +484,7 @@ def kept(session: IPFIXSession) -> dict[str, int]:
         "pending octets": collector._pending_octets,
         "shared": len(collector._shared),
         "parsed": len(collector._parsed),
-        "keys": len(session._keys),
+        "keys": len(session._reader._keys),
         "fragments": session._reader.fragments.octets,
         "tcp": len(streams._tcp._streams),
         "tcp octets": streams._tcp._total,
