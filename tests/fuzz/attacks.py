@@ -488,7 +488,7 @@ def kept(session: IPFIXSession) -> dict[str, int]:
         "fragments": session._reader.fragments.octets,
         "tcp": len(streams._tcp._streams),
         "tcp octets": streams._tcp._total,
-        "tcp over": len(streams._over),
+        "tcp closed": len(streams._closed),
         "sctp": len(streams._sctp._streams),
         "sctp octets": streams._sctp._total,
         "sctp sequences": sum(len(each.streams) for each in domains),

@@ -39,7 +39,7 @@ MOST = {
     "keys": LIMITS.transports,
     "fragments": LIMITS.fragment_octets,
     "tcp": LIMITS.transports,
-    "tcp over": LIMITS.transports,
+    "tcp closed": LIMITS.transports,
     "sctp": LIMITS.transports,
     "facts": LIMITS.metadata,
     "diagnostics": LIMITS.diagnostics,
