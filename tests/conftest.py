@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What tests share: where things are, and Hypothesis without a clock."""
+"""Fixtures of all tests, and the Hypothesis profile without deadlines."""
 
 import logging
 from collections.abc import Iterator

@@ -31,19 +31,19 @@ for _kind in (*range(1, 500), *range(32768, 65536)):
         _V9_BY_TYPE.setdefault(_element.type.name, []).append(_element)
 
 
-#: What a person has at a prompt after the two imports by star.
+#: The names at a prompt after both star imports.
 PROMPT = {name: getattr(scapy.all, name) for name in dir(scapy.all)} | {
     name: getattr(scapy_ipfix, name) for name in scapy_ipfix.__all__
 }
 
 
 def retyped(packet: Packet) -> Packet:
-    """What someone gets who types what command() says."""
+    """Evaluate the command() of a packet at the prompt."""
     return eval(packet.command(), dict(PROMPT))
 
 
 def values(kind: DataType, length: int) -> st.SearchStrategy[Any]:
-    """Values of a type as decoding gives them, that a field of that length can hold."""
+    """Return a strategy for the decoded values that a field of a type and length can hold."""
     natural = kind.length if length == VARIABLE else length
     if length == 0:
         return st.just(kind.zero if not kind.length else None)
@@ -82,7 +82,7 @@ def _is_not_text(octets: bytes) -> bool:
 
 
 def _fitted(length: int) -> Callable[[str | bytes], str | bytes]:
-    """Cuts a string to a fixed length, as decoding gives it."""
+    """Return the function that cuts a string to a fixed length, as decoding does."""
 
     def fit(value: str | bytes) -> str | bytes:
         octets = value.encode() if isinstance(value, str) else value
@@ -93,7 +93,7 @@ def _fitted(length: int) -> Callable[[str | bytes], str | bytes]:
 
 
 def lengths(kind: DataType) -> st.SearchStrategy[int]:
-    """Lengths on the wire, those that the type forbids as well."""
+    """Return a strategy for lengths on the wire, permitted by the type or not."""
     usual = [VARIABLE, kind.length or 7]
     if kind.is_integer and not kind.is_time:
         usual += range(1, kind.length + 1)
@@ -104,7 +104,7 @@ def lengths(kind: DataType) -> st.SearchStrategy[int]:
 
 @st.composite
 def elements_of(draw: Callable[..., Any], version: int = 10) -> InformationElement:
-    """Elements of any type, known and unknown, that the protocol version can name."""
+    """Draw an element of any type, known or unknown, of the protocol version."""
     kind = draw(st.sampled_from(PLAIN_TYPES))
     known = (_BY_TYPE if version == 10 else _V9_BY_TYPE).get(kind.name)
     if known and draw(st.booleans()):
@@ -116,7 +116,7 @@ def elements_of(draw: Callable[..., Any], version: int = 10) -> InformationEleme
 
 @st.composite
 def templates(draw: Callable[..., Any], version: int = 10, options: bool | None = None) -> Template:
-    """Templates with records of at least one octet."""
+    """Draw a template with records of at least one octet."""
     chosen = draw(st.lists(elements_of(version), min_size=1, max_size=8))
     if options is None:
         options = draw(st.booleans())
@@ -137,13 +137,13 @@ def templates(draw: Callable[..., Any], version: int = 10, options: bool | None 
 
 
 def rows(template: Template) -> st.SearchStrategy[tuple[Any, ...]]:
-    """Records of a template, as decoding gives them."""
+    """Return a strategy for the decoded records of a template."""
     return st.tuples(*(values(field.data_type, field.length) for field in template.fields))
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A template and records of it."""
+    """Template and records of it."""
 
     template: Template
     rows: list[tuple[Any, ...]]
@@ -151,14 +151,14 @@ class Filled:
 
 @st.composite
 def filled(draw: Callable[..., Any], version: int = 10, min_size: int = 0) -> Filled:
-    """A template and some records of it."""
+    """Draw a template and records of it."""
     template = draw(templates(version))
     return Filled(template, draw(st.lists(rows(template), min_size=min_size, max_size=4)))
 
 
 @st.composite
 def broken(draw: Callable[..., Any], whole: bytes, keep: int = 0) -> bytes:
-    """Octets with some changed and perhaps an end cut off or added; the first ``keep`` stay."""
+    """Draw damaged octets: some changed, the end cut or extended; the first ``keep`` stay."""
     octets = bytearray(whole)
     edge = st.sampled_from([0, 1, 2, 3, 4, 5, 0x7F, 0x80, 0xFE, 0xFF]) | st.integers(0, 255)
     if len(octets) > keep:
