@@ -50,7 +50,8 @@ from scapy_ipfix.layers.templates import (
     ScopeFieldSpecifier,
     TemplateRecord,
 )
-from scapy_ipfix.model.model import InformationElement, InformationModel, elements
+from scapy_ipfix.model.element import InformationElement
+from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.reading.columns import address_text, read_columns, to_pandas
 from scapy_ipfix.reading.ipfixfile import read_ipfix, write_ipfix
 from scapy_ipfix.reading.reader import dissect, iter_records

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from scapy_ipfix.cli.arguments import Parser
 from scapy_ipfix.cli.terminal import print_error, reason
-from scapy_ipfix.model.model import InformationElement, ValueNames, elements
+from scapy_ipfix.model.element import InformationElement, ValueNames
+from scapy_ipfix.model.model import elements
 from scapy_ipfix.model.registryfiles import (
     COLUMNS,
     DATA,

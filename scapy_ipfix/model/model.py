@@ -30,7 +30,6 @@ from scapy_ipfix.model.element import (
     FieldSpec,
     InformationElement,
     UnknownElement,
-    ValueNames,
     close_matches,
     parse_placeholder,
     placeholder_name,
@@ -39,23 +38,12 @@ from scapy_ipfix.model.iespec import IESpec, is_iespec, parse_iespec
 from scapy_ipfix.model.registry import SHIPPED, Registry
 from scapy_ipfix.model.registryfiles import line_error, read_elements
 from scapy_ipfix.model.reverse import (
-    REVERSE_PEN,
     forward_names,
     forward_number,
     reverse_number,
     reversed_element,
 )
 from scapy_ipfix.text import Table
-
-__all__ = [
-    "REVERSE_PEN",
-    "FieldSpec",
-    "InformationElement",
-    "InformationModel",
-    "UnknownElement",
-    "ValueNames",
-    "elements",
-]
 
 #: The limit of elements that :meth:`InformationModel.learn` adds, since exporters send them.
 LEARNED = 4096

@@ -33,7 +33,8 @@ from scapy_ipfix import (
     iter_records,
 )
 from scapy_ipfix.collector.collected import DataRead, MessageRead
-from scapy_ipfix.model.model import REVERSE_PEN, InformationElement
+from scapy_ipfix.model.element import InformationElement
+from scapy_ipfix.model.reverse import REVERSE_PEN
 from scapy_ipfix.reading.reader import iter_messages
 from scapy_ipfix.wire.field import TemplateField
 from tests.interop import tshark

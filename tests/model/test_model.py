@@ -10,17 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scapy_ipfix.model.datatypes import DATA_TYPES, VARIABLE, data_type
-from scapy_ipfix.model.model import (
-    LEARNED,
-    REVERSE_PEN,
-    FieldSpec,
-    InformationElement,
-    InformationModel,
-    UnknownElement,
-    elements,
-)
+from scapy_ipfix.model.element import FieldSpec, InformationElement, UnknownElement
+from scapy_ipfix.model.model import LEARNED, InformationModel, elements
 from scapy_ipfix.model.registry import PLACEHOLDERS, SHIPPED, Registry
 from scapy_ipfix.model.registryfiles import COLUMNS
+from scapy_ipfix.model.reverse import REVERSE_PEN
 from scapy_ipfix.wire.template import v9_scope
 
 HEADER = ",".join(COLUMNS)

@@ -20,7 +20,8 @@ from scapy_ipfix.layers.sets import (
     TemplateSet,
 )
 from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.model.model import InformationElement, elements
+from scapy_ipfix.model.element import InformationElement
+from scapy_ipfix.model.model import elements
 from scapy_ipfix.reading.columns import (
     COLUMNS,
     CONTEXT,
