@@ -14,8 +14,7 @@ from scapy_ipfix.collector.learnedtypes import IN_A_MESSAGE, NAMED_IN_A_MESSAGE
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
-from tests.fuzz.attacks import message, options, set_of
-from tests.fuzz.attacks import template as template_record
+from tests.builders import raw_message, raw_options, raw_set, raw_template
 
 _PEN = 99999
 _UDP = TransportKey("udp", "192.0.2.1", 4739, "192.0.2.2", 4739)
@@ -23,22 +22,22 @@ _UDP = TransportKey("udp", "192.0.2.1", 4739, "192.0.2.2", 4739)
 
 def template(template_id: int, *elements: int) -> bytes:
     """A Template Set of one template, of elements of an octet that nobody knows."""
-    return set_of(2, template_record(template_id, *((each, 1) for each in elements), pen=_PEN))
+    return raw_set(2, raw_template(template_id, *((each, 1) for each in elements), pen=_PEN))
 
 
 def lesson(id: int, name: str) -> bytes:
     """A Set of type information, and its template before it."""
-    kinds = options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF))
+    kinds = raw_options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF))
     row = struct.pack("!IHBB", _PEN, id, 1, len(name)) + name.encode()
-    return set_of(3, kinds) + set_of(256, row)
+    return raw_set(3, kinds) + raw_set(256, row)
 
 
 #: A subTemplateList of template 300, with one record of an octet 7.
-_LIST = set_of(2, struct.pack("!HHHH", 301, 1, 292, 0xFFFF)) + set_of(301, b"\4\3\x01\x2c\7")
+_LIST = raw_set(2, struct.pack("!HHHH", 301, 1, 292, 0xFFFF)) + raw_set(301, b"\4\3\x01\x2c\7")
 
 
 #: A template of a subTemplateList.
-_LISTS_OF_ANY = set_of(2, struct.pack("!HHHH", 290, 1, 292, 0xFFFF))
+_LISTS_OF_ANY = raw_set(2, struct.pack("!HHHH", 290, 1, 292, 0xFFFF))
 
 
 @pytest.fixture
@@ -52,13 +51,13 @@ def domains(collector: Collector) -> list[Domain]:
 
 def names(collector: Collector, *sets: bytes, domain: int = 1) -> list[list[str]]:
     """The names of the fields of all records of a message but type information."""
-    read = collector.read(_UDP, message(*sets, domain=domain))
+    read = collector.read(_UDP, raw_message(*sets, domain=domain))
     assert read is not None
     return [list(record) for each in read.ready if each.set_id != 256 for record in each.records()]
 
 
 def test_as_soon_as_it_has_a_name_in_the_same_message(collector: Collector) -> None:
-    sets = template(300, 1), set_of(300, b"\7"), lesson(1, "mine"), set_of(300, b"\7")
+    sets = template(300, 1), raw_set(300, b"\7"), lesson(1, "mine"), raw_set(300, b"\7")
     assert names(collector, *sets) == [["_ipfix_99999_1"], ["mine"]]
 
 
@@ -68,15 +67,15 @@ def test_one_name_after_the_other(collector: Collector) -> None:
         (2, "two", ["_ipfix_99999_1", "two", "_ipfix_99999_1_2"]),
         (1, "one", ["one", "two", "one_2"]),
     ):
-        assert names(collector, lesson(id, name), set_of(300, b"\1\2\3")) == [found]
+        assert names(collector, lesson(id, name), raw_set(300, b"\1\2\3")) == [found]
 
 
 def test_in_every_domain_of_the_transport_session_and_no_other(collector: Collector) -> None:
     other = _UDP._replace(source_port=4740)
     for domain in (1, 2):
-        collector.read(_UDP, message(template(300, 1), domain=domain))
-    collector.read(other, message(template(300, 1)))
-    collector.read(_UDP, message(lesson(1, "mine")))
+        collector.read(_UDP, raw_message(template(300, 1), domain=domain))
+    collector.read(other, raw_message(template(300, 1)))
+    collector.read(_UDP, raw_message(lesson(1, "mine")))
     named = sorted(
         (str(each.transport), each.id, *each.templates[300].names) for each in domains(collector)
     )
@@ -90,12 +89,12 @@ def test_in_every_domain_of_the_transport_session_and_no_other(collector: Collec
 def test_a_set_without_a_record_leaves_a_template_as_it_was(collector: Collector) -> None:
     names(collector, template(300, 1, 2), lesson(1, "one"))
     (domain,) = domains(collector)
-    assert names(collector, set_of(300, b"\0")) == []
+    assert names(collector, raw_set(300, b"\0")) == []
     assert 300 not in domain.ready
     assert domain.states[300].template.names == ("_ipfix_99999_1", "_ipfix_99999_2")
     assert domain.stats.undecoded_sets == 0
     assert "missing-template" not in collector.diagnostics.counts
-    names(collector, set_of(300, b"\0\0"))
+    names(collector, raw_set(300, b"\0\0"))
     assert domain.states[300].template.names == ("one", "_ipfix_99999_2")
 
 
@@ -108,7 +107,7 @@ def test_a_set_without_a_record_leaves_a_template_as_it_was(collector: Collector
 )
 def test_who_looks_at_the_templates_sees_the_name(look: Callable[[IPFIXSession], str]) -> None:
     session = IPFIXSession()
-    session.collector.read(_UDP, message(template(300, 1), lesson(1, "mine")))
+    session.collector.read(_UDP, raw_message(template(300, 1), lesson(1, "mine")))
     assert "mine" in look(session)
 
 
@@ -122,7 +121,7 @@ def test_a_refresh_is_no_change(collector: Collector) -> None:
 def test_a_template_that_waits_for_its_names_is_redefined(collector: Collector) -> None:
     names(collector, template(300, 1, 2), lesson(1, "one"), template(300, 2))
     assert collector.diagnostics.counts == {"template-redefined": 1}
-    assert names(collector, lesson(2, "two"), set_of(300, b"\2")) == [["two"]]
+    assert names(collector, lesson(2, "two"), raw_set(300, b"\2")) == [["two"]]
 
 
 def test_a_template_that_waits_for_its_names_is_forgotten(collector: Collector) -> None:
@@ -133,13 +132,13 @@ def test_a_template_that_waits_for_its_names_is_forgotten(collector: Collector) 
     assert domain.template(300) is None
     assert [list(kind) for kind in domain.ids] == [[], [256]]
     assert 300 not in domain.ready
-    assert names(collector, set_of(300, b"\1")) == []
+    assert names(collector, raw_set(300, b"\1")) == []
 
 
 def test_templates_of_lists_as_well(collector: Collector) -> None:
     """Lists that came before go without the name, whenever someone looks."""
-    early = collector.read(_UDP, message(template(300, 1), _LIST))
-    late = collector.read(_UDP, message(lesson(1, "mine"), _LIST))
+    early = collector.read(_UDP, raw_message(template(300, 1), _LIST))
+    late = collector.read(_UDP, raw_message(lesson(1, "mine"), _LIST))
     assert early is not None
     assert late is not None
     for _ in range(2):
@@ -155,14 +154,14 @@ def test_lists_between_two_lessons_have_the_names_of_then(before: bool) -> None:
 
     The fast reader looks at once.
     """
-    lists = set_of(2, struct.pack("!HHHH", 301, 1, 292, 0xFFFF))
-    lists += set_of(301, b"\5\3\x01\x2c\7\7")
+    lists = raw_set(2, struct.pack("!HHHH", 301, 1, 292, 0xFFFF))
+    lists += raw_set(301, b"\5\3\x01\x2c\7\7")
     messages = [
-        message(template(300, 1, 2), *[lists] * before),
-        message(lesson(1, "one")),
-        message(lists),
-        message(lesson(2, "two")),
-        message(lists, lesson(3, "three"), lists),
+        raw_message(template(300, 1, 2), *[lists] * before),
+        raw_message(lesson(1, "one")),
+        raw_message(lists),
+        raw_message(lesson(2, "two")),
+        raw_message(lists, lesson(3, "three"), lists),
     ]
     fast = [list(each["subTemplateList"][0]) for each in iter_records(messages) if len(each) == 1]
     assert fast == [
@@ -187,15 +186,15 @@ def test_lists_between_two_lessons_have_the_names_of_then(before: bool) -> None:
 
 def test_basic_lists_between_two_lessons_have_the_types_of_then() -> None:
     """Also where no template has the element, and packets as well."""
-    kinds = set_of(3, options(256, 2, (346, 4), (303, 2), (339, 1)))
+    kinds = raw_set(3, raw_options(256, 2, (346, 4), (303, 2), (339, 1)))
     values = b"".join(
         bytes((12,)) + struct.pack("!BHHI", 3, 0x8000 | id, 1, _PEN) + b"\6\7\x08"
         for id in (1, 2, 1 | 0x4000)
     )
-    layout = set_of(2, struct.pack("!HHHH", 301, 3, *(291, 0xFFFF)) + b"\1\x23\xff\xff" * 2)
-    lists = set_of(301, values)
-    first, second = (set_of(256, struct.pack("!IHB", _PEN, id, 1)) for id in (1, 2))
-    messages = [message(each) for each in (kinds + layout + lists, first, lists, second, lists)]
+    layout = raw_set(2, struct.pack("!HHHH", 301, 3, *(291, 0xFFFF)) + b"\1\x23\xff\xff" * 2)
+    lists = raw_set(301, values)
+    first, second = (raw_set(256, struct.pack("!IHB", _PEN, id, 1)) for id in (1, 2))
+    messages = [raw_message(each) for each in (kinds + layout + lists, first, lists, second, lists)]
     octets, numbers = [b"\6", b"\7", b"\x08"], [6, 7, 8]
     expected = [[octets, octets, octets], [numbers, octets, octets], [numbers, numbers, octets]]
     fast = [list(each.values()) for each in iter_records(messages) if len(each) == 3]
@@ -226,11 +225,11 @@ _TCP = _UDP._replace(protocol="tcp")
 def test_a_template_that_is_withdrawn_before_it_was_named() -> None:
     """Lists of before have the names of then, as they had while it was there."""
     collector = Collector()
-    collector.read(_TCP, message(template(300, 1), _LIST))
-    collector.read(_TCP, message(lesson(1, "mine")))
-    read = collector.read(_TCP, message(_LIST))
+    collector.read(_TCP, raw_message(template(300, 1), _LIST))
+    collector.read(_TCP, raw_message(lesson(1, "mine")))
+    read = collector.read(_TCP, raw_message(_LIST))
     assert read is not None
-    collector.read(_TCP, message(set_of(2, struct.pack("!HH", 300, 0))))
+    collector.read(_TCP, raw_message(raw_set(2, struct.pack("!HH", 300, 0))))
     assert read.ready[-1].records() == [{"subTemplateList": [{"mine": 7}]}]
 
 
@@ -238,11 +237,13 @@ def test_the_reverse_of_an_element_gets_a_name_with_it() -> None:
     """RFC 5103: CERT sets a bit in numbers, IANA has an enterprise number for that."""
     for pen, reverse in ((6871, (6871, 9001 | 0x4000)), (0, (29305, 9001))):
         collector = Collector()
-        kinds = set_of(3, options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF)))
-        layout = set_of(2, template_record(300, (reverse[1], 1), pen=reverse[0]))
-        collector.read(_TCP, message(kinds, layout))
-        collector.read(_TCP, message(set_of(256, struct.pack("!IHBB", pen, 9001, 1, 3) + b"fwd")))
-        read = collector.read(_TCP, message(layout, set_of(300, b"\7")))
+        kinds = raw_set(3, raw_options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF)))
+        layout = raw_set(2, raw_template(300, (reverse[1], 1), pen=reverse[0]))
+        collector.read(_TCP, raw_message(kinds, layout))
+        collector.read(
+            _TCP, raw_message(raw_set(256, struct.pack("!IHBB", pen, 9001, 1, 3) + b"fwd"))
+        )
+        read = collector.read(_TCP, raw_message(layout, raw_set(300, b"\7")))
         assert read is not None
         assert read.ready[-1].records() == [{"reverseFwd": 7}]
         assert "template-redefined-reliable" not in collector.diagnostics.counts
@@ -251,11 +252,11 @@ def test_the_reverse_of_an_element_gets_a_name_with_it() -> None:
 def test_a_template_behind_one_that_a_lesson_waited_for() -> None:
     """The lesson comes between the two, though they are in one Set."""
     collector = Collector()
-    kinds = options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF))
+    kinds = raw_options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF))
     other = struct.pack("!HHHHHHHI", 305, 2, 1, 149, 4, 0x8001, 1, _PEN)
-    taught = set_of(256, struct.pack("!IHBB", _PEN, 1, 1, 4) + b"mine")
-    for sets in ((taught, set_of(3, kinds + other)), (set_of(3, kinds + other),)):
-        read = collector.read(_TCP, message(*sets, set_of(305, b"\0\0\0\1\7")))
+    taught = raw_set(256, struct.pack("!IHBB", _PEN, 1, 1, 4) + b"mine")
+    for sets in ((taught, raw_set(3, kinds + other)), (raw_set(3, kinds + other),)):
+        read = collector.read(_TCP, raw_message(*sets, raw_set(305, b"\0\0\0\1\7")))
         assert read is not None
         assert read.ready[-1].records() == [{"observationDomainId": 1, "mine": 7}]
     assert "template-redefined-reliable" not in collector.diagnostics.counts
@@ -270,7 +271,7 @@ def test_what_lists_are_read_with_goes_with_those_that_were_read() -> None:
 
     before = contexts()
     collector = Collector(check_values=True)
-    read = collector.read(_UDP, message(template(300, 1), _LIST))
+    read = collector.read(_UDP, raw_message(template(300, 1), _LIST))
     assert read is not None
     assert read.ready[-1].records()
     assert contexts() > before
@@ -290,11 +291,11 @@ def test_lists_whose_values_are_checked() -> None:
 def test_a_domain_that_goes_takes_its_templates_along() -> None:
     session = IPFIXSession()
     for domain in range(1, 5000):
-        session.collector.read(_UDP, message(template(300, 1), domain=domain))
+        session.collector.read(_UDP, raw_message(template(300, 1), domain=domain))
     kept = domains(session.collector)
     assert len(kept) == session.collector.limits.domains
     assert sum(len(each.states) + len(each.ids[False]) for each in kept) == 2 * len(kept)
-    session.collector.read(_UDP, message(lesson(1, "mine"), domain=4999))
+    session.collector.read(_UDP, raw_message(lesson(1, "mine"), domain=4999))
     assert all(each.templates[300].names == ("mine",) for each in domains(session.collector))
 
 
@@ -302,10 +303,10 @@ def test_a_message_names_only_so_many_fields(collector: Collector) -> None:
     """A lesson between every two Sets would name a template of a thousand fields each time."""
     fields = 1000
     wide = template(300, *range(1, fields + 1))
-    record = set_of(300, bytes(fields))
+    record = raw_set(300, bytes(fields))
     turns = NAMED_IN_A_MESSAGE // fields + 10
     lessons = [lesson(1 + each, f"n{each}") for each in range(turns)]
-    collector.read(_UDP, message(wide))
+    collector.read(_UDP, raw_message(wide))
     found = names(collector, *(each + record for each in lessons))
     known = [sum(not name.startswith("_") for name in each) for each in found]
     named = -(-NAMED_IN_A_MESSAGE // fields)
@@ -317,14 +318,14 @@ def test_lists_share_what_a_message_names(collector: Collector) -> None:
     """Whenever someone looks, and for each message anew."""
     layouts = [template(300 + each, *range(1, 1001)) for each in range(40)]
     for each in layouts:
-        collector.read(_UDP, message(each))
-    collector.read(_UDP, message(lesson(1, "one"), _LISTS_OF_ANY))
+        collector.read(_UDP, raw_message(each))
+    collector.read(_UDP, raw_message(lesson(1, "one"), _LISTS_OF_ANY))
     rows = b"".join(
         b"\xff" + struct.pack("!HBH", 1003, 3, 300 + each) + bytes(1000) for each in range(40)
     )
     first = []
     for _ in range(6):
-        read = collector.read(_UDP, message(set_of(290, rows)))
+        read = collector.read(_UDP, raw_message(raw_set(290, rows)))
         assert read is not None
         records = read.ready[0].records()
         first.append([next(iter(record["subTemplateList"][0])) for record in records])
@@ -342,9 +343,9 @@ def test_each_message_may_name_its_own() -> None:
         b"\xff" + struct.pack("!HBH", 303, 3, 300 + each) + bytes(300) for each in range(2)
     )
     collector = Collector()
-    collector.read(_UDP, message(*wide, lesson(1, "one"), _LISTS_OF_ANY))
-    reads = [collector.read(_UDP, message(set_of(290, rows))) for _ in range(60)]
-    collector.read(_UDP, message(lesson(2, "two")))
+    collector.read(_UDP, raw_message(*wide, lesson(1, "one"), _LISTS_OF_ANY))
+    reads = [collector.read(_UDP, raw_message(raw_set(290, rows))) for _ in range(60)]
+    collector.read(_UDP, raw_message(lesson(2, "two")))
     assert len(reads) * 600 > 2 * NAMED_IN_A_MESSAGE
     for read in reads:
         assert read is not None
@@ -358,15 +359,15 @@ def test_wide_templates_are_not_looked_at_for_lists_without_records(
 ) -> None:
     collector = Collector(check_values=True)
     for each in range(20):
-        collector.read(_UDP, message(template(300 + each, *range(1, 1001))))
-    collector.read(_UDP, message(lesson(1, "one"), _LISTS_OF_ANY))
+        collector.read(_UDP, raw_message(template(300 + each, *range(1, 1001))))
+    collector.read(_UDP, raw_message(lesson(1, "one"), _LISTS_OF_ANY))
     (domain,) = domains(collector)
     named: list[Template] = []
     monkeypatch.setattr(
         "scapy_ipfix.collector.domain.relearned", lambda each, *then: named.append(each) or each
     )
     rows = b"".join(b"\7\3" + struct.pack("!H", 300 + each) + bytes(4) for each in range(20))
-    read = collector.read(_UDP, message(set_of(290, rows)))
+    read = collector.read(_UDP, raw_message(raw_set(290, rows)))
     assert read is not None
     lists = [record["subTemplateList"] for record in read.ready[0].records()]
     assert lists == [rows[at + 1 : at + 8] for at in range(0, len(rows), 8)]
@@ -375,7 +376,11 @@ def test_wide_templates_are_not_looked_at_for_lists_without_records(
 
 
 def test_the_fast_reader() -> None:
-    stream = message(template(300, 1)), message(lesson(1, "mine")), message(set_of(300, b"\7"))
+    stream = (
+        raw_message(template(300, 1)),
+        raw_message(lesson(1, "mine")),
+        raw_message(raw_set(300, b"\7")),
+    )
     assert list(iter_records(stream))[-1] == {"mine": 7}
 
 
@@ -386,10 +391,10 @@ def test_a_message_that_describes_too_many(collector: Collector) -> None:
     )
     last = struct.pack("!IHB", _PEN, 1 + IN_A_MESSAGE, 1) + b"\4last"
     kinds = lesson(30_000, "first")
-    collector.read(_UDP, message(kinds, set_of(256, rows), set_of(256, last)))
+    collector.read(_UDP, raw_message(kinds, raw_set(256, rows), raw_set(256, last)))
     assert [each.text for each in collector.diagnostics if each.code == "elements-many"] == [
         "a message describes more than 1024 elements: the rest are not learned from it"
     ]
     assert len(dict(collector.learning.learned())[_UDP]) == IN_A_MESSAGE
-    collector.read(_UDP, message(set_of(256, last)))
+    collector.read(_UDP, raw_message(raw_set(256, last)))
     assert dict(collector.learning.learned())[_UDP][-1].name == "last"

@@ -28,6 +28,7 @@ from scapy.packet import Packet
 from scapy_ipfix import IPFIX, IPFIXSession, iter_records
 from scapy_ipfix.collector.transportkey import TransportKey
 
+from ..builders import raw_message, raw_options, raw_set, raw_template
 from .harness import quiet
 from .wrapping import IPFIX_PORT, TIME, ipv4, ipv6, tcp, udp
 
@@ -52,35 +53,10 @@ class Attack:
     share: float = 1.0
 
 
-def message(*sets: bytes, domain: int = 1, sequence: int = 0, exported: int = _EXPORTED) -> bytes:
-    """An IPFIX Message of Sets, as octets."""
-    body = b"".join(sets)
-    return struct.pack("!HHIII", 10, 16 + len(body), exported, sequence, domain) + body
-
-
-def set_of(set_id: int, body: bytes) -> bytes:
-    return struct.pack("!HH", set_id, 4 + len(body)) + body
-
-
-def template(template_id: int, *fields: tuple[int, int], pen: int = 0) -> bytes:
-    """A Template Record of elements and lengths; of an enterprise's if ``pen`` is one."""
-    octets = struct.pack("!HH", template_id, len(fields))
-    for element, length in fields:
-        octets += struct.pack("!HH", element | (0x8000 if pen else 0), length)
-        octets += pen.to_bytes(4, "big") if pen else b""
-    return octets
-
-
-def options(template_id: int, scope: int, *fields: tuple[int, int]) -> bytes:
-    """An Options Template Record."""
-    octets = struct.pack("!HHH", template_id, len(fields), scope)
-    return octets + b"".join(struct.pack("!HH", *each) for each in fields)
-
-
 _UDP = TransportKey("udp", "192.0.2.1", 40000, "192.0.2.2", IPFIX_PORT)
 _TCP = _UDP._replace(protocol="tcp")
-_FLOW = set_of(2, template(256, (8, 4), (12, 4), (1, 4)))
-_ROW = set_of(256, bytes(12))
+_FLOW = raw_set(2, raw_template(256, (8, 4), (12, 4), (1, 4)))
+_ROW = raw_set(256, bytes(12))
 
 
 def read(session: IPFIXSession, number: int, octets: bytes, key: TransportKey = _UDP) -> None:
@@ -105,13 +81,13 @@ def _layout(number: int) -> tuple[tuple[int, int], ...]:
 
 
 def new_layouts(session: IPFIXSession, number: int) -> None:
-    sets = set_of(2, template(256, *_layout(number), pen=_PEN)), set_of(256, bytes(12))
-    read(session, number, message(*sets))
+    sets = raw_set(2, raw_template(256, *_layout(number), pen=_PEN)), raw_set(256, bytes(12))
+    read(session, number, raw_message(*sets))
 
 
 def new_layouts_looked_at(session: IPFIXSession, number: int) -> None:
-    sets = set_of(2, template(256, *_layout(number), pen=_PEN)), set_of(256, bytes(12))
-    packet = process(session, udp(message(*sets)))
+    sets = raw_set(2, raw_template(256, *_layout(number), pen=_PEN)), raw_set(256, bytes(12))
+    packet = process(session, udp(raw_message(*sets)))
     assert packet is not None
     packet[IPFIX].records[0].show(dump=True)
 
@@ -119,8 +95,8 @@ def new_layouts_looked_at(session: IPFIXSession, number: int) -> None:
 def new_template_ids(session: IPFIXSession, number: int) -> None:
     domain, offset = divmod(number, 65280)
     set_id = 256 + offset
-    sets = set_of(2, template(set_id, *_layout(number), pen=_PEN)), set_of(set_id, bytes(12))
-    read(session, number, message(*sets, domain=domain))
+    sets = raw_set(2, raw_template(set_id, *_layout(number), pen=_PEN)), raw_set(set_id, bytes(12))
+    read(session, number, raw_message(*sets, domain=domain))
 
 
 _WIDE = b"".join(struct.pack("!HH", 1 + i % 400, 1) for i in range(16_000))
@@ -129,7 +105,7 @@ _WIDE = b"".join(struct.pack("!HH", 1 + i % 400, 1) for i in range(16_000))
 def wide_templates(session: IPFIXSession, number: int) -> None:
     set_id = 256 + number % 65280
     head = struct.pack("!HH", set_id, 16_000) + struct.pack("!HH", 500 + number % 30000, 1)
-    octets = message(set_of(2, head + _WIDE[4:]), domain=number // 65280)
+    octets = raw_message(raw_set(2, head + _WIDE[4:]), domain=number // 65280)
     session.collector.read(_UDP, octets, TIME, number)
 
 
@@ -139,45 +115,45 @@ def wide_unknown(session: IPFIXSession, number: int) -> None:
     fields = [(1 + (number + each) % 32767, 1) for each in range(12_000)]
     head = struct.pack("!HH", set_id, len(fields))
     body = head + b"".join(struct.pack("!HH", *field) for field in fields)
-    read(session, number, message(set_of(2, body), set_of(set_id, bytes(12_000))))
+    read(session, number, raw_message(raw_set(2, body), raw_set(set_id, bytes(12_000))))
 
 
 def wide_records(session: IPFIXSession, number: int) -> None:
     fields = [(1 + (number + each) % 400, 1) for each in range(7000)]
-    sets = set_of(2, template(256, *fields)), set_of(256, bytes(7000))
-    packet = process(session, udp(message(*sets)))
+    sets = raw_set(2, raw_template(256, *fields)), raw_set(256, bytes(7000))
+    packet = process(session, udp(raw_message(*sets)))
     assert packet is not None
     assert packet[IPFIX].records[0].fields
 
 
 def withdrawals(session: IPFIXSession, number: int) -> None:
     set_id = 256 + number % 65280
-    gone = set_of(2, struct.pack("!HH", set_id, 0))
-    everything = set_of(2, struct.pack("!HH", 2, 0))
-    sets = set_of(2, template(set_id, *_layout(number), pen=_PEN)), gone, everything
-    read(session, number, message(*sets), _TCP)
+    gone = raw_set(2, struct.pack("!HH", set_id, 0))
+    everything = raw_set(2, struct.pack("!HH", 2, 0))
+    sets = raw_set(2, raw_template(set_id, *_layout(number), pen=_PEN)), gone, everything
+    read(session, number, raw_message(*sets), _TCP)
 
 
 def never_defined(session: IPFIXSession, number: int) -> None:
     set_id = 256 + number % 65280
-    read(session, number, message(set_of(set_id, bytes(400)), domain=number % 1000))
+    read(session, number, raw_message(raw_set(set_id, bytes(400)), domain=number % 1000))
 
 
 # -- who sends
 
 
 def new_domains(session: IPFIXSession, number: int) -> None:
-    read(session, number, message(_FLOW, _ROW, domain=number))
+    read(session, number, raw_message(_FLOW, _ROW, domain=number))
 
 
 def new_ports(session: IPFIXSession, number: int) -> None:
     key = _UDP._replace(source_port=number & 0xFFFF)
-    read(session, number, message(_FLOW, _ROW), key)
+    read(session, number, raw_message(_FLOW, _ROW), key)
 
 
 def new_addresses(session: IPFIXSession, number: int) -> None:
     key = _UDP._replace(source=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}")
-    read(session, number, message(_FLOW, _ROW), key)
+    read(session, number, raw_message(_FLOW, _ROW), key)
 
 
 class _Flood(io.RawIOBase):
@@ -210,14 +186,15 @@ def in_a_capture(session: IPFIXSession, number: int) -> None:
         flood = _Flood()
         _floods[id(session)] = flood, iter_records(flood, session=session)
     flood, records = _floods[id(session)]
-    flood.frame = udp(message(_FLOW, _ROW), source_port=number % 65535 + 1)[:26] + (
-        number.to_bytes(4, "big") + udp(message(_FLOW, _ROW), source_port=number % 65535 + 1)[30:]
+    flood.frame = udp(raw_message(_FLOW, _ROW), source_port=number % 65535 + 1)[:26] + (
+        number.to_bytes(4, "big")
+        + udp(raw_message(_FLOW, _ROW), source_port=number % 65535 + 1)[30:]
     )
     next(records)
 
 
 def in_packets(session: IPFIXSession, number: int) -> None:
-    frame = udp(message(_FLOW, _ROW), source_port=number % 65535 + 1)
+    frame = udp(raw_message(_FLOW, _ROW), source_port=number % 65535 + 1)
     process(session, frame[:26] + number.to_bytes(4, "big") + frame[30:])
 
 
@@ -231,14 +208,14 @@ def _ends(number: int) -> tuple[int, int]:
 
 def unfinished_streams(session: IPFIXSession, number: int) -> None:
     address, port = _ends(number)
-    data = message(_FLOW, _ROW, set_of(256, bytes(1200)))[:-1]
+    data = raw_message(_FLOW, _ROW, raw_set(256, bytes(1200)))[:-1]
     frame = tcp(1, data, source_port=port)
     process(session, frame[:26] + (0x0A000000 + address).to_bytes(4, "big") + frame[30:])
 
 
 def streams_with_gaps(session: IPFIXSession, number: int) -> None:
     address, port = _ends(number // 8)
-    frame = tcp(1 + 3000 * (number % 8), message(_FLOW, bytes(1200)), source_port=port)
+    frame = tcp(1 + 3000 * (number % 8), raw_message(_FLOW, bytes(1200)), source_port=port)
     process(session, frame[:26] + (0x0A000000 + address).to_bytes(4, "big") + frame[30:])
 
 
@@ -263,14 +240,14 @@ def pieces_of_sctp(session: IPFIXSession, number: int) -> None:
 
 def streams_of_sctp(session: IPFIXSession, number: int) -> None:
     """One association, of which every user message is on a stream of its own, and early."""
-    data = message(_FLOW, _ROW)
+    data = raw_message(_FLOW, _ROW)
     head = struct.pack("!BBHIHHI", 0, 3, 16 + len(data), number, number & 0xFFFF, number >> 16, 0)
     process(session, ipv4(132, struct.pack("!HHII", 40000, IPFIX_PORT, 1, 0) + head + data))
 
 
 def streams_of_domains(session: IPFIXSession, number: int) -> None:
     """A new SCTP stream in every message, a hundred in each observation domain."""
-    octets = message(_FLOW, _ROW, domain=number // 100)
+    octets = raw_message(_FLOW, _ROW, domain=number // 100)
     key = _UDP._replace(protocol="sctp")
     session.collector.read(key, octets, TIME, number, stream=1 + number % 100)
 
@@ -278,14 +255,14 @@ def streams_of_domains(session: IPFIXSession, number: int) -> None:
 # -- what options say
 
 
-_TYPES = set_of(3, options(257, 2, (346, 4), (303, 2), (339, 1), (341, 65535)))
+_TYPES = raw_set(3, raw_options(257, 2, (346, 4), (303, 2), (339, 1), (341, 65535)))
 
 
 def new_elements(session: IPFIXSession, number: int) -> None:
     name = f"element{number}".encode()
     row = struct.pack("!IHB", _PEN + number // 32000, 1 + number % 32000, 3)
     row += bytes((len(name),)) + name
-    read(session, number, message(_TYPES, set_of(257, row)))
+    read(session, number, raw_message(_TYPES, raw_set(257, row)))
 
 
 def new_elements_of_many(session: IPFIXSession, number: int) -> None:
@@ -293,10 +270,10 @@ def new_elements_of_many(session: IPFIXSession, number: int) -> None:
     name = f"element{number}".encode()
     row = struct.pack("!IHB", _PEN, 1 + number % 32000, 3) + bytes((len(name),)) + name
     key = _UDP._replace(source=f"10.1.{number // 25600 % 256}.{number // 100 % 256}")
-    read(session, number, message(_TYPES, set_of(257, row)), key)
+    read(session, number, raw_message(_TYPES, raw_set(257, row)), key)
 
 
-_NAMELESS = set_of(2, template(256, *((1000 + each, 1) for each in range(512))))
+_NAMELESS = raw_set(2, raw_template(256, *((1000 + each, 1) for each in range(512))))
 
 
 def names_of_many(session: IPFIXSession, number: int) -> None:
@@ -304,32 +281,32 @@ def names_of_many(session: IPFIXSession, number: int) -> None:
     name = f"element{number}".encode()
     row = struct.pack("!IHB", _PEN, 1 + number % 32000, 3) + bytes((len(name),)) + name
     key = _UDP._replace(source=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}")
-    read(session, number, message(_TYPES, set_of(257, row), _NAMELESS), key)
+    read(session, number, raw_message(_TYPES, raw_set(257, row), _NAMELESS), key)
 
 
-_INTERFACES = set_of(3, options(258, 1, (10, 4), (82, 65535)))
+_INTERFACES = raw_set(3, raw_options(258, 1, (10, 4), (82, 65535)))
 
 
 def new_interfaces(session: IPFIXSession, number: int) -> None:
     name = f"eth{number}".encode()
     row = number.to_bytes(4, "big") + bytes((len(name),)) + name
-    read(session, number, message(_INTERFACES, set_of(258, row)))
+    read(session, number, raw_message(_INTERFACES, raw_set(258, row)))
 
 
 def new_names(session: IPFIXSession, number: int) -> None:
     """One interface that is called something else in every message."""
     name = f"eth{number}".encode()
     row = bytes(4) + bytes((len(name),)) + name
-    read(session, number, message(_INTERFACES, set_of(258, row)))
+    read(session, number, raw_message(_INTERFACES, raw_set(258, row)))
 
 
 def new_interfaces_of_many(session: IPFIXSession, number: int) -> None:
     row = (1).to_bytes(4, "big") + b"\4eth0"
-    octets = message(_INTERFACES, set_of(258, row), domain=number)
+    octets = raw_message(_INTERFACES, raw_set(258, row), domain=number)
     read(session, number, octets)
 
 
-_PAIRS = set_of(2, template(260, (10, 4), (14, 4)))
+_PAIRS = raw_set(2, raw_template(260, (10, 4), (14, 4)))
 
 
 def names_looked_up(session: IPFIXSession, number: int) -> None:
@@ -337,7 +314,7 @@ def names_looked_up(session: IPFIXSession, number: int) -> None:
     if number == 0:
         new_interfaces(session, 1)
     rows = struct.pack("!600I", *range(600 * number, 600 * number + 600))
-    found = session.collector.read(_UDP, message(_PAIRS, set_of(260, rows)), TIME, number)
+    found = session.collector.read(_UDP, raw_message(_PAIRS, raw_set(260, rows)), TIME, number)
     for each in found.ready if found is not None else ():
         each.records(resolve=True)
 
@@ -358,7 +335,10 @@ def new_hosts(session: IPFIXSession, number: int) -> None:
     )
     rows = random.Random(number).randbytes(33 * 10)
     found = session.collector.read(
-        _UDP, message(set_of(2, template(set_id, *fields)), set_of(set_id, rows)), TIME, number
+        _UDP,
+        raw_message(raw_set(2, raw_template(set_id, *fields)), raw_set(set_id, rows)),
+        TIME,
+        number,
     )
     for each in found.ready if found is not None else ():
         each.records(values="python")
@@ -367,7 +347,7 @@ def new_hosts(session: IPFIXSession, number: int) -> None:
 # -- lists, and everything else
 
 
-_LISTS = set_of(2, template(259, (291, 65535)))
+_LISTS = raw_set(2, raw_template(259, (291, 65535)))
 
 
 def new_lists(session: IPFIXSession, number: int) -> None:
@@ -375,28 +355,32 @@ def new_lists(session: IPFIXSession, number: int) -> None:
     head = struct.pack("!BHHI", 3, 0x8000 | 1 + number % 32767, 1 + number // 32767 % 200, _PEN)
     body = head + bytes(1 + number // 32767 % 200)
     row = b"\xff" + len(body).to_bytes(2, "big") + body
-    read(session, number, message(_LISTS, set_of(259, row)))
+    read(session, number, raw_message(_LISTS, raw_set(259, row)))
 
 
 def new_defects(session: IPFIXSession, number: int) -> None:
     rng = random.Random(number)
     sets = (
-        set_of(4 + number % 250, rng.randbytes(6)),
-        set_of(2, template(number & 0xFF, (1, 9))),
-        set_of(2, struct.pack("!HH", 256 + number % 60000, 999)),
-        set_of(3, options(300, 9, (1, 4))),
+        raw_set(4 + number % 250, rng.randbytes(6)),
+        raw_set(2, raw_template(number & 0xFF, (1, 9))),
+        raw_set(2, struct.pack("!HH", 256 + number % 60000, 999)),
+        raw_set(3, raw_options(300, 9, (1, 4))),
         _FLOW,
-        set_of(256, rng.randbytes(15)),
+        raw_set(256, rng.randbytes(15)),
         struct.pack("!HH", 256, number & 3) + rng.randbytes(4),
     )
-    octets = message(*sets, sequence=rng.getrandbits(32), exported=rng.getrandbits(32))
+    octets = raw_message(*sets, sequence=rng.getrandbits(32), exported=rng.getrandbits(32))
     read(session, number, octets + rng.randbytes(number % 5))
 
 
 def long_padding(session: IPFIXSession, number: int) -> None:
     """A Set that is nothing but padding, which is not zero."""
     rest = (number % 250 + 1).to_bytes(1, "big") * 60_000
-    read(session, number, message(set_of(2, template(256, (210, 65_000))), set_of(256, rest)))
+    read(
+        session,
+        number,
+        raw_message(raw_set(2, raw_template(256, (210, 65_000))), raw_set(256, rest)),
+    )
 
 
 _V9_TEMPLATE = struct.pack("!HHHH", 0, 16, 256, 2) + struct.pack("!HHHH", 8, 4, 1, 4)

@@ -8,17 +8,17 @@ import pytest
 
 from scapy_ipfix.collector.collector import Collector
 
+from ..builders import raw_message, raw_set, raw_template
 from . import harness, invariants
 from .__main__ import main
-from .attacks import message, set_of, template
 from .invariants import Broken, check_octets
 from .mutation import Mutant, mutant
 from .seeds import SHORT, stories
 from .shape import Shape
 
-FLOW = set_of(2, template(256, (8, 4)))
-DATA = set_of(256, bytes(8))
-EVIL = set_of(300, b"evil")
+FLOW = raw_set(2, raw_template(256, (8, 4)))
+DATA = raw_set(256, bytes(8))
+EVIL = raw_set(300, b"evil")
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +41,14 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_shapes() -> None:
-    octets = message(FLOW, DATA, EVIL) + b"rest"
+    octets = raw_message(FLOW, DATA, EVIL) + b"rest"
     shape = Shape.of(octets)
     assert [bytes(each) for each in shape.sets] == [FLOW, DATA, EVIL]
     assert (shape.version, shape.rest, bytes(shape)) == (10, b"rest", octets)
     del shape.sets[1]
     shape.rest = b""
     shape.mend()
-    assert bytes(shape) == message(FLOW, EVIL)
+    assert bytes(shape) == raw_message(FLOW, EVIL)
 
 
 def test_mutants_are_the_same_for_the_same_number() -> None:
@@ -70,24 +70,24 @@ def test_stories_hold_as_they_are(carrier: str) -> None:
 
 
 def test_a_failure_is_made_small(fault: None) -> None:
-    messages = message(FLOW, DATA), message(FLOW, DATA, EVIL, DATA), message(DATA)
+    messages = raw_message(FLOW, DATA), raw_message(FLOW, DATA, EVIL, DATA), raw_message(DATA)
     failure = harness.run(Mutant(7, "udp", messages))
     assert failure is not None
     assert failure.kind == "IndexError in test_harness.py, broken"
     small = harness.minimised(failure)
-    assert small.mutant.messages == (message(EVIL),)
+    assert small.mutant.messages == (raw_message(EVIL),)
     assert small.mutant.hex in str(small)
 
 
 def test_the_command(
     fault: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evil = Mutant(7, "udp", (message(FLOW), message(EVIL)))
+    evil = Mutant(7, "udp", (raw_message(FLOW), raw_message(EVIL)))
     monkeypatch.setattr("tests.fuzz.__main__.mutant", lambda number, octets: evil)
     assert main(["--replay", "7", "--out", str(tmp_path)]) == 1
     out = capsys.readouterr().out
-    assert message(EVIL).hex() in out
-    assert message(EVIL).hex() in (tmp_path / "7.txt").read_text()
+    assert raw_message(EVIL).hex() in out
+    assert raw_message(EVIL).hex() in (tmp_path / "7.txt").read_text()
     assert main(["--minutes", "0.01", "--seed", "7", "--out", str(tmp_path)]) == 1
     assert "times: IndexError in test_harness.py, broken" in capsys.readouterr().out
 
@@ -99,7 +99,7 @@ def test_the_command_finds_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_octets_that_nobody_read_are_noticed() -> None:
-    read = Collector().read(("message",), message(FLOW, set_of(9, b"x")))  # type: ignore[arg-type]
+    read = Collector().read(("message",), raw_message(FLOW, raw_set(9, b"x")))  # type: ignore[arg-type]
     assert read is not None
     check_octets(read, noted=True)
     with pytest.raises(Broken):

@@ -21,7 +21,7 @@ from scapy_ipfix import IPFIXSession, iter_records
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.transportkey import TransportKey
 
-from .attacks import message, options, set_of, template
+from ..builders import raw_message, raw_options, raw_set, raw_template
 from .harness import quiet
 from .invariants import layer_records
 from .mutation import mutated
@@ -56,20 +56,31 @@ def story(mark: int, domain: int = 7) -> list[bytes]:
     sampling = struct.pack("!II", 0, 10 + mark)
     row = bytes((192, 0, 2, mark)) * 2 + struct.pack("!I", 1) + bytes(flow[1] - 12)
     bodies = [
-        [set_of(256, row)],  # before its template
-        [set_of(2, template(256, *flow[0]) + template(261, (7 if mark % 2 else 17, 4), pen=_PEN))],
-        [set_of(3, options(257, 2, (346, 4), (303, 2), (339, 1), (341, 65535)))],
-        [set_of(257, own), set_of(261, bytes((0, 0, 0, mark)))],
-        [set_of(3, options(258, 1, (10, 4), (82, 65535)) + options(259, 1, (149, 4), (305, 4)))],
-        [set_of(258, interface), set_of(259, sampling)],
-        [set_of(256, row * 2)],
-        [set_of(2, template(262, (292, 65535)))],
-        [set_of(262, bytes((3 + len(row), 3)) + b"\1\0" + row)],
-        [set_of(256, row)],
+        [raw_set(256, row)],  # before its template
+        [
+            raw_set(
+                2,
+                raw_template(256, *flow[0])
+                + raw_template(261, (7 if mark % 2 else 17, 4), pen=_PEN),
+            )
+        ],
+        [raw_set(3, raw_options(257, 2, (346, 4), (303, 2), (339, 1), (341, 65535)))],
+        [raw_set(257, own), raw_set(261, bytes((0, 0, 0, mark)))],
+        [
+            raw_set(
+                3,
+                raw_options(258, 1, (10, 4), (82, 65535)) + raw_options(259, 1, (149, 4), (305, 4)),
+            )
+        ],
+        [raw_set(258, interface), raw_set(259, sampling)],
+        [raw_set(256, row * 2)],
+        [raw_set(2, raw_template(262, (292, 65535)))],
+        [raw_set(262, bytes((3 + len(row), 3)) + b"\1\0" + row)],
+        [raw_set(256, row)],
     ]
     number, messages = 1000 * mark, []
     for sets in bodies:
-        messages.append(message(*sets, domain=domain, sequence=number))
+        messages.append(raw_message(*sets, domain=domain, sequence=number))
         number += sum(len(each) > 20 for each in sets if each[:2] == b"\1\0")
     return messages
 
@@ -77,7 +88,7 @@ def story(mark: int, domain: int = 7) -> list[bytes]:
 def _v9(mark: int) -> list[bytes]:
     """NetFlow v9 of the same numbers: source id 7, template 256."""
     known = struct.pack("!HHHH", 0, 16, 256, 2) + struct.pack("!HHHH", 12, 4, 10, 4)
-    rows = set_of(256, bytes((192, 0, 2, mark)) + bytes(4))
+    rows = raw_set(256, bytes((192, 0, 2, mark)) + bytes(4))
     return [
         struct.pack("!HHIIII", 9, 1, 1, 1_700_000_000, number, 7) + each
         for number, each in enumerate((rows, known, rows, known[:6] + b"\0\1" + known[8:], rows))
@@ -93,7 +104,7 @@ def _as_is(rng: random.Random) -> list[bytes]:
 
 def _withdrawing(rng: random.Random) -> list[bytes]:
     gone = [struct.pack("!HH", each, 0) for each in (2, 256, 257, 258, 261)]
-    return [message(set_of(kind, each), domain=7) for each in gone for kind in (2, 3)] * 2
+    return [raw_message(raw_set(kind, each), domain=7) for each in gone for kind in (2, 3)] * 2
 
 
 def _mutants(rng: random.Random) -> list[bytes]:

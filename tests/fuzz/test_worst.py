@@ -10,8 +10,8 @@ from scapy.config import conf
 from scapy_ipfix import IPFIX, BasicList, IPFIXSession, Record, SubTemplateList, iter_records
 from scapy_ipfix.wire.structured import DEPTH_LIMIT
 
+from ..builders import raw_message, raw_set, raw_template
 from . import worst_messages
-from .attacks import message, set_of, template
 from .harness import quiet
 from .worst import WORST
 from .worst_messages import nested, nested_records
@@ -102,8 +102,8 @@ def test_lists_down_to_the_limit_and_beyond(kind: str, depth: int) -> None:
     """Lists within ``DEPTH_LIMIT`` are packets; the first one beyond is octets, and is said."""
     session = IPFIXSession(check_values=True)
     element, octets = (291, nested(depth)) if kind == "basicList" else (292, nested_records(depth))
-    sets = set_of(2, template(260, (element, 65535))), set_of(260, prefixed(octets))
-    packet = session.process(IPFIX(message(*sets)))
+    sets = raw_set(2, raw_template(260, (element, 65535))), raw_set(260, prefixed(octets))
+    packet = session.process(IPFIX(raw_message(*sets)))
     assert packet is not None
     (record,) = packet.records
     levels, inner = 0, record.getfieldval(kind)
@@ -115,11 +115,11 @@ def test_lists_down_to_the_limit_and_beyond(kind: str, depth: int) -> None:
             inner = inner.records[0].getfieldval(kind) if inner.records else None
     assert levels == min(depth + 1, DEPTH_LIMIT)
     assert ("list-too-deep" in session.diagnostics.counts) is (depth >= DEPTH_LIMIT)
-    assert bytes(packet) == message(*sets)
+    assert bytes(packet) == raw_message(*sets)
     assert packet.show(dump=True)
-    assert bytes(packet.copy()) == message(*sets)
+    assert bytes(packet.copy()) == raw_message(*sets)
     assert packet.copy().command() == packet.command()
-    (values,) = iter_records(message(*sets))
+    (values,) = iter_records(raw_message(*sets))
     assert _levels(values[kind]) == min(depth + 1, DEPTH_LIMIT)
 
 
@@ -133,7 +133,7 @@ def _levels(values: object) -> int:
 
 def test_a_message_of_sixteen_thousand_sets_can_be_shown() -> None:
     """Scapy's payload chain would end in RecursionError at a hundred."""
-    octets = message(b"\1\0\0\4" * 2000)
+    octets = raw_message(b"\1\0\0\4" * 2000)
     packet = IPFIX(octets)
     assert packet.show(dump=True).count("Data Set") == 2000
     assert bytes(packet.copy()) == octets

@@ -14,7 +14,7 @@ from scapy_ipfix.collector.domain import SETS_LOOKED_INTO
 from scapy_ipfix.collector.metadata import FACTS_IN_A_MESSAGE
 from scapy_ipfix.wire.resolver import _MANY
 
-from .attacks import message, options, set_of, template
+from ..builders import raw_message, raw_options, raw_set, raw_template
 from .worst_messages import TYPES, type_of
 from .worstcase import BODY, ROOM, numbered, worst_case
 
@@ -23,7 +23,7 @@ _PEN = 64999
 _WITHDRAWN = b"\0\2\0\0"
 #: So many templates of so many fields: a quarter of the fields that a collector keeps.
 _COUNT, _WIDE = 256, 1016
-_WIDE_FIELDS = template(0, *((1 + each, 1) for each in range(_WIDE)), pen=_PEN)[2:]
+_WIDE_FIELDS = raw_template(0, *((1 + each, 1) for each in range(_WIDE)), pen=_PEN)[2:]
 
 
 def _messages(kind: int, each: Callable[[int], bytes], ids: Iterable[int]) -> list[bytes]:
@@ -31,13 +31,13 @@ def _messages(kind: int, each: Callable[[int], bytes], ids: Iterable[int]) -> li
     ids = list(ids)
     room = BODY // len(each(0))
     return [
-        message(set_of(kind, b"".join(map(each, ids[at : at + room]))))
+        raw_message(raw_set(kind, b"".join(map(each, ids[at : at + room]))))
         for at in range(0, len(ids), room)
     ]
 
 
 def _one(id: int) -> bytes:
-    return template(id, (4, 1))
+    return raw_template(id, (4, 1))
 
 
 def _wide(id: int) -> bytes:
@@ -53,34 +53,34 @@ def _wide_templates() -> list[bytes]:
 
 @worst_case("template-withdrawn", protocol="tcp")
 def withdrawals_of_everything_of_the_other_kind() -> tuple[bytes, ...]:
-    known = _messages(3, lambda id: options(id, 0, (1, 1)), range(256, 65_000))
-    return *known, message(set_of(2, _WITHDRAWN * (BODY // 4)))
+    known = _messages(3, lambda id: raw_options(id, 0, (1, 1)), range(256, 65_000))
+    return *known, raw_message(raw_set(2, _WITHDRAWN * (BODY // 4)))
 
 
 @worst_case("template-withdrawn", protocol="tcp")
 def withdrawals_while_most_templates_have_no_names() -> tuple[bytes, ...]:
-    unknown = _messages(2, lambda id: template(id, (1, 1), pen=_PEN), range(256, 49_000))
+    unknown = _messages(2, lambda id: raw_template(id, (1, 1), pen=_PEN), range(256, 49_000))
     known = _messages(2, _one, range(49_000, 65_000))
     withdrawals = [struct.pack("!HH", id, 0) for id in range(256, 256 + 2 * (BODY // 4))]
     gone = [
-        message(set_of(2, b"".join(half)))
+        raw_message(raw_set(2, b"".join(half)))
         for half in (withdrawals[: BODY // 4], withdrawals[BODY // 4 :])
     ]
-    return *unknown, *known, message(TYPES, type_of(1)), *gone
+    return *unknown, *known, raw_message(TYPES, type_of(1)), *gone
 
 
 @worst_case("template-withdrawn", protocol="tcp")
 def a_withdrawal_of_wide_templates() -> tuple[bytes, ...]:
-    return *_wide_templates(), message(set_of(2, _WITHDRAWN))
+    return *_wide_templates(), raw_message(raw_set(2, _WITHDRAWN))
 
 
 @worst_case("template-redefined", "templates-many")
 def redefinitions_of_wide_templates() -> tuple[bytes, ...]:
     """They wait for names besides."""
-    fields = template(0, *((1 + each, 1) for each in range(32)), pen=_PEN)[2:]
+    fields = raw_template(0, *((1 + each, 1) for each in range(32)), pen=_PEN)[2:]
     wide = _messages(2, lambda id: id.to_bytes(2, "big") + fields, range(256, 8256))
     narrow = numbered(8000, lambda each: _one(256 + each))
-    return *wide, message(TYPES, type_of(1)), message(set_of(2, narrow))
+    return *wide, raw_message(TYPES, type_of(1)), raw_message(raw_set(2, narrow))
 
 
 # -- names (RFC 5610)
@@ -89,44 +89,44 @@ def redefinitions_of_wide_templates() -> tuple[bytes, ...]:
 @worst_case()
 def a_thousand_lessons_for_wide_templates() -> tuple[bytes, ...]:
     lessons = numbered(_WIDE, lambda each: type_of(1 + each))
-    return *_wide_templates(), message(TYPES), message(lessons)
+    return *_wide_templates(), raw_message(TYPES), raw_message(lessons)
 
 
 def _lists(*before: bytes) -> tuple[bytes, ...]:
-    known = message(set_of(2, template(5000, (291, 65535))))
-    return *_wide_templates(), message(TYPES), *before, known, message(set_of(5000, b"\0"))
+    known = raw_message(raw_set(2, raw_template(5000, (291, 65535))))
+    return *_wide_templates(), raw_message(TYPES), *before, known, raw_message(raw_set(5000, b"\0"))
 
 
 @worst_case()
 def the_first_list_after_a_lesson() -> tuple[bytes, ...]:
-    return _lists(message(type_of(1)))
+    return _lists(raw_message(type_of(1)))
 
 
 @worst_case()
 def a_second_lesson_where_lists_are() -> tuple[bytes, ...]:
-    return *_lists(), message(type_of(1)), message(type_of(2))
+    return *_lists(), raw_message(type_of(1)), raw_message(type_of(2))
 
 
 @worst_case("set-empty")
 def empty_sets_of_wide_templates() -> tuple[bytes, ...]:
-    return *_wide_templates(), message(*(set_of(256 + each, b"") for each in range(_COUNT)))
+    return *_wide_templates(), raw_message(*(raw_set(256 + each, b"") for each in range(_COUNT)))
 
 
 @worst_case(check_values=True)
 def lists_of_wide_templates_that_wait_for_names() -> tuple[bytes, ...]:
     """None of them holds a record."""
-    known = message(TYPES, set_of(2, template(5000, (292, 65535))))
+    known = raw_message(TYPES, raw_set(2, raw_template(5000, (292, 65535))))
     lists = numbered(_COUNT, lambda each: b"\x08\3" + struct.pack("!H", 256 + each) + bytes(5))
-    return *_wide_templates(), known, message(type_of(1)), message(set_of(5000, lists))
+    return *_wide_templates(), known, raw_message(type_of(1)), raw_message(raw_set(5000, lists))
 
 
 def _by_turns(fields: int) -> tuple[bytes, ...]:
     """A lesson, a record that it gives a name to, and so on."""
     layout = [(1 + each, each % 2) for each in range(fields)]
-    known = message(set_of(2, template(256, *layout, pen=_PEN))), message(TYPES)
-    record = set_of(256, bytes(fields // 2))
+    known = raw_message(raw_set(2, raw_template(256, *layout, pen=_PEN))), raw_message(TYPES)
+    record = raw_set(256, bytes(fields // 2))
     turns = ROOM // (len(record) + len(type_of(1)))
-    return *known, message(numbered(turns, lambda each: type_of(1 + each % fields) + record))
+    return *known, raw_message(numbered(turns, lambda each: type_of(1 + each % fields) + record))
 
 
 @worst_case()
@@ -144,9 +144,9 @@ def lessons_and_wide_records_by_turns() -> tuple[bytes, ...]:
 
 @worst_case("template-redefined")
 def redefinitions_where_the_past_is_full() -> tuple[bytes, ...]:
-    lists = message(set_of(2, template(300, (291, 65535))), set_of(300, b"\0"))
-    changes = numbered(BODY // 8, lambda each: template(256, (4 + each % 2, 1)))
-    change = message(set_of(2, changes))
+    lists = raw_message(raw_set(2, raw_template(300, (291, 65535))), raw_set(300, b"\0"))
+    changes = numbered(BODY // 8, lambda each: raw_template(256, (4 + each % 2, 1)))
+    change = raw_message(raw_set(2, changes))
     return lists, *[change] * 6
 
 
@@ -154,26 +154,26 @@ def redefinitions_where_the_past_is_full() -> tuple[bytes, ...]:
 
 
 def _facts(*fields: tuple[int, int], scope: int = 1) -> bytes:
-    return message(set_of(3, options(256, scope, *fields)))
+    return raw_message(raw_set(3, raw_options(256, scope, *fields)))
 
 
 @worst_case()
 def a_fact_that_changes_with_every_octet() -> tuple[bytes, ...]:
     """As often as versions of facts are kept, and on."""
-    change = message(set_of(256, b"\1\2" * (BODY // 2)))
+    change = raw_message(raw_set(256, b"\1\2" * (BODY // 2)))
     return _facts((34, 1), scope=0), change, change, change
 
 
 @worst_case()
 def sampling_of_twenty_thousand_interfaces() -> tuple[bytes, ...]:
     rows = numbered(BODY // 3, lambda each: each.to_bytes(3, "big"))
-    return _facts((302, 1), (305, 1), (306, 1)), message(set_of(256, rows))
+    return _facts((302, 1), (305, 1), (306, 1)), raw_message(raw_set(256, rows))
 
 
 @worst_case()
 def twenty_thousand_applications() -> tuple[bytes, ...]:
     rows = numbered(BODY // 3, lambda each: each.to_bytes(2, "big") + b"\0")
-    return _facts((95, 2), (96, 65535)), message(set_of(256, rows))
+    return _facts((95, 2), (96, 65535)), raw_message(raw_set(256, rows))
 
 
 @worst_case()
@@ -186,76 +186,78 @@ def seven_thousand_of_everything() -> tuple[bytes, ...]:
         BODY // 10,
         lambda each: bytes((each % 256, 0, 0, each // 256, 1, *[each % 256] * 2, 0, each % 256, 0)),
     )
-    return known, message(set_of(256, rows))
+    return known, raw_message(raw_set(256, rows))
 
 
 @worst_case()
 def a_counter_beside_two_hundred_others() -> tuple[bytes, ...]:
-    wide = numbered(4, lambda each: options(256 + each, 0, *[((40, 41, 42, 163)[each], 1)] * 63))
-    one = options(260, 0, (164, 1))
-    counted = (set_of(256 + each, bytes(63)) for each in range(4))
-    rows = set_of(260, b"\1\2" * (BODY // 2))
-    return message(set_of(3, wide + one)), message(*counted), message(rows)
+    wide = numbered(
+        4, lambda each: raw_options(256 + each, 0, *[((40, 41, 42, 163)[each], 1)] * 63)
+    )
+    one = raw_options(260, 0, (164, 1))
+    counted = (raw_set(256 + each, bytes(63)) for each in range(4))
+    rows = raw_set(260, b"\1\2" * (BODY // 2))
+    return raw_message(raw_set(3, wide + one)), raw_message(*counted), raw_message(rows)
 
 
 @worst_case()
 def eight_thousand_vrfs_in_sets() -> tuple[bytes, ...]:
-    rows = (set_of(256, bytes((each % 256, 1)) + b"a") for each in range(ROOM // 7))
-    return _facts((234, 1), (236, 65535)), message(*rows)
+    rows = (raw_set(256, bytes((each % 256, 1)) + b"a") for each in range(ROOM // 7))
+    return _facts((234, 1), (236, 65535)), raw_message(*rows)
 
 
 @worst_case(resolve=True)
 def records_that_interfaces_are_looked_up_for() -> tuple[bytes, ...]:
     names = numbered(BODY // 6, lambda each: each.to_bytes(4, "big") + b"\1a")
-    known = set_of(3, options(256, 1, (10, 4), (82, 65535))), set_of(2, _pairs())
+    known = raw_set(3, raw_options(256, 1, (10, 4), (82, 65535))), raw_set(2, _pairs())
     rows = numbered(
         BODY // 4, lambda each: struct.pack("!HH", each % 6000, (each + each // 6000) % 6000)
     )
-    return message(*known), message(set_of(256, names)), message(set_of(257, rows))
+    return raw_message(*known), raw_message(raw_set(256, names)), raw_message(raw_set(257, rows))
 
 
 def _pairs() -> bytes:
-    return template(257, (10, 2), (14, 2))
+    return raw_template(257, (10, 2), (14, 2))
 
 
 @worst_case(resolve=True)
 def records_each_of_two_other_interfaces() -> tuple[bytes, ...]:
-    known = set_of(3, options(256, 1, (10, 4), (82, 65535))), set_of(2, _pairs())
+    known = raw_set(3, raw_options(256, 1, (10, 4), (82, 65535))), raw_set(2, _pairs())
     names = [each.to_bytes(4, "big") + b"\1a" for each in range(65536)]
     stated = [
-        message(set_of(256, b"".join(names[at : at + FACTS_IN_A_MESSAGE])))
+        raw_message(raw_set(256, b"".join(names[at : at + FACTS_IN_A_MESSAGE])))
         for at in range(0, len(names), FACTS_IN_A_MESSAGE)
     ]
     rows = numbered(BODY // 4, lambda each: struct.pack("!HH", 2 * each, 2 * each + 1))
-    return message(*known), *stated, message(set_of(257, rows))
+    return raw_message(*known), *stated, raw_message(raw_set(257, rows))
 
 
 @worst_case(resolve=True)
 def records_each_of_two_other_interfaces_that_are_sampled() -> tuple[bytes, ...]:
     rows = numbered(BODY // 4, lambda each: struct.pack("!HH", 2 * each, 2 * each + 1))
-    return *_named_and_sampled(), message(set_of(2, _pairs())), message(set_of(257, rows))
+    return *_named_and_sampled(), raw_message(raw_set(2, _pairs())), raw_message(raw_set(257, rows))
 
 
 @worst_case(resolve=True)
 def records_each_of_two_other_interfaces_one_of_which_metered() -> tuple[bytes, ...]:
     rows = numbered(BODY // 5, lambda each: struct.pack("!HHB", 2 * each, 2 * each + 1, each % 2))
-    directed = set_of(2, template(257, (10, 2), (14, 2), (61, 1)))
-    return *_named_and_sampled(), message(directed), message(set_of(257, rows))
+    directed = raw_set(2, raw_template(257, (10, 2), (14, 2), (61, 1)))
+    return *_named_and_sampled(), raw_message(directed), raw_message(raw_set(257, rows))
 
 
 @worst_case(resolve=True)
 def records_that_ask_for_everything() -> tuple[bytes, ...]:
     """Interfaces, VRFs and an application, which is other ones each time; no two are alike."""
     options_sets = (
-        set_of(3, options(256, 1, (10, 4), (82, 65535))),
-        set_of(3, options(258, 1, (234, 4), (236, 65535))),
-        set_of(3, options(259, 1, (95, 4), (96, 65535))),
+        raw_set(3, raw_options(256, 1, (10, 4), (82, 65535))),
+        raw_set(3, raw_options(258, 1, (234, 4), (236, 65535))),
+        raw_set(3, raw_options(259, 1, (95, 4), (96, 65535))),
     )
     names = [each.to_bytes(4, "big") + b"\1a" for each in range(256)]
-    stated = [set_of(each, b"".join(names)) for each in (256, 258, 259)]
-    asking = set_of(2, template(257, (10, 1), (14, 1), (234, 1), (235, 1), (236, 1), (95, 1)))
+    stated = [raw_set(each, b"".join(names)) for each in (256, 258, 259)]
+    asking = raw_set(2, raw_template(257, (10, 1), (14, 1), (234, 1), (235, 1), (236, 1), (95, 1)))
     rows = numbered(BODY // 6, lambda each: (each * 2654435761 % (1 << 48)).to_bytes(6, "big"))
-    return message(*options_sets, *stated), message(asking), message(set_of(257, rows))
+    return raw_message(*options_sets, *stated), raw_message(asking), raw_message(raw_set(257, rows))
 
 
 @worst_case(resolve=True)
@@ -266,51 +268,62 @@ def sets_of_interfaces_that_are_sampled() -> tuple[bytes, ...]:
         b"".join([struct.pack("!HH", each, each + sets * _MANY) for each in some])
         for some in (range(at, at + _MANY) for at in range(0, sets * _MANY, _MANY))
     ]
-    asking = message(*[set_of(257, each) for each in rows])
-    return *_named_and_sampled(), message(set_of(2, _pairs())), asking, asking
+    asking = raw_message(*[raw_set(257, each) for each in rows])
+    return *_named_and_sampled(), raw_message(raw_set(2, _pairs())), asking, asking
 
 
 def _named_and_sampled() -> tuple[bytes, ...]:
     """What states the name and the rate of each of 32,000 interfaces."""
-    named, sampled = options(256, 1, (10, 4), (82, 65535)), options(258, 1, (10, 4), (305, 4))
+    named, sampled = (
+        raw_options(256, 1, (10, 4), (82, 65535)),
+        raw_options(258, 1, (10, 4), (305, 4)),
+    )
     numbers = [each.to_bytes(4, "big") for each in range(BODY // 2)]
-    stated = [message(set_of(3, named + sampled))]
+    stated = [raw_message(raw_set(3, named + sampled))]
     for at in range(0, len(numbers), FACTS_IN_A_MESSAGE):
         some = numbers[at : at + FACTS_IN_A_MESSAGE]
-        stated.append(message(set_of(256, b"".join([each + b"\1a" for each in some]))))
-        stated.append(message(set_of(258, b"".join([2 * each for each in some]))))
+        stated.append(raw_message(raw_set(256, b"".join([each + b"\1a" for each in some]))))
+        stated.append(raw_message(raw_set(258, b"".join([2 * each for each in some]))))
     return tuple(stated)
 
 
 @worst_case(resolve=True)
 def records_that_sequences_are_looked_up_for() -> tuple[bytes, ...]:
     """Of 64 selectors each."""
-    sequences = options(256, 1, (301, 1), *[(302, 1)] * 64)
-    selectors = options(257, 1, (302, 1), (305, 1), (306, 1))
-    known = message(set_of(3, sequences + selectors), set_of(2, template(258, (301, 1), (1, 1))))
+    sequences = raw_options(256, 1, (301, 1), *[(302, 1)] * 64)
+    selectors = raw_options(257, 1, (302, 1), (305, 1), (306, 1))
+    known = raw_message(
+        raw_set(3, sequences + selectors), raw_set(2, raw_template(258, (301, 1), (1, 1)))
+    )
     rates = numbered(256, lambda each: bytes((each, 1, 1 + each % 7)))
     rows = numbered(256, lambda each: bytes((each, *((each + more) % 256 for more in range(64)))))
     asked = numbered(BODY // 2, lambda each: each.to_bytes(2, "big"))
-    return known, message(set_of(257, rates), set_of(256, rows)), message(set_of(258, asked))
+    return (
+        known,
+        raw_message(raw_set(257, rates), raw_set(256, rows)),
+        raw_message(raw_set(258, asked)),
+    )
 
 
 @worst_case("templates-many", "facts-many", "sets-many", "value", check_values=True, resolve=True)
 def as_much_of_everything_as_is_taken() -> tuple[bytes, ...]:
     """Layouts that are each used, facts and wrong values in Sets of their own, and lists."""
-    vrfs = set_of(3, options(60_000, 1, (234, 1), (236, 65535)))
-    known = message(vrfs, set_of(2, template(60_001, (291, 65535)) + template(60_002, (276, 1))))
+    vrfs = raw_set(3, raw_options(60_000, 1, (234, 1), (236, 65535)))
+    known = raw_message(
+        vrfs, raw_set(2, raw_template(60_001, (291, 65535)) + raw_template(60_002, (276, 1)))
+    )
     some = TEMPLATES_IN_A_MESSAGE + 1
-    layouts = numbered(some, lambda each: template(256 + each, (1 + each, 65535)))
-    used = numbered(some, lambda each: set_of(256 + each, b"\0"))
+    layouts = numbered(some, lambda each: raw_template(256 + each, (1 + each, 65535)))
+    used = numbered(some, lambda each: raw_set(256 + each, b"\0"))
     # Every Set of options that is learned from, and more facts in the last one than are taken.
     facts = numbered(
-        SETS_LOOKED_INTO - 1, lambda each: set_of(60_000, bytes((each % 256, 1)) + b"a")
+        SETS_LOOKED_INTO - 1, lambda each: raw_set(60_000, bytes((each % 256, 1)) + b"a")
     )
     rows = numbered(FACTS_IN_A_MESSAGE, lambda each: bytes((each % 256, 2, each // 256 + 65, 98)))
-    facts += set_of(60_000, rows) + set_of(60_000, b"\1\1a")
-    wrong = set_of(60_002, b"\7") * 100
-    sets = set_of(2, layouts) + wrong + used + facts
+    facts += raw_set(60_000, rows) + raw_set(60_000, b"\1\1a")
+    wrong = raw_set(60_002, b"\7") * 100
+    sets = raw_set(2, layouts) + wrong + used + facts
     lists = numbered(
         (ROOM - len(sets) - 4) // 7, lambda each: b"\6" + struct.pack("!BHHB", 3, 1 + each, 1, 7)
     )
-    return known, message(set_of(60_001, lists), sets)
+    return known, raw_message(raw_set(60_001, lists), sets)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,11 +68,6 @@ def worst_case(
         return make
 
     return take
-
-
-def v9_message(*sets: bytes) -> bytes:
-    """A NetFlow v9 message of FlowSets, as octets."""
-    return struct.pack("!HHIIII", 9, 0, 0, 1, 0, 1) + b"".join(sets)
 
 
 def prefixed(octets: bytes) -> bytes:
