@@ -13,6 +13,7 @@ from typing import Any
 
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.reading.extras import extra
+from scapy_ipfix.wire.codec import field_offsets
 from scapy_ipfix.wire.field import TemplateField
 
 #: Data types of addresses, by kind and size of the array items.
@@ -74,13 +75,8 @@ def fixed_arrays(
     np: Any, fields: Sequence[TemplateField], names: Container[str], octets: bytearray, count: int
 ) -> dict[str, Any]:
     """Return arrays of the named fields from ``count`` records of fixed-length ``fields``."""
-    size = sum(field.length for field in fields)
-    selected = []
-    start = 0
-    for field in fields:
-        if field.name in names:
-            selected.append((field, start))
-        start += field.length
+    *offsets, size = field_offsets(fields)
+    selected = [(each, start) for each, start in zip(fields, offsets) if each.name in names]
     items = {}
     copies = []
     for field, start in selected:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any
 
 from scapy_ipfix.model.datatype import Cache
@@ -448,6 +449,11 @@ def _variable_decoder(
         return lambda octets: convert(octets) if octets else nothing
     nothing = convert(decode(b""))
     return lambda octets: convert(decode(octets)) if octets else nothing
+
+
+def field_offsets(fields: Iterable[TemplateField]) -> tuple[int, ...]:
+    """Return the offset of each of several fixed-length fields, and where the last one ends."""
+    return (0, *accumulate(each.length for each in fields))
 
 
 def record_codec(

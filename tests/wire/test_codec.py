@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.wire.codec import WIDE, RecordCodec, record_codec
+from scapy_ipfix.wire.codec import WIDE, RecordCodec, field_offsets, record_codec
 from scapy_ipfix.wire.field import prefixed
 from scapy_ipfix.wire.template import Template
 from tests.strategies import filled, templates
@@ -323,3 +323,9 @@ def test_addresses_are_remembered_once_and_not_by_every_layout():
     rows = [each.projection(None, "python").rows(octets) for each in layouts]
     address = ipaddress.ip_address("192.0.2.1")
     assert rows == [[(address, 7)], [(address, 0x0707)]]
+
+
+def test_field_offsets():
+    template = Template(300, "sourceIPv4Address", "octetDeltaCount[4]", "protocolIdentifier")
+    assert field_offsets(template.fields) == (0, 4, 8, 9)
+    assert field_offsets(()) == (0,)
