@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Scapy Fields that messages, sets and records are made of.
+"""Scapy Fields of messages, Sets and records.
 
-One Field class an abstract data type (RFC 7011 6.1), all of them an :class:`ElementField`,
-which leaves octets to :mod:`scapy_ipfix.model.datatypes`; the list fields of sets and messages; and
-the header's times.
+:class:`ElementField` and its subclasses, one for each abstract data type (RFC 7011 6.1), leave
+encoding to :mod:`scapy_ipfix.model.datatypes`. :class:`LazyListField` holds Sets, records and
+lists.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from scapy_ipfix.wire.field import TemplateField, prefixed
 from scapy_ipfix.wire.structured import ListContext, encode_list, templates_of
 from scapy_ipfix.wire.template import Template
 
-#: Longest string or octets that show() prints whole; records from the wire hold 64 KiB.
+#: Octets and characters of the longest value that show() prints whole; the wire has 64 KiB.
 SHOWN = 200
 _seconds = data_type("dateTimeSeconds")
-#: The packet class of each kind of list. The lists hold records, which have these fields:
-#: :mod:`scapy_ipfix.layers.structured`, further down, fills this in.
+#: The packet class of each kind of list. :mod:`scapy_ipfix.layers.structured` fills it: lists
+#: hold records, which have the fields of this module.
 LIST_PACKETS: dict[str, Any] = {}
 
 
 class UTCField(IntField):
-    """Seconds since 1970; None is the time of building. Shown as UTC, taken as text too."""
+    """Seconds since 1970, shown as UTC; None is the time of building. Takes ISO text too."""
 
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
         if isinstance(x, (str, float, datetime)):
@@ -59,14 +59,14 @@ class UTCField(IntField):
 
 
 class LengthField(ShortField):
-    """A length or count that is filled in when None and left alone when given."""
+    """Length or count that the packet computes when None."""
 
     def i2m(self, pkt: Packet | None, x: Any) -> int:
         return 0 if x is None else x
 
 
 class ElementField(Field[Any, Any]):
-    """A field of a Data Record: one Information Element in so many octets."""
+    """Field of a Data Record: an Information Element of a given length."""
 
     __slots__ = ["field"]
 
@@ -77,7 +77,7 @@ class ElementField(Field[Any, Any]):
         self.sz = 0 if field.is_variable else field.length
 
     def __get__(self, record: Packet | None, owner: type[Packet] | None = None) -> Any:
-        """The field of a record by attribute, the Field itself by that of its class."""
+        """Return the value in a record, or of the class the Field itself."""
         if record is None:
             return self
         try:
@@ -86,7 +86,7 @@ class ElementField(Field[Any, Any]):
             return record.getfieldval(self.name)
 
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
-        """What a person types, as the record holds it. Raises ValueError with the limit."""
+        """Return a value as the record holds it. Raises ValueError with the limit if it is out."""
         if x is None or isinstance(x, (VolatileValue, RawVal)):
             return x
         if isinstance(x, FlagValue):
@@ -94,10 +94,10 @@ class ElementField(Field[Any, Any]):
         try:
             return self.field.normalise(x)
         except ValueError as problem:
-            raise self.refused(pkt, problem) from None
+            raise self._value_error(pkt, problem) from None
 
-    def refused(self, pkt: Packet | None, problem: ValueError) -> ValueError:
-        """What is wrong with a person's value, with the template and the field in it."""
+    def _value_error(self, pkt: Packet | None, problem: ValueError) -> ValueError:
+        """Return an error that names the template and the field of a value."""
         template = getattr(pkt, "template", None)
         where = f"template {template.id}, " if template is not None else ""
         return ValueError(f"{where}field {self.name}: {problem}")
@@ -145,7 +145,7 @@ class ElementField(Field[Any, Any]):
 
     @property
     def _typed_length(self) -> int:
-        """Octets of a value of the field: the type's own number where lengths vary."""
+        """The octets of a value: the natural length of the type in a variable-length field."""
         return self.field.data_type.length if self.field.is_variable else self.field.length
 
     def _random_length(self) -> Any:
@@ -153,7 +153,7 @@ class ElementField(Field[Any, Any]):
 
 
 class OctetArrayField(ElementField):
-    """octetArray, and what no model knows: bytes."""
+    """octetArray, and elements of unknown type: bytes."""
 
 
 class IntegerField(ElementField):
@@ -170,7 +170,7 @@ class IntegerField(ElementField):
 
 
 class FlagsElementField(IntegerField):
-    """An integer whose bits have names: read as a FlagValue, as Scapy's FlagsField."""
+    """Integer with named bits, a FlagValue as of Scapy's FlagsField."""
 
     __slots__ = ["_labels"]
 
@@ -187,7 +187,7 @@ class FlagsElementField(IntegerField):
         return FlagValue(value, self._labels)
 
     def _named_bits(self) -> str | list[str]:
-        """Names as FlagValue takes them: text where each is a letter, else a list."""
+        """Return the names for FlagValue: text if each is a letter, else a list."""
         values = self.field.element.values
         names = values.names if values is not None else {}
         bits = range(8 * self._typed_length)
@@ -218,14 +218,14 @@ class MACAddressField(ElementField):
 
 
 class StringField(ElementField):
-    """string: str, or bytes where the wire is not UTF-8."""
+    """string: str, or bytes where they are not UTF-8."""
 
     def randval(self) -> Any:
         return RandString(self._random_length())
 
 
 class DateTimeField(IntegerField):
-    """The four times: the integer on the wire, shown as UTC; takes datetime and ISO text."""
+    """Times: the integer on the wire, shown as UTC. Takes ``datetime`` and ISO text too."""
 
 
 class IPv4AddressField(ElementField):
@@ -243,9 +243,9 @@ class IPv6AddressField(ElementField):
 
 
 class StructuredField(ElementField):
-    """basicList and the sub-template lists (RFC 6313): a packet in a record.
+    """basicList, subTemplateList and subTemplateMultiList (RFC 6313): a packet in a record.
 
-    Takes a list packet, octets, or what :func:`~scapy_ipfix.wire.structured.encode_list` takes.
+    Takes a list packet, octets, or a value for :func:`~scapy_ipfix.wire.structured.encode_list`.
     """
 
     holds_packets = 1
@@ -257,11 +257,11 @@ class StructuredField(ElementField):
         try:
             octets = encode_list(self.field.data_type.name, x)
         except ValueError as problem:
-            raise self.refused(pkt, problem) from None
-        return self.read(octets, ListContext(known.get), pkt)
+            raise self._value_error(pkt, problem) from None
+        return self.list_packet(octets, ListContext(known.get), pkt)
 
-    def read(self, octets: bytes, context: ListContext, parent: Packet | None) -> Any:
-        """The packet of octets from the wire; none at all, or too deep ones, stay octets."""
+    def list_packet(self, octets: bytes, context: ListContext, parent: Packet | None) -> Any:
+        """Return the packet of a list; empty octets, and those nested too deep, stay octets."""
         inner = context.deeper()
         if not octets or inner is None:
             return octets
@@ -291,7 +291,7 @@ _FIELD_CLASSES: dict[str, type[ElementField]] = {
 
 
 def element_field(name: str, field: TemplateField) -> ElementField:
-    """The Scapy Field for one field of a template, under that name."""
+    """Return the Scapy Field for a field of a template, named ``name``."""
     kind = field.data_type
     if kind.name in STRUCTURED:
         return StructuredField(name, field)
@@ -306,7 +306,7 @@ def element_field(name: str, field: TemplateField) -> ElementField:
 
 
 class TemplateReferenceField(Field[Any, Any]):
-    """The Template that a Data Set is read and written with: not on the wire."""
+    """Template of a Data Set; not on the wire."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, None, "B")
@@ -315,7 +315,7 @@ class TemplateReferenceField(Field[Any, Any]):
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
         if x is None or isinstance(x, Template):
             return x
-        raise ValueError(f"{self.name}: {x!r} is no Template")
+        raise ValueError(f"{self.name}: {x!r} is not a Template")
 
     def i2repr(self, pkt: Packet | None, x: Any) -> str:
         return "None (unknown)" if x is None else str(x)
@@ -331,10 +331,10 @@ class TemplateReferenceField(Field[Any, Any]):
 
 
 class LazyListField(PacketListField):
-    """A list of packets that the owner's class makes of octets when someone looks.
+    """List of packets, made from octets on first access.
 
-    Dissecting is the owner's: it puts a :class:`LazyPacketList` in place. Being a
-    PacketListField, the field is one to fuzz(), show() and getlayer().
+    The owner's class dissects it to a :class:`LazyPacketList`. It is a PacketListField, as
+    fuzz(), show() and getlayer() expect.
     """
 
     def __init__(self, name: str) -> None:
@@ -344,21 +344,24 @@ class LazyListField(PacketListField):
         if isinstance(x, LazyPacketList):
             return x
         items = list(x) if isinstance(x, (list, tuple)) else [x]
-        packets = self.make(pkt, items)
+        packets = self.to_packets(pkt, items)
         if not isinstance(packets, LazyPacketList):
             for each in packets:
                 if isinstance(each, Packet):
                     each.add_parent(pkt)
         return packets
 
-    def make(self, pkt: Packet | None, items: list[Any]) -> Any:
-        """The list that stands for what a person gave; bytes become Raw."""
+    def to_packets(self, pkt: Packet | None, items: list[Any]) -> Any:
+        """Return the packets of a user's list; octets become Raw.
+
+        Raises ValueError for an item that cannot become a packet.
+        """
         packets = []
         for item in items:
             if isinstance(item, (bytes, bytearray)):
                 item = raw(bytes(item))
             elif not isinstance(item, Packet):
-                raise ValueError(f"{self.name}: {item!r} is neither a packet nor octets")
+                raise ValueError(f"{self.name}: {item!r} is neither a packet nor bytes")
             packets.append(item)
         return packets
 
@@ -369,11 +372,13 @@ class LazyListField(PacketListField):
 
     def addfield(self, pkt: Packet, s: bytes, val: Any) -> bytes:
         if getattr(val, "octets", None) is None and val:
-            # What was put into the list since is made a packet of, as what it began with.
+            # Items appended to the list since then may be no packets.
             val = [
                 packet
                 for each in val
-                for packet in ((each,) if isinstance(each, Packet) else self.make(pkt, [each]))
+                for packet in (
+                    (each,) if isinstance(each, Packet) else self.to_packets(pkt, [each])
+                )
             ]
         return s + build_packets(val)
 
@@ -387,7 +392,7 @@ class LazyListField(PacketListField):
 
 
 class OctetsField(Field[bytes, bytes]):
-    """Octets to the end of what is given: padding, and what could not be read."""
+    """Octets up to the end: padding, or undecoded octets."""
 
     def __init__(self, name: str, default: bytes | None = b"") -> None:
         super().__init__(name, default, "B")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The messages: :class:`IPFIX` (RFC 7011 3.1) and :class:`NetFlowV9` (RFC 3954 5.1).
+"""Messages: :class:`IPFIX` (RFC 7011 3.1) and :class:`NetFlowV9` (RFC 3954 5.1).
 
-A message holds its Sets in a list, ``sets``. ``IPFIX() / TemplateSet() / DataSet()`` appends
-to that list; what is no Set becomes payload and stands behind the message.
+A message has its Sets in a list, ``sets``, to which ``IPFIX() / TemplateSet() / DataSet()``
+appends. Any other packet becomes its payload.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scapy.packet import Packet
 
 from scapy_ipfix.layers.context import NO_CONTEXT, MessageContext, UnboundSet
 from scapy_ipfix.layers.fields import LazyListField, LengthField, UTCField
-from scapy_ipfix.layers.lazy import LazyPacket, LazyPacketList, raw
+from scapy_ipfix.layers.lazy import LazyPacket, LazyPacketList, PacketTable, raw
 from scapy_ipfix.layers.sets import DataSet, Set, TemplateSet, set_class
 from scapy_ipfix.text import counted
 from scapy_ipfix.wire.diagnostics import Defect, shown_octets
@@ -58,24 +58,27 @@ class _PickledContext:
 
 
 class _SetsField(LazyListField):
-    """The Sets of a message; Template values are wrapped in a Set of their own."""
+    """Sets of a message; a Template becomes a Set that announces it."""
 
-    def make(self, pkt: Packet | None, items: list[Any]) -> Any:
+    def to_packets(self, pkt: Packet | None, items: list[Any]) -> Any:
         version = pkt.version_number if pkt is not None else IPFIX_VERSION
-        return super().make(
+        return super().to_packets(
             pkt,
-            [_announcing(item, version) if isinstance(item, Template) else item for item in items],
+            [
+                _announcement(item, version) if isinstance(item, Template) else item
+                for item in items
+            ],
         )
 
 
-def _announcing(template: Template, version: int) -> Set:
-    """The Set that announces one template."""
+def _announcement(template: Template, version: int) -> Set:
+    """Return the Set that announces one template."""
     set_id = TEMPLATE_SETS[version][template.is_options]
     return set_class(version, set_id)(templates=[template])
 
 
 class Message(LazyPacket):
-    """What both protocols share: a header, then Sets. Made by its subclasses only."""
+    """Export message of either protocol, a header and Sets; base of IPFIX and NetFlowV9."""
 
     __slots__ = ["context"]
     name = "Message"
@@ -83,6 +86,7 @@ class Message(LazyPacket):
     header_length = 0
 
     def __init__(self, _pkt: Any = b"", *arguments: Any, **fields: Any) -> None:
+        #: State of the session that read the message.
         self.context: MessageContext | None = None
         super().__init__(_pkt, *arguments, **fields)
 
@@ -99,7 +103,7 @@ class Message(LazyPacket):
             self._noted.append(Defect.of("message-trailing", octets=len(s) - stop))
         octets = s[:stop]
         self.fields["sets"] = LazyPacketList(
-            # A copy of the message loads its own: it may know more by then.
+            # The Sets of a copy have its context, which may differ by then.
             lambda owner: (owner if isinstance(owner, Message) else self)._load(octets),
             octets[self.header_length :],
         )
@@ -108,13 +112,13 @@ class Message(LazyPacket):
         return s[stop:]
 
     def _header(self, s: bytes) -> dict[str, Any]:
-        raise AttributeError("a Message is an IPFIX or a NetFlowV9")
+        raise TypeError("a Message cannot be dissected; use IPFIX or NetFlowV9")
 
     def _stop(self, s: bytes) -> tuple[int, Defect | None]:
         return len(s), None
 
     def _dissect_header_only(self, s: bytes) -> bytes:
-        """Fewer octets than a header has: the whole fields that there are, the rest is Raw."""
+        """Dissect the whole fields of a truncated header; the rest becomes Raw."""
         self._noted.append(Defect.of("header-truncated", available=len(s)))
         position = 0
         for field in self.fields_desc[:-1]:
@@ -136,7 +140,7 @@ class Message(LazyPacket):
         return (s, b"") if self.fields.get(self.fields_desc[-2].name, 0) is None else (b"", s)
 
     def _load(self, octets: bytes) -> list[Packet]:
-        """The Set packets, each Data Set with its template if anyone knows it."""
+        """Return the packets of the Sets, Data Sets bound to their templates where known."""
         spans, defects, stop = walk_sets(octets, self.header_length, len(octets))
         self._noted += defects
         context = self.context
@@ -176,7 +180,7 @@ class Message(LazyPacket):
     # -- building
 
     def add_payload(self, payload: Any) -> None:
-        """A Set joins the message's Sets, anything else follows the message."""
+        """Append a Set to the message's Sets; make any other packet the payload."""
         while isinstance(payload, Set):
             following = payload.payload
             payload.remove_payload()
@@ -197,24 +201,24 @@ class Message(LazyPacket):
         self.raw_packet_cache = None
         self.wirelen = None
 
-    # -- looking
+    # -- contents
 
     @property
     def records(self) -> list[Packet]:
-        """All Data Records of the message, in order, Options Data Records included."""
-        return [
+        """The Data Records of all Sets in order, Options Data Records included."""
+        return PacketTable(
             record for each in self.sets if isinstance(each, DataSet) for record in each.records
-        ]
+        )
 
     @property
     def defects(self) -> list[Defect]:
-        """What is wrong with the message, as far as its octets say; not what its Sets hold."""
+        """The defects of the message itself, without those of its Sets."""
         self.getfieldval("sets")
         return self._noted
 
     @property
     def all_defects(self) -> list[Defect]:
-        """What is wrong with the message and with the Sets in it, as far as octets say."""
+        """The defects of the message and of its Sets."""
         found = list(self.defects)
         for each in self.sets:
             if isinstance(each, Set):
@@ -225,16 +229,16 @@ class Message(LazyPacket):
         sets, context = self.fields.get("sets"), self.context
         octets = sets.octets if isinstance(sets, LazyPacketList) else None
         if octets is not None and context is not None:
-            templates, records, unknown = self._counted_in(octets, context)
+            templates, records, unknown = self._count_octets(octets, context)
         else:
-            templates, records, unknown = self._counted()
+            templates, records, unknown = self._count_packets()
         parts = [counted(templates, "template"), counted(records, "record")]
         if unknown:
             parts.append(f"{counted(unknown, 'set')} of unknown template")
         return ", ".join(parts)
 
-    def _counted(self) -> tuple[int, int, int]:
-        """How many templates and records there are, and Data Sets of unknown template."""
+    def _count_packets(self) -> tuple[int, int, int]:
+        """Return the numbers of templates, of records, and of Data Sets of unknown template."""
         templates = records = unknown = 0
         for each in self.sets:
             if isinstance(each, TemplateSet):
@@ -246,8 +250,8 @@ class Message(LazyPacket):
                     records += len(each.fields.get("records", ()))
         return templates, records, unknown
 
-    def _counted_in(self, octets: bytes, context: MessageContext) -> tuple[int, int, int]:
-        """The same of Sets that nobody looked at: to make packets of 14,000 takes a second."""
+    def _count_octets(self, octets: bytes, context: MessageContext) -> tuple[int, int, int]:
+        """Return the same without making packets, which takes a second for 14,000 Sets."""
         spans, _, _ = walk_sets(octets, 0, len(octets))
         version = self.version_number
         templates = records = unknown = 0
@@ -285,7 +289,7 @@ class Message(LazyPacket):
         self.context = _PickledContext(known)
 
     def command(self) -> str:
-        """What to type to get the same message; of a header cut off, its octets."""
+        """Return Python source that creates the message, from octets if its header is cut off."""
         cached = self.raw_packet_cache
         if cached is not None and len(cached) < self.header_length:
             return f"{self.__class__.__name__}({bytes(self)!r})"
@@ -294,7 +298,7 @@ class Message(LazyPacket):
 
 
 def _define(local: dict[int, Template], octets: bytes, span: SetSpan, version: int) -> None:
-    """Templates that a message itself defines hold in it, with no session at hand."""
+    """Add the templates that a Set of the message defines, for a message without a session."""
     options = span.set_id == TEMPLATE_SETS[version][1]
     spans, _, _ = walk_templates(
         octets[span.start + 4 : span.stop], options=options, version=version
@@ -305,10 +309,32 @@ def _define(local: dict[int, Template], octets: bytes, span: SetSpan, version: i
 
 
 class IPFIX(Message):
-    """An IPFIX Message (RFC 7011 3.1): ``IPFIX(observationDomainId=7, sets=[...])``.
+    """IPFIX Message (RFC 7011 3.1): a header and Sets.
 
-    ``length`` (octets of the whole message) and ``exportTime`` (seconds since 1970) are
-    filled in when None. Octets past ``length`` become Padding.
+    Craft one, or dissect octets; Data Sets are bound to the templates in the message, and by
+    ``IPFIXSession`` to those of earlier messages::
+
+        t = Template(256, "sourceIPv4Address", "octetDeltaCount[4]")
+        m = IPFIX(observationDomainId=7) / TemplateSet(templates=[t]) / DataSet(
+            template=t, records=[{"sourceIPv4Address": "192.0.2.1", "octetDeltaCount": 1500}])
+        m = IPFIX(bytes(m))
+        m.sets, m[DataSet], m.records, m.all_defects
+
+    ``version``
+        10.
+    ``length``
+        octets of the message; computed when None.
+    ``exportTime``
+        seconds since 1970, ISO text or a ``datetime``; the time of building when None.
+    ``sequenceNumber``
+        the number of Data Records sent before in the transport session and domain, modulo 2**32.
+    ``observationDomainId``
+        the Observation Domain of the records.
+    ``sets``
+        Sets, octets, or Templates, each of which becomes a Set of its own.
+
+    Octets after ``length`` become Padding. A malformed message is dissected as far as possible,
+    and :attr:`all_defects` lists what is wrong with it.
     """
 
     name = "IPFIX"
@@ -339,7 +365,7 @@ class IPFIX(Message):
     def post_build(self, pkt: bytes, pay: bytes) -> bytes:
         if self.length is None:
             if len(pkt) > 65535:
-                raise ValueError(f"IPFIX: {len(pkt)} octets, a Message holds 65535")
+                raise ValueError(f"IPFIX: {len(pkt)} octets; a Message has at most 65535")
             pkt = pkt[:2] + len(pkt).to_bytes(2, "big") + pkt[4:]
         return pkt + pay
 
@@ -348,7 +374,7 @@ class IPFIX(Message):
 
     @classmethod
     def tcp_reassemble(cls, data: bytes, metadata: Mapping[str, Any], session: Any) -> Any:
-        """For Scapy's TCPSession: a message as soon as all of it is there (RFC 7011 10.4)."""
+        """Return the next whole message of a stream, for Scapy's TCPSession (RFC 7011 10.4)."""
         if len(data) < 4:
             return None
         length = int.from_bytes(data[2:4], "big")
@@ -358,10 +384,25 @@ class IPFIX(Message):
 
 
 class NetFlowV9(Message):
-    """A NetFlow v9 Export Packet (RFC 3954 5.1): ``NetFlowV9(sourceId=7, sets=[...])``.
+    """NetFlow v9 Export Packet (RFC 3954 5.1): a header and FlowSets.
 
-    ``count`` (records, Template Records included) and ``unixSecs`` (seconds since 1970) are
-    filled in when None. ``sysUptime`` is in milliseconds.
+    Craft one as ``NetFlowV9(sourceId=7) / TemplateFlowSet(templates=[t]) / DataFlowSet(
+    template=t, records=[...])``, or dissect octets; see :class:`IPFIX`.
+
+    ``version``
+        9.
+    ``count``
+        number of records, Template Records included; computed when None.
+    ``sysUptime``
+        milliseconds since the exporter started.
+    ``unixSecs``
+        seconds since 1970, ISO text or a ``datetime``; the time of building when None.
+    ``sequenceNumber``
+        the number of Export Packets sent before.
+    ``sourceId``
+        the Observation Domain of the records.
+    ``sets``
+        FlowSets, octets, or Templates, each of which becomes a FlowSet of its own.
     """
 
     name = "NetFlow v9"
@@ -394,7 +435,7 @@ class NetFlowV9(Message):
         return pkt + pay
 
     def record_count(self) -> int:
-        """How many records the FlowSets hold, templates included: what ``count`` says."""
+        """Return the number of records in the FlowSets, Template Records included."""
         total = 0
         for each in self.sets:
             if isinstance(each, TemplateSet):
@@ -411,6 +452,6 @@ MESSAGE_CLASSES: dict[int, type[Message]] = {IPFIX_VERSION: IPFIX, V9_VERSION: N
 
 
 def make_message(octets: bytes) -> Message | None:
-    """The message that octets begin with, by their version; None if it is neither."""
+    """Return the message in octets by their version, None for neither IPFIX nor NetFlow v9."""
     cls = MESSAGE_CLASSES.get(int.from_bytes(octets[:2], "big"))
     return cls(octets) if cls is not None and len(octets) > 1 else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The list of Data Records that a Data Set has, and a list of records within a record."""
+"""Lists of Data Records, in Data Sets and in structured data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from scapy_ipfix.wire.template import Template
 def bind_records(
     fields: dict[str, Any], template: Template, body: bytes, lists: ListContext | None
 ) -> bytes:
-    """Puts the records that ``body`` holds into a packet's fields; gives what follows them."""
+    """Set ``template`` and ``records`` of a packet's fields; return the octets after the records.
+
+    ``lists`` is the context for decoding lists in the records.
+    """
     spans, stop = template.codec.spans(body)
     fields["template"] = template
     fields["records"] = LazyPacketList(
@@ -29,79 +32,83 @@ def bind_records(
 
 
 class RecordsField(LazyListField):
-    """Data Records, from whatever a person gives for one.
+    """Data Records; takes packets, dicts, tuples and octets.
 
-    Whole rows are encoded at once, without a Packet each; that is also when a value that
-    does not fit is refused.
+    Complete rows are encoded without a Packet for each. Raises ValueError for a value that does
+    not fit its field.
     """
 
-    def make(self, pkt: Packet | None, items: list[Any]) -> Any:
+    def to_packets(self, pkt: Packet | None, items: list[Any]) -> Any:
         template = pkt.fields.get("template") if pkt is not None else None
         if template is None:
             if any(isinstance(item, (Mapping, tuple)) for item in items):
-                raise ValueError(f"{self.name}: dicts and tuples need a template= to go by")
-            return super().make(pkt, items)
-        if items and not template.codec.structured and all(_is_whole(i, template) for i in items):
+                raise ValueError(f"{self.name}: dicts and tuples need template=")
+            return super().to_packets(pkt, items)
+        if (
+            items
+            and not template.codec.structured
+            and all(_is_complete(i, template) for i in items)
+        ):
             try:
-                return _encoded(template, items)
+                return _encode_rows(template, items)
             except ValueError:
-                if not any(map(_has_octets, items)):
+                if not any(map(_has_raw_values, items)):
                     raise
         return [make_record(template, item) for item in items]
 
 
 def make_record(template: Template, record: Any) -> Packet:
-    """A Record from what a person gives for one: a Record, a dict, a tuple, or octets.
+    """Return a Record from a packet, a dict, a tuple or octets.
 
-    Raises ValueError that names template, field, value and limit.
+    Raises ValueError for a value that does not fit its field.
     """
     if isinstance(record, Packet):
         return record
     if isinstance(record, (bytes, bytearray)):
         return Record(template, bytes(record))
     if isinstance(record, Mapping):
-        made = record_class(template)
+        cls = record_class(template)
         values = {}
         for name, value in record.items():
             position = (
                 template.names.index(name) if name in template.names else template._position(name)
             )
-            values[made._attributes[position]] = value
-        return made(template, **values)
+            values[cls._attributes[position]] = value
+        return cls(template, **values)
     if isinstance(record, str) or not isinstance(record, Sequence):
         raise ValueError(
-            f"template {template.id}: {record!r} is no record: give a dict, a tuple, or octets"
+            f"template {template.id}: {record!r} is not a record; give a dict, a tuple or bytes"
         )
     if len(record) != len(template.fields):
         raise ValueError(
             f"template {template.id}: {len(record)} values for {len(template.fields)} fields"
         )
-    made = record_class(template)
-    return made(template, **dict(zip(made._attributes, record)))
+    cls = record_class(template)
+    return cls(template, **dict(zip(cls._attributes, record)))
 
 
-def _is_whole(item: Any, template: Template) -> bool:
+def _is_complete(item: Any, template: Template) -> bool:
     return (isinstance(item, Mapping) and len(item) >= len(template.fields)) or (
         isinstance(item, (tuple, list))
     )
 
 
-def _has_octets(item: Any) -> bool:
-    """Whether a row says outright what is to be on the wire, as only a Record packet can."""
+def _has_raw_values(item: Any) -> bool:
+    """Return whether a row has RawVal values, which only a Record packet can encode."""
     return any(
         isinstance(value, RawVal)
         for value in (item.values() if isinstance(item, Mapping) else item)
     )
 
 
-def _encoded(template: Template, rows: Sequence[Any]) -> LazyPacketList:
+def _encode_rows(template: Template, rows: Sequence[Any]) -> LazyPacketList:
     octets = template.encode_rows(rows)
     return LazyPacketList(
-        lambda owner: _read_back(template, octets, owner), b"".join(octets), len(octets)
+        lambda owner: _decode_rows(template, octets, owner), b"".join(octets), len(octets)
     )
 
 
-def _read_back(template: Template, octets: list[bytes], owner: Packet | None) -> list[Packet]:
+def _decode_rows(template: Template, octets: list[bytes], owner: Packet | None) -> list[Packet]:
     spans = []
     position = 0
     for each in octets:

@@ -111,7 +111,9 @@ class Record(DirectPacket):
         octets = s[:stop]
         self.fields = dict(zip(self._attributes, codec.rows(octets)[0]))
         for field in self._packetfields:
-            self.fields[field.name] = field.read(self.fields[field.name], ListContext(), self)
+            self.fields[field.name] = field.list_packet(
+                self.fields[field.name], ListContext(), self
+            )
         self.raw_packet_cache = octets
         self.raw_packet_cache_fields = None
         self.explicit = 1
@@ -448,5 +450,5 @@ def read_records(
         field = cls.fields_desc[at]
         for record in records:
             octets = record.fields[field.name]
-            record.fields[field.name] = field.read(octets, lists, record)
+            record.fields[field.name] = field.list_packet(octets, lists, record)
     return records

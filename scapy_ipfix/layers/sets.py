@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Sets of IPFIX (RFC 7011 3.3, 3.4) and the FlowSets of NetFlow v9 (RFC 3954 5, 6).
+"""Sets of IPFIX (RFC 7011 3.3, 3.4) and FlowSets of NetFlow v9 (RFC 3954 5, 6).
 
-    Set                      a set id that is reserved, or a Set that is all octets
+    Set                      a Set of a reserved id, as octets
     +- TemplateSet           (id 2)   TemplateFlowSet (id 0)
     +- OptionsTemplateSet    (id 3)   OptionsTemplateFlowSet (id 1)
     +- DataSet               (256 up) DataFlowSet
 
-A v9 form is a subclass of its IPFIX form. The Sets of a message stand in its ``sets`` list;
-a Data Set makes its records when they are first read.
+Each FlowSet class is a subclass of the Set class beside it.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from scapy_ipfix.layers.templates import (
     OptionsTemplateRecord,
     TemplateRecord,
 )
+from scapy_ipfix.text import counted
 from scapy_ipfix.wire.diagnostics import Defect, shown_octets
 from scapy_ipfix.wire.framing import (
     IPFIX_VERSION,
@@ -49,7 +49,7 @@ from scapy_ipfix.wire.validation import value_defects
 
 
 class Set(LazyPacket):
-    """A Set of a reserved id (RFC 7011 3.3.2): octets under a set header."""
+    """Set of a reserved id (RFC 7011 3.3.2): a set header and octets, ``data``."""
 
     name = "Set"
     fields_desc = [
@@ -60,7 +60,7 @@ class Set(LazyPacket):
     version = IPFIX_VERSION
 
     def do_dissect(self, s: bytes) -> bytes:
-        """A set header and all that follows: who cuts sets apart has done so by now."""
+        """Dissect a set header and the octets that follow, which belong to this Set."""
         if len(s) < 4:
             self.raw_packet_cache, self.explicit = b"", 1
             self._noted.append(Defect.of("set-length", set_id=0, length=len(s)))
@@ -78,7 +78,7 @@ class Set(LazyPacket):
         self._noted.append(Defect.of("set-reserved", set_id=self.setId))
 
     def _set_id(self) -> int:
-        """The id to send when none is given."""
+        """Return the set id to build when the field is None."""
         return 0
 
     def post_build(self, pkt: bytes, pay: bytes) -> bytes:
@@ -86,7 +86,7 @@ class Set(LazyPacket):
             pkt = self._set_id().to_bytes(2, "big") + pkt[2:]
         if self.length is None:
             if len(pkt) > 65535:
-                raise ValueError(f"{self.name}: {len(pkt)} octets, a Set holds 65535")
+                raise ValueError(f"{self.name}: {len(pkt)} octets; a Set has at most 65535")
             pkt = pkt[:2] + len(pkt).to_bytes(2, "big") + pkt[4:]
         return pkt + pay
 
@@ -103,21 +103,22 @@ class _SetIdField(ShortField):
 
 
 class _TemplatesField(LazyListField):
-    """Template Records; Template values become records, (id,) pairs stay what they are."""
+    """Template Records; a Template becomes the record that announces it."""
 
-    def make(self, pkt: Packet | None, items: list[Any]) -> Any:
+    def to_packets(self, pkt: Packet | None, items: list[Any]) -> Any:
         record = pkt.record_class if pkt is not None else TemplateRecord
-        return super().make(
+        return super().to_packets(
             pkt,
             [record.from_template(item) if isinstance(item, Template) else item for item in items],
         )
 
 
 class TemplateSet(Set):
-    """A Template Set (RFC 7011 3.4.1): ``TemplateSet(templates=[template, ...])``.
+    """Template Set (RFC 7011 3.4.1): ``TemplateSet(templates=[template, ...])``.
 
-    Takes Template values and TemplateRecords. Raises ValueError for a template that the
-    protocol version cannot express.
+    ``templates`` takes Templates and TemplateRecords; a TemplateRecord without fields withdraws
+    a template (RFC 7011 8.1). Raises ValueError for a template that the protocol version cannot
+    express.
     """
 
     name = "Template Set"
@@ -155,11 +156,11 @@ class TemplateSet(Set):
         self.fields["padding"] = rest
 
     def mysummary(self) -> str:
-        return f"{self.name}: {len(self.fields.get('templates', ()))} templates"
+        return f"{self.name}: {counted(len(self.fields.get('templates', ())), 'template')}"
 
 
 class OptionsTemplateSet(TemplateSet):
-    """An Options Template Set (RFC 7011 3.4.2)."""
+    """Options Template Set (RFC 7011 3.4.2): templates with scope fields."""
 
     name = "Options Template Set"
     fields_desc = [
@@ -172,7 +173,7 @@ class OptionsTemplateSet(TemplateSet):
 
 
 class TemplateFlowSet(TemplateSet):
-    """A Template FlowSet of NetFlow v9 (RFC 3954 5.2)."""
+    """Template FlowSet of NetFlow v9 (RFC 3954 5.2)."""
 
     name = "Template FlowSet"
     fields_desc = [
@@ -186,7 +187,7 @@ class TemplateFlowSet(TemplateSet):
 
 
 class OptionsTemplateFlowSet(OptionsTemplateSet):
-    """An Options Template FlowSet of NetFlow v9 (RFC 3954 6.1); padded to 32 bits."""
+    """Options Template FlowSet of NetFlow v9 (RFC 3954 6.1); padded to 32 bits."""
 
     name = "Options Template FlowSet"
     fields_desc = [
@@ -199,23 +200,44 @@ class OptionsTemplateFlowSet(OptionsTemplateSet):
     version = V9_VERSION
 
     def post_build(self, pkt: bytes, pay: bytes) -> bytes:
-        return super().post_build(_aligned(self, pkt), pay)
+        return super().post_build(_pad(self, pkt), pay)
 
 
-def _aligned(flowset: Set, octets: bytes) -> bytes:
-    """FlowSets end on 32 bits unless padding is given (RFC 3954 5.3)."""
+def _pad(flowset: Set, octets: bytes) -> bytes:
+    """Pad a FlowSet to 32 bits unless its padding is given (RFC 3954 5.3)."""
     if flowset.padding is None and flowset.length is None:
         octets += bytes(-len(octets) % 4)
     return octets
 
 
 class DataSet(Set):
-    """A Data Set (RFC 7011 3.4.3): ``DataSet(template=t, records=[...])``.
+    """Data Set (RFC 7011 3.4.3): Data Records of one template.
 
-    Records are dicts keyed by element name, tuples in the template's order, Record packets
-    or octets. ``setId`` is the template's id when None. ``padding`` follows the records;
-    ``undecoded`` is what no template explains. A Data Set from the wire is bound to its
-    template by a session, or by :meth:`bind`.
+    A Data Set from the wire is bound to its template by its message or by ``IPFIXSession``, and
+    by hand with :meth:`bind`. Craft one with the template::
+
+        t = Template(256, "sourceIPv4Address", "octetDeltaCount[4]")
+        d = DataSet(template=t, records=[
+            {"sourceIPv4Address": "192.0.2.1", "octetDeltaCount": 1500},  # by element name
+            ("192.0.2.2", 40),                                  # in the template's order
+            Record(t, octetDeltaCount=9), bytes(8)])            # packets, octets
+        d.records[0].sourceIPv4Address
+        DataSet(bytes(d)).bind(t).records
+
+    ``setId``
+        the template's id when None.
+    ``length``
+        octets of the Set, its header included; computed when None.
+    ``template``
+        the Template, not on the wire; None while it is unknown.
+    ``records``
+        Record packets, made on first access.
+    ``undecoded``
+        octets without a template, or that do not fit it.
+    ``padding``
+        octets after the records.
+
+    Raises ValueError for a record that does not fit the template.
     """
 
     __slots__ = ["_lists", "record_context"]
@@ -270,7 +292,7 @@ class DataSet(Set):
 
     @property
     def defects(self) -> list[Defect]:
-        """What is wrong with the set and with the values of its records."""
+        """The defects of the Set and of the values of its records."""
         template, records = self.fields.get("template"), self.fields.get("records", ())
         if template is None:
             return self._noted
@@ -291,8 +313,9 @@ class DataSet(Set):
 
     def mysummary(self) -> str:
         if self.template is None and not self.fields.get("records"):
-            return f"{self.name} {self.setId}: template unknown"
-        return f"{self.name} {self.setId}: {len(self.fields['records'])} records"
+            octets = len(self.fields.get("undecoded", b""))
+            return f"{self.name} {self.setId}: template unknown, {counted(octets, 'octet')}"
+        return f"{self.name} {self.setId}: {counted(len(self.fields['records']), 'record')}"
 
     def _command(self, json: bool = False) -> list[tuple[str, Any]]:
         items: list[tuple[str, Any]] = super()._command(json=json)
@@ -311,7 +334,7 @@ class DataSet(Set):
 
 
 class DataFlowSet(DataSet):
-    """A Data FlowSet of NetFlow v9 (RFC 3954 5.3); padded to 32 bits unless told otherwise."""
+    """Data FlowSet of NetFlow v9 (RFC 3954 5.3), see DataSet; padded to 32 bits unless given."""
 
     name = "Data FlowSet"
     fields_desc = [
@@ -325,7 +348,7 @@ class DataFlowSet(DataSet):
     version = V9_VERSION
 
     def post_build(self, pkt: bytes, pay: bytes) -> bytes:
-        return super().post_build(_aligned(self, pkt), pay)
+        return super().post_build(_pad(self, pkt), pay)
 
 
 SET_CLASSES: dict[tuple[int, int], type[Set]] = {
@@ -337,7 +360,7 @@ SET_CLASSES: dict[tuple[int, int], type[Set]] = {
 
 
 def set_class(version: int, set_id: int) -> type[Set]:
-    """The class of a Set by its id: reserved ids are a plain Set."""
+    """Return the packet class for a set id, Set for reserved ids."""
     if set_id >= 256:
         return DataSet if version == IPFIX_VERSION else DataFlowSet
     return SET_CLASSES.get((version, set_id), Set)

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Structured data (RFC 6313) as packets: what stands in a record's list fields.
+"""Structured data (RFC 6313): the packets in a record's list fields.
 
-``BasicList(element="octetDeltaCount[4]", values=[1, 2], semantic="allOf")``,
-``SubTemplateList(template=t, records=[{...}])``, ``SubTemplateMultiList(blocks=[
-SubTemplateBlock(template=t, records=[...]), ...])``. A list from the wire whose template is
-unknown keeps its octets in ``undecoded``, and is read when the template has come.
+A list from the wire whose template is unknown keeps its octets in ``undecoded`` until the
+template arrives.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ _undecoded = ConditionalField(
 
 
 class _SemanticField(ByteEnumField):
-    """How the elements of a list relate (RFC 6313 4.4); 255 is undefined."""
+    """Semantic of a list, the relation of its elements (RFC 6313 4.4); 255 is undefined."""
 
     def __init__(self) -> None:
         super().__init__("semantic", UNDEFINED, SEMANTICS)
@@ -55,7 +53,7 @@ class _SemanticField(ByteEnumField):
 
 
 class _ValuesField(Field[Any, Any]):
-    """The values of a basicList, as a record's field of that element would hold each."""
+    """Values of a basicList, each as in a record's field of its element."""
 
     islist = 1
 
@@ -77,7 +75,7 @@ class _ValuesField(Field[Any, Any]):
 
 
 class StructuredList(LazyPacket):
-    """What the three lists share: a semantic, and the context that they were read in."""
+    """Base of the three lists: a semantic, and the context for decoding what is in the list."""
 
     __slots__ = ["context"]
     name = "Structured Data"
@@ -92,13 +90,13 @@ class StructuredList(LazyPacket):
         self.raw_packet_cache, self.explicit = s, 1
         self.raw_packet_cache_fields = None
         if not self._read(s):
-            # No whole header: nothing of it can be told.
+            # The header is cut off.
             self.fields = {"undecoded": s, "semantic": None}
             self._noted.append(Defect.of("list-malformed", name=self.name, flaw="cut off"))
         return b""
 
     def _read(self, s: bytes) -> bool:
-        raise AttributeError("a StructuredList is one of its subclasses")
+        raise TypeError("a StructuredList cannot be dissected; use one of its subclasses")
 
     def self_build(self) -> bytes:
         if self.fields.get("semantic", 0) is None:
@@ -106,19 +104,19 @@ class StructuredList(LazyPacket):
         return super().self_build()
 
     def copy(self) -> Any:
-        return self._as_this(super().copy())
+        return self._with_state(super().copy())
 
     def clone_with(self, payload: Any = None, **fields: Any) -> Any:
-        return self._as_this(super().clone_with(payload, **fields))
+        return self._with_state(super().clone_with(payload, **fields))
 
-    def _as_this(self, clone: Any) -> Any:
-        """The copy with what tells whether someone changed it."""
+    def _with_state(self, clone: Any) -> Any:
+        """Return a copy, given the context and the octets by which changes are detected."""
         clone.context, clone.original = self.context, self.original
         return clone
 
 
 def list_packet(kind: str, octets: bytes, context: ListContext, parent: Packet | None) -> Packet:
-    """The packet of a list within a list; one too deep stays octets, as does one of none."""
+    """Return the packet of a list in a list: Raw if it has no octets or is nested too deep."""
     inner = context.deeper() if octets else None
     packet = raw(octets) if inner is None else LIST_PACKETS[kind](octets, context=inner)
     packet.add_parent(parent)
@@ -126,10 +124,11 @@ def list_packet(kind: str, octets: bytes, context: ListContext, parent: Packet |
 
 
 class BasicList(StructuredList):
-    """A basicList (RFC 6313 4.5.1): values of one element.
+    """basicList (RFC 6313 4.5.1): values of one Information Element.
 
-    ``element`` (a name or an IESpec) fills in the id, length and enterprise number. Values
-    are as in a record; of lists of lists, ``lists`` are the packets.
+    ``BasicList(element="octetDeltaCount[4]", values=[1, 2], semantic="allOf")``; ``element``, a
+    name or an IESpec, sets the element id, the length and the enterprise number. Values are as
+    in a record. A list of lists has packets in ``lists`` instead.
     """
 
     name = "basicList"
@@ -140,12 +139,12 @@ class BasicList(StructuredList):
         ConditionalField(LazyListField("lists"), lambda pkt: pkt.holds_lists),
         _undecoded,
     ]
-    __slots__ = ["_as_read"]
+    __slots__ = ["_decoded"]
 
     def __init__(
         self, _pkt: Any = b"", *arguments: Any, element: str | None = None, **fields: Any
     ) -> None:
-        self._as_read: list[Any] | None = None
+        self._decoded: list[Any] | None = None
         if element is not None:
             found, length = elements.spec(element, define=False)
             fields.setdefault("informationElementId", found.id)
@@ -159,7 +158,7 @@ class BasicList(StructuredList):
 
     @property
     def header(self) -> BasicListHeader:
-        """Semantic and specifier of the list as they would stand on the wire."""
+        """The semantic and the Field Specifier of the list."""
         pen = self.fields.get("enterpriseNumber", 0)
         get = self.getfieldval
         enterprise, id, length = self.is_enterprise, get("informationElementId"), get("fieldLength")
@@ -167,7 +166,7 @@ class BasicList(StructuredList):
 
     @property
     def codec(self) -> RecordCodec:
-        """The codec of one value: a record of one field."""
+        """The codec of a value, as a record of one field."""
         return record_codec(self.header.layout(self.context))
 
     @property
@@ -198,8 +197,8 @@ class BasicList(StructuredList):
                 len(spans),
             )
         else:
-            self._as_read = [value for (value,) in codec.rows(body[:stop])]
-            self.fields["values"] = list(self._as_read)
+            self._decoded = [value for (value,) in codec.rows(body[:stop])]
+            self.fields["values"] = list(self._decoded)
         if stop < len(body):
             self.fields["undecoded"] = body[stop:]
             flaw = f"{len(body) - stop} octets after the last value"
@@ -224,34 +223,34 @@ class BasicList(StructuredList):
             return getattr(lists, "octets", None) is not None or all(
                 bytes(each) == each.original for each in lists
             )
-        return self.fields.get("values") == self._as_read
+        return self.fields.get("values") == self._decoded
 
-    def _as_this(self, clone: Any) -> Any:
-        clone._as_read = self._as_read
+    def _with_state(self, clone: Any) -> Any:
+        clone._decoded = self._decoded
         lists = self.fields.get("lists", ())
         if getattr(lists, "octets", None) is None:
-            # Those too deep to be lists are Scapy's Raw, whose copies do not know what they were.
+            # Lists nested too deep are Scapy's Raw, whose copies lack ``original``.
             for mine, copied in zip(lists, clone.fields.get("lists", ())):
                 copied.original = mine.original
-        return super()._as_this(clone)
+        return super()._with_state(clone)
 
     def mysummary(self) -> str:
         return f"basicList of {self.element.name}"
 
 
 class _RecordList(StructuredList):
-    """A list of records of one template."""
+    """List of the records of one template."""
 
     def getfieldval(self, attr: str) -> Any:
-        self._look_again()
+        self._bind_late()
         return super().getfieldval(attr)
 
     def getfield_and_val(self, attr: str) -> tuple[Any, Any]:
-        self._look_again()
+        self._bind_late()
         return super().getfield_and_val(attr)
 
-    def _look_again(self) -> None:
-        """The template may have come since; packets that waited for it are read now."""
+    def _bind_late(self) -> None:
+        """Decode the records if their template has arrived since."""
         fields = self.fields
         if fields.get("undecoded") and fields.get("template") is None and "templateId" in fields:
             template = self.context.template(fields["templateId"])
@@ -276,7 +275,11 @@ class _RecordList(StructuredList):
 
 
 class SubTemplateList(_RecordList):
-    """A subTemplateList (RFC 6313 4.5.2): records of one template."""
+    """subTemplateList (RFC 6313 4.5.2): records of one template.
+
+    ``SubTemplateList(template=t, records=[{...}, ...], semantic="allOf")``; ``records`` are as
+    in a DataSet.
+    """
 
     name = "subTemplateList"
     fields_desc = [
@@ -308,7 +311,7 @@ class SubTemplateList(_RecordList):
 
 
 class SubTemplateBlock(_RecordList):
-    """The records of one template in a subTemplateMultiList; ``length`` counts its header."""
+    """Records of one template in a subTemplateMultiList; ``length`` includes the header."""
 
     name = "subTemplateMultiList block"
     fields_desc = [
@@ -339,7 +342,10 @@ class SubTemplateBlock(_RecordList):
 
 
 class SubTemplateMultiList(StructuredList):
-    """A subTemplateMultiList (RFC 6313 4.5.3): blocks of records, each of one template."""
+    """subTemplateMultiList (RFC 6313 4.5.3): blocks of records of different templates.
+
+    ``SubTemplateMultiList(blocks=[SubTemplateBlock(template=t, records=[...]), ...])``.
+    """
 
     name = "subTemplateMultiList"
     fields_desc = [_SemanticField(), LazyListField("blocks"), _undecoded]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What Template Sets hold: Template Records and their Field Specifiers.
+"""Template Records and their Field Specifiers.
 
-IPFIX has one form of each (RFC 7011 3.2, 3.4.1, 3.4.2). NetFlow v9 has no enterprise bit,
-and scope fields of a kind of their own (RFC 3954 5.2, 6.1).
+Those of IPFIX are in RFC 7011 3.2, 3.4.1 and 3.4.2. NetFlow v9 has no enterprise bit, and its
+scope fields have types of their own (RFC 3954 5.2, 6.1).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scapy_ipfix.wire.template import V9_SCOPES, Template, v9_scope
 
 
 class _ElementIdField(BitField):
-    """An element id, shown with the name that the default model has for it."""
+    """Element id, shown with its name in the default model."""
 
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
         if x and isinstance(x, int) and x >> self.size:
@@ -42,7 +42,7 @@ class _FieldLengthField(ShortField):
 
 
 class FieldSpecifier(DirectPacket):
-    """A Field Specifier (RFC 7011 3.2): an element and the octets it takes."""
+    """Field Specifier (RFC 7011 3.2): an Information Element and its length in octets."""
 
     name = "Field Specifier"
     match_subclass = True
@@ -55,13 +55,13 @@ class FieldSpecifier(DirectPacket):
 
     @property
     def is_enterprise(self) -> bool:
-        """Whether an enterprise number follows: the bit as given, else as the number says."""
+        """Whether an enterprise number follows: by the bit, or if that is None by the number."""
         bit = self.fields.get("enterpriseBit")
         return bool(self.fields.get("enterpriseNumber")) if bit is None else bool(bit)
 
     @property
     def element(self) -> InformationElement:
-        """What the default model knows of the element."""
+        """The element in the default model."""
         return elements.element(self.fields.get("enterpriseNumber", 0), self.informationElementId)
 
     def self_build(self) -> bytes:
@@ -82,7 +82,7 @@ class FieldSpecifier(DirectPacket):
         return f"{self.element.name} {size}"
 
     def _show_or_dump(self, dump: bool = False, *arguments: Any, **keywords: Any) -> Any:
-        """One line: a template of thirty fields is read from top to bottom."""
+        """Show the specifier in one line, so that a template's fields are one below another."""
         label = keywords.get("label_lvl", "")
         length = self.fieldLength
         size = "variable length" if length == VARIABLE else f"{length} octets"
@@ -97,7 +97,7 @@ class FieldSpecifier(DirectPacket):
 
 
 class FlowSetFieldSpecifier(FieldSpecifier):
-    """A field of a NetFlow v9 template (RFC 3954 5.2): a type and a length."""
+    """Field of a NetFlow v9 template (RFC 3954 5.2): a type and a length in octets."""
 
     name = "FlowSet Field Specifier"
     fields_desc = [
@@ -119,7 +119,7 @@ class FlowSetFieldSpecifier(FieldSpecifier):
 
 
 class ScopeFieldSpecifier(FlowSetFieldSpecifier):
-    """A scope field of a NetFlow v9 Options Template (RFC 3954 6.1): a kind and a length."""
+    """Scope field of a NetFlow v9 Options Template (RFC 3954 6.1): a scope type and a length."""
 
     name = "Scope Field Specifier"
 
@@ -129,7 +129,10 @@ class ScopeFieldSpecifier(FlowSetFieldSpecifier):
 
 
 class TemplateRecord(LazyPacket):
-    """A Template Record (RFC 7011 3.4.1); one without fields withdraws the template (8.1)."""
+    """Template Record (RFC 7011 3.4.1).
+
+    One without fields withdraws the template (RFC 7011 8.1).
+    """
 
     name = "Template Record"
     fields_desc = [
@@ -142,7 +145,10 @@ class TemplateRecord(LazyPacket):
 
     @classmethod
     def from_template(cls, template: Template) -> TemplateRecord:
-        """The record that announces a template."""
+        """Return the record that announces a template.
+
+        Raises ValueError for a template that the protocol version cannot express.
+        """
         record = cls(templateId=template.id)
         record.fieldSpecifiers = [cls._specifier(i, template) for i in range(len(template.fields))]
         return record
@@ -170,7 +176,7 @@ class TemplateRecord(LazyPacket):
 
     @property
     def template(self) -> Template:
-        """The template that the record defines, by the default model."""
+        """The template that the record defines, with names of the default model."""
         spans, _, _ = walk_templates(bytes(self), options=self.options, version=self.version)
         if not spans:
             return Template.of(self.templateId, ())
@@ -210,17 +216,17 @@ class TemplateRecord(LazyPacket):
         }
 
     def _specifiers(self, octets: bytes, scopes: int, owner: Packet | None) -> list[Packet]:
-        made: list[Packet] = []
+        specifiers: list[Packet] = []
         position = 0
         while position + 4 <= len(octets):
-            cls = self._specifier_class(len(made) < scopes)
+            cls = self._specifier_class(len(specifiers) < scopes)
             enterprise = cls is FieldSpecifier and octets[position] & 0x80
             stop = position + (8 if enterprise else 4)
             specifier = cls(octets[position:stop])
             specifier.add_parent(owner)
-            made.append(specifier)
+            specifiers.append(specifier)
             position = stop
-        return made
+        return specifiers
 
     def _specifier_class(self, is_scope: bool) -> type[FieldSpecifier]:
         if self.version == IPFIX_VERSION:
@@ -242,9 +248,9 @@ class TemplateRecord(LazyPacket):
 
 
 class OptionsTemplateRecord(TemplateRecord):
-    """An Options Template Record (RFC 7011 3.4.2.2): the first fields are the scope.
+    """Options Template Record (RFC 7011 3.4.2.2): its first fields are the scope.
 
-    A withdrawal has no scope field count on the wire.
+    One without fields, which withdraws the template, has no scope field count on the wire.
     """
 
     name = "Options Template Record"
@@ -279,14 +285,14 @@ class OptionsTemplateRecord(TemplateRecord):
 
 
 class FlowSetTemplateRecord(TemplateRecord):
-    """A Template Record of NetFlow v9 (RFC 3954 5.2)."""
+    """Template Record of NetFlow v9 (RFC 3954 5.2)."""
 
     name = "FlowSet Template Record"
     version = V9_VERSION
 
 
 class FlowSetOptionsTemplateRecord(TemplateRecord):
-    """An Options Template Record of NetFlow v9 (RFC 3954 6.1); its lengths are in octets."""
+    """Options Template Record of NetFlow v9 (RFC 3954 6.1), with lengths in octets."""
 
     name = "FlowSet Options Template Record"
     fields_desc = [
@@ -306,7 +312,7 @@ class FlowSetOptionsTemplateRecord(TemplateRecord):
         kind = _v9_scope_type(field.element)
         if kind is None:
             raise ValueError(
-                f"template {template.id}: {field.name} is no scope of NetFlow v9; there are "
+                f"template {template.id}: {field.name} is not a scope of NetFlow v9; use one of "
                 f"{', '.join(each.name for each in V9_SCOPES.values())}"
             )
         return ScopeFieldSpecifier(informationElementId=kind, fieldLength=field.length)
@@ -323,7 +329,7 @@ class FlowSetOptionsTemplateRecord(TemplateRecord):
 
     def _read(self, octets: bytes, span: TemplateSpan) -> None:
         super()._read(octets, span)
-        # lengths that are no multiples of 4 leave octets between the specifiers
+        # Lengths that are not multiples of 4 leave octets between the specifiers.
         if self.fields["optionScopeLength"] % 4 or self.fields["optionLength"] % 4:
             self.fields["fieldSpecifiers"] = LazyPacketList(
                 lambda owner: [raw(octets[6:], owner)], octets[6:], 1
@@ -338,7 +344,7 @@ class FlowSetOptionsTemplateRecord(TemplateRecord):
         return pkt + pay
 
 
-#: IPFIX elements that say what a NetFlow v9 scope type says.
+#: IPFIX elements (enterprise number, id) with the meaning of a NetFlow v9 scope type.
 _SCOPE_EQUIVALENTS = {(0, 10): 2, (0, 141): 3, (0, 145): 5, (0, 144): 1, (0, 130): 1}
 
 

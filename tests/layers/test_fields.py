@@ -211,7 +211,7 @@ def test_lists_take_one_or_many():
 
 @pytest.mark.parametrize("item", [5, "text", None, {"a": 1}, [1]])
 def test_lists_refuse_what_is_no_packet(item):
-    with pytest.raises(ValueError, match=r"sets: .*neither a packet nor octets"):
+    with pytest.raises(ValueError, match=r"sets: .*neither a packet nor bytes"):
         IPFIX(sets=[item])
 
 

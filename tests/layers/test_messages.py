@@ -233,7 +233,7 @@ def test_lengths_given_are_left_alone():
 
 def test_a_message_of_more_octets_than_its_length_can_say():
     built = IPFIX(sets=[DataSet(setId=300, records=[bytes(60000)])] * 2)
-    with pytest.raises(ValueError, match="120024 octets, a Message holds 65535"):
+    with pytest.raises(ValueError, match="120024 octets; a Message has at most 65535"):
         bytes(built)
     built.length = 0
     assert len(bytes(built)) == 120024

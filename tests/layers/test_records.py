@@ -133,9 +133,9 @@ def test_what_a_set_takes_for_a_record():
         (("192.0.2.1", -1, ""), "template 256, field octetDeltaCount: -1 .*0 to 4294967295"),
         (("192.0.2.1", 1, "x" * 65536), "template 256, field interfaceName: 65536 octets"),
         (("1.2.3", 1, ""), "template 256, field sourceIPv4Address: '1.2.3'"),
-        (5, "template 256: 5 is no record"),
-        ("192.0.2.1", "template 256: '192.0.2.1' is no record"),
-        (None, "template 256: None is no record"),
+        (5, "template 256: 5 is not a record"),
+        ("192.0.2.1", "template 256: '192.0.2.1' is not a record"),
+        (None, "template 256: None is not a record"),
     ],
 )
 def test_what_a_set_refuses(item, message):

@@ -83,7 +83,7 @@ def test_v9_forms_are_forms_of_the_others():
 
 
 def test_a_set_of_more_octets_than_its_length_can_say():
-    with pytest.raises(ValueError, match="65540 octets, a Set holds 65535"):
+    with pytest.raises(ValueError, match="65540 octets; a Set has at most 65535"):
         bytes(DataSet(records=[bytes(65536)]))
     assert len(bytes(DataSet(records=[bytes(65536)], length=4))) == 65540
 
@@ -221,13 +221,13 @@ def test_a_data_set_of_unknown_template():
     read = DataSet(octets(300, BODY))
     assert read.template is None
     assert "undecoded" in read.show(dump=True)
-    assert read.summary() == "Data Set 300: template unknown"
+    assert read.summary() == "Data Set 300: template unknown, 16 octets"
     assert DataSet(octets(300, b"")).bind(T).summary() == "Data Set 300: 0 records"
     assert [each.code for each in DataSet(octets(300, b"")).bind(T).defects] == ["set-empty"]
 
 
 def test_what_is_no_template():
-    with pytest.raises(ValueError, match="'T' is no Template"):
+    with pytest.raises(ValueError, match="'T' is not a Template"):
         DataSet(template="T")
 
 

@@ -220,7 +220,9 @@ def test_what_a_protocol_version_cannot_express():
         TemplateRecord.from_template(Template(300, elements.v9_element(40000)))
     with pytest.raises(ValueError, match="template 300: .*no NetFlow v9 field type"):
         FlowSetTemplateRecord.from_template(Template(300, (4242, 1)))
-    with pytest.raises(ValueError, match="template 300: octetDeltaCount is no scope.*scopeSystem"):
+    with pytest.raises(
+        ValueError, match="template 300: octetDeltaCount is not a scope.*scopeSystem"
+    ):
         FlowSetOptionsTemplateRecord.from_template(
             Template(300, "octetDeltaCount", "packetDeltaCount", scope=1)
         )
