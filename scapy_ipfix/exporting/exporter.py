@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`Exporter`: rows to messages, and to a collector (RFC 7011's Exporting Process).
+"""`Exporter`: rows to messages, and to a collector (Exporting Process of RFC 7011).
 
-Rows are encoded here, :mod:`scapy_ipfix.exporting.packing` fills messages with them and
-numbers these, :mod:`scapy_ipfix.exporting.sending` takes them to where they go.
+Rows are encoded here, :mod:`scapy_ipfix.exporting.packing` makes messages of them, and
+:mod:`scapy_ipfix.exporting.sending` sends these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from typing import Any
 from scapy.packet import Packet
 from scapy.plist import PacketList
 
-from scapy_ipfix.exporting.packing import Draft, Packed, Packer, Time, seconds
+from scapy_ipfix.exporting.packing import (
+    Draft,
+    PackedMessage,
+    Packer,
+    Settings,
+    Time,
+    to_seconds,
+)
 from scapy_ipfix.exporting.sending import (
     Address,
     ForgedSender,
@@ -34,34 +41,34 @@ from scapy_ipfix.wire.template import Template
 #: A row: values by name, values in the template's order, or a Record.
 Row = Mapping[str, Any] | Sequence[Any] | Record
 
-#: Octets of an IPv6 and a UDP header: what of the MTU is not the message's.
+#: Octets of an IPv6 and a UDP header.
 OVERHEAD = 48
-#: What templateRefreshTimeout is unless configured (RFC 6728 4.4.2).
+#: Default time between refreshes of templates, in seconds (RFC 6728 4.4.2), and in messages.
 REFRESH_SECONDS = 600.0
 REFRESH_MESSAGES = 1000
 
 
 class Exporter:
-    """Makes messages of rows: full, in sequence, with their templates.
+    """Exporting Process: makes full messages of rows, in sequence, with their templates.
 
-    ``domain`` is the observation domain (NetFlow v9: the source id), ``version`` 10 for
-    IPFIX or 9. ``mtu`` is the longest IP datagram, in octets: a message leaves ``overhead``
-    of it to the IP and UDP headers (48 is IPv6's, 28 IPv4's; 0 makes ``mtu`` the limit of
-    the message itself). ``mtu=None`` is for files and streams, where a message may have
-    65,535 octets.
+    ``domain`` is the Observation Domain id (NetFlow v9: the source id), ``version`` 10 for
+    IPFIX or 9. ``mtu`` is the longest IP datagram in octets. ``overhead`` octets of it are for
+    the IP and UDP headers: 48 for IPv6, 28 for IPv4, 0 to make ``mtu`` the limit of the
+    message itself. ``mtu=None``, for files and streams, allows 65,535 octets per message.
 
-    Templates come before their data, and all of them again once ``template_refresh`` seconds
-    (of export time) or ``template_refresh_messages`` messages have passed, as UDP needs (RFC
-    7011 8.4); None switches either off. Data Sets, and all FlowSets of v9, are padded with
-    zeros to multiples of ``padding`` octets, 1, 2, 4 or 8, unless that could be taken for a
-    record (3.3.1).
+    A template is announced before its data. All templates are announced again once
+    ``template_refresh`` seconds of export time or ``template_refresh_messages`` messages have
+    passed, as UDP needs (RFC 7011 8.4); None switches either off. Data Sets, and all FlowSets
+    of NetFlow v9, are padded with zeros to multiples of ``padding`` octets (1, 2, 4 or 8), but
+    with fewer octets than a record has (3.3.1).
 
-    Sequence numbers start at ``sequence``; they count Data Records in IPFIX (3.1), messages
-    in v9 (RFC 3954 5.1). ``clock`` gives the export time (seconds since 1970) where none is
-    given. v9's sysUptime counts from ``boot_time``, from the first message when None.
+    Sequence numbers start at ``sequence``; they count Data Records in IPFIX (3.1) and messages
+    in NetFlow v9 (RFC 3954 5.1). ``clock`` returns the export time in seconds since 1970
+    where none is given. sysUptime of NetFlow v9 counts from ``boot_time``, or from the first
+    message if that is None.
 
-    An exporter is one transport session: all its messages are for one collector. Raises
-    ValueError for arguments that cannot be.
+    An exporter is one Transport Session: all its messages are for one collector. Raises
+    ValueError for arguments out of range.
     """
 
     def __init__(
@@ -78,7 +85,7 @@ class Exporter:
         boot_time: Time | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._packer = Packer(
+        settings = Settings(
             domain,
             version,
             mtu,
@@ -87,35 +94,34 @@ class Exporter:
             template_refresh_messages,
             padding,
             sequence,
-            boot_time,
-            clock,
         )
+        self._packer = Packer(settings, boot_time, clock)
         self._sender: MessageSender | None = None
         self._sender_key: object = None
 
     @property
     def domain(self) -> int:
-        """The observation domain, or v9's source id."""
+        """Observation Domain id, or source id of NetFlow v9."""
         return self._packer.domain
 
     @property
     def version(self) -> int:
-        """10 or 9."""
+        """10 for IPFIX, 9 for NetFlow v9."""
         return self._packer.version
 
     @property
     def sequence(self) -> int:
-        """The sequence number of the next message."""
+        """Sequence number of the next message."""
         return self._packer.sequence
 
     @property
     def room(self) -> int:
-        """Octets that the records in a message may have, one Set of them and nothing else."""
+        """Octets for the records of a message that has one Data Set and no templates."""
         return self._packer.room
 
     @property
     def templates(self) -> tuple[Template, ...]:
-        """The templates in use, in the order in which they came."""
+        """Templates in use, in the order of their first use."""
         return tuple(each.template for each in self._packer.templates.values())
 
     # -- rows to messages
@@ -123,28 +129,32 @@ class Exporter:
     def export(
         self, template: Template, rows: Iterable[Row], *, export_time: Time | None = None
     ) -> Iterator[Message]:
-        """Messages that hold ``rows``: dicts, tuples in the template's order, or Records.
+        """Return an iterator of messages that hold ``rows`` of ``template``.
 
-        A message is made when it is asked for, of the rows that it takes, so ``rows`` may be
-        endless. ``export_time`` is now, for each, when None. No rows announce the template.
-        The messages are packets that show their records.
+        A row is a dict by field name, a sequence in the template's order, or a Record. Each
+        message is made when the iterator reaches it, from as many rows as it holds, so
+        ``rows`` may be endless. ``export_time`` is a number of seconds since 1970, ISO 8601
+        text or a datetime; None is the time when each message is made. Without rows, one
+        message announces the template if it is new. The messages are packets that show their
+        records.
 
-        Raises ValueError: now for a template that cannot be exported, or whose id stands for
-        another; when a message is made for a row that does not fit, with its number (from
-        0). Rows of earlier messages are out by then, none of this message are.
+        Raises ValueError at once for a template that cannot be exported, or whose id is in
+        use for another one; and from the iterator for a row that does not fit its template,
+        with the row's number from 0. Earlier messages are complete then, and no row of the
+        failed one is exported.
         """
         return map(self._packer.packet, self._export(template, rows, export_time))
 
     def export_bytes(
         self, template: Template, rows: Iterable[Row], *, export_time: Time | None = None
     ) -> Iterator[bytes]:
-        """As :meth:`export`, the octets of each message."""
+        """Return an iterator of the octets of messages; otherwise as :meth:`export`."""
         return (octets for octets, _ in self._export(template, rows, export_time))
 
     def export_options(
         self, template: Template, rows: Iterable[Row], *, export_time: Time | None = None
     ) -> Iterator[Message]:
-        """As :meth:`export`, for rows of an Options Template (RFC 7011 3.4.2).
+        """Return messages with rows of an Options Template (RFC 7011 3.4.2), as :meth:`export`.
 
         Raises ValueError for a template without scope fields, too.
         """
@@ -155,47 +165,47 @@ class Exporter:
     def export_mixed(
         self, pairs: Iterable[tuple[Template, Row]], *, export_time: Time | None = None
     ) -> Iterator[Message]:
-        """Messages that hold rows of several templates, in the order given.
+        """Return messages that hold rows of several templates, in the order given.
 
-        ``pairs`` are (template, row). Rows of one template that follow each other share a
-        Set. Raises as :meth:`export` does, for a template when its first row comes.
+        ``pairs`` are (template, row). Successive rows of one template share a Set. Raises
+        ValueError as :meth:`export` does, always from the iterator.
         """
-        return map(self._packer.packet, self._mixed(pairs, _given(export_time)))
+        return map(self._packer.packet, self._mixed(pairs, _optional_seconds(export_time)))
 
     def announce(self, *templates: Template, export_time: Time | None = None) -> list[Message]:
-        """Messages that announce these templates, new or known; all known ones if none.
+        """Return messages that announce these templates, or all templates in use if none is given.
 
         Raises ValueError as :meth:`export` does.
         """
         packer = self._packer
-        known = [packer.learn(each) for each in templates] or list(packer.templates.values())
-        made = packer.announcements(known, _given(export_time), refresh=not templates)
+        known = [packer.use(each) for each in templates] or list(packer.templates.values())
+        made = packer.announcements(known, _optional_seconds(export_time), refresh=not templates)
         return [packer.packet(each) for each in made]
 
     def withdraw(self, *templates: Template, export_time: Time | None = None) -> list[Message]:
-        """Messages that withdraw these templates, or all of each kind if none (RFC 7011 8.1).
+        """Return messages that withdraw these templates, or all if none is given (RFC 7011 8.1).
 
-        Their ids are free from then on. A withdrawal is not for UDP (8.4): there,
-        :meth:`forget` a template. Raises ValueError for a template that was not announced,
-        and in NetFlow v9, which has no withdrawals.
+        Their ids are free from then on. Withdrawals must not be sent over UDP (8.4);
+        :meth:`forget` a template there. Raises ValueError for a template that is not
+        announced, and in NetFlow v9, which has no withdrawals.
         """
         packer = self._packer
         if packer.version == V9_VERSION:
-            raise ValueError("NetFlow v9 has no template withdrawals; forget() frees an id")
+            raise ValueError("NetFlow v9 has no template withdrawals; free an id with forget()")
         for each in templates:
             known = packer.templates.get(each.id)
             if each.id not in packer.announced or known is None or known.template != each:
                 raise ValueError(f"template {each.id} was not announced, nothing to withdraw")
-        gone = [packer.templates[each.id] for each in templates or self.templates]
-        # A Set's own id in place of a template's stands for all of that kind.
-        ids = {(each.set_id, each.template.id if templates else each.set_id) for each in gone}
-        made = packer.withdrawals(sorted(ids), _given(export_time))
-        for known in gone:
+        withdrawn = [packer.templates[each.id] for each in templates or self.templates]
+        # The id of the Set in place of a template's withdraws all templates of that kind.
+        ids = {(each.set_id, each.template.id if templates else each.set_id) for each in withdrawn}
+        made = packer.withdrawals(sorted(ids), _optional_seconds(export_time))
+        for known in withdrawn:
             packer.forget(known.template.id)
         return [packer.packet(each) for each in made]
 
     def forget(self, template: Template) -> None:
-        """Frees a template's id, without a word to the collector."""
+        """Free a template's id, without a message to the collector."""
         self._packer.forget(template.id)
 
     def packets(
@@ -206,22 +216,22 @@ class Exporter:
         *,
         export_time: Time | None = None,
     ) -> PacketList:
-        """Packets for Scapy's ``send``: each message under ``headers``, ``IP(...)/UDP(...)``.
+        """Return packets for Scapy's ``send``: each message under ``headers``, ``IP()/UDP()``.
 
-        All at once, as ``send`` loses the first packet of a generator. Raises as
-        :meth:`export` does.
+        They are a list because ``send`` loses the first packet of a generator. Raises
+        ValueError as :meth:`export` does.
         """
         made = [headers / each for each in self.export(template, rows, export_time=export_time)]
         return PacketList(made, name="Exported")
 
     def _export(
         self, template: Template, rows: Iterable[Row], export_time: Time | None
-    ) -> Iterator[Packed]:
+    ) -> Iterator[PackedMessage]:
         if isinstance(rows, (Mapping, Packet, str, bytes)):
-            raise ValueError(f"rows are a list or an iterator of rows, not {rows!r}")
-        when = _given(export_time)
+            raise ValueError(f"rows are a list or an iterator of rows, not {rows!r}; write [row]")
+        when = _optional_seconds(export_time)
         packer = self._packer
-        packer.learn(template)
+        packer.use(template)
         if template.length > packer.room:
             raise packer.too_long(f"template {template.id}: a record", template.length)
         if template.is_variable:
@@ -231,17 +241,17 @@ class Exporter:
         return self._announced(template, made, when)
 
     def _announced(
-        self, template: Template, made: Iterator[Packed], when: float | None
-    ) -> Iterator[Packed]:
-        """The same messages, or one with the template where there was no row."""
+        self, template: Template, made: Iterator[PackedMessage], when: float | None
+    ) -> Iterator[PackedMessage]:
+        """Yield the messages, and one with the template if there was no row."""
         yield from made
         if template.id not in self._packer.announced:
-            yield from self._packer.announcements([self._packer.learn(template)], when)
+            yield from self._packer.announcements([self._packer.use(template)], when)
 
     def _uniform(
         self, template: Template, rows: Iterator[Row], when: float | None
-    ) -> Iterator[Packed]:
-        """Messages of rows that are all as long: how many fit is known beforehand."""
+    ) -> Iterator[PackedMessage]:
+        """Yield messages of rows of one length, with as many rows as fit in each."""
         packer, size = self._packer, template.length
         done = 0
         for row in rows:
@@ -256,19 +266,21 @@ class Exporter:
             draft.add(template.id, b"".join(octets), template, size, len(octets))
             yield packer.finish(draft, when)
 
-    def _mixed(self, pairs: Iterable[tuple[Template, Row]], when: float | None) -> Iterator[Packed]:
-        """Messages of rows of any length and template, filled one by one."""
+    def _mixed(
+        self, pairs: Iterable[tuple[Template, Row]], when: float | None
+    ) -> Iterator[PackedMessage]:
+        """Yield messages of rows of any length and template, filled row by row."""
         packer = self._packer
         draft: Draft | None = None
         for number, (template, row) in enumerate(pairs):
-            known = packer.learn(template)
+            known = packer.use(template)
             id = template.id
             octets = _encoded_row(template, row, number)
             size = len(octets)
             if size > packer.room:
                 raise packer.too_long(f"row {number}: template {id}: a record", size)
             if draft is not None and id not in packer.announced and id not in draft.announced:
-                if draft.takes(known, size):
+                if draft.has_room(known, size):
                     draft.announce(known)
                 else:
                     yield packer.finish(draft, when)
@@ -299,17 +311,18 @@ class Exporter:
         source: Address | None = None,
         export_time: Time | None = None,
     ) -> Sent:
-        """Exports ``rows`` to the collector at ``to``, a (host, port); gives the totals.
+        """Export ``rows`` to the collector at ``to``, a (host, port), and return the totals.
 
-        ``proto`` is "udp", "tcp" or "sctp". ``rate`` is messages a second, ``jitter`` the
+        ``proto`` is "udp", "tcp" or "sctp". ``rate`` is in messages per second, ``jitter`` the
         share (0.0 to 1.0) by which gaps vary, ``source`` the local (address, port) to send
         from. ``to`` may also be the headers to send under, ``IP(src="198.51.100.7",
-        dst="127.0.0.1")/UDP(dport=4739)``: through Scapy's ``send``, as root, from any
-        source address.
+        dst="127.0.0.1")/UDP(dport=4739)``; these go through Scapy's ``send``, which needs
+        root, with any source address.
 
-        The connection stays open for the next call to the same collector. To another, a new
-        transport session begins: templates are sent, sequence numbers start, once more.
-        :meth:`close` ends it. Raises ValueError as :meth:`export` does, OSError.
+        The connection stays open for the next call with the same collector. Another one
+        begins a new Transport Session: templates are announced again and sequence numbers
+        start again. :meth:`close` ends it. Raises ValueError as :meth:`export` does, and
+        OSError.
         """
         messages = self.export_bytes(template, rows, export_time=export_time)
         return self._send(messages, to, proto, source, Pace(rate, jitter), renumber=True)
@@ -324,9 +337,9 @@ class Exporter:
         jitter: float = 0.0,
         source: Address | None = None,
     ) -> Sent:
-        """Sends what other methods make: :meth:`export_mixed`, :meth:`withdraw` and so on.
+        """Send the messages of :meth:`export_mixed`, :meth:`withdraw` and other methods.
 
-        As :meth:`send` otherwise.
+        Otherwise as :meth:`send`.
         """
         return self._send(messages, to, proto, source, Pace(rate, jitter), renumber=False)
 
@@ -343,7 +356,7 @@ class Exporter:
         try:
             return deliver(messages, sender, pace)
         except OSError:
-            self.close()  # what the collector has got is anyone's guess
+            self.close()  # it is unknown which messages the collector has received
             raise
 
     def _connected(
@@ -357,13 +370,13 @@ class Exporter:
             self._sender = ForgedSender(to)
         else:
             self._sender = Sender(to, proto, source=source)
-        # Messages that were made before the first connection have their numbers already.
+        # Messages made before the first connection keep their sequence numbers.
         self._packer.restart(renumber or self._sender_key is not None)
         self._sender_key = key
         return self._sender
 
     def close(self) -> None:
-        """Closes the connection that :meth:`send` opened, if there is one."""
+        """Close the connection that :meth:`send` opened, if any."""
         if self._sender is not None:
             self._sender.close()
             self._sender = None
@@ -387,18 +400,18 @@ class Exporter:
         )
 
 
-def _given(value: Time | None) -> float | None:
-    return None if value is None else seconds(value)
+def _optional_seconds(value: Time | None) -> float | None:
+    return None if value is None else to_seconds(value)
 
 
 def _encoded(template: Template, rows: Sequence[Row], first: int) -> list[bytes]:
-    """The octets of each row; ``first`` is the number of the first one, for an error."""
+    """Return the octets of each row; ``first`` is the number of the first row, for errors."""
     if any(issubclass(kind, Record) for kind in set(map(type, rows))):
         rows = [row.values() if isinstance(row, Record) else row for row in rows]
     try:
         return template.encode_rows(rows)
     except (ValueError, TypeError):
-        # Once more, one by one, to say which.
+        # Encode them one by one to find the row at fault.
         return [_encoded_row(template, row, number) for number, row in enumerate(rows, first)]
 
 

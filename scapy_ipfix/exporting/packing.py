@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Encoded records to the octets of messages, and what a collector has been told so far.
+"""Messages from encoded records: Sets, padding, sequence numbers and template refresh.
 
-A :class:`Draft` is one message being filled. A :class:`Packer` numbers messages and knows the
-templates of one transport session: which were announced, and when to announce them again.
-What a row is, and what a socket is, neither knows.
+A :class:`Draft` is one message being filled. A :class:`Packer` numbers the messages of one
+Transport Session and keeps its templates: those that are announced, and the time of the next
+refresh. Neither encodes rows nor sends messages.
 """
 
 from __future__ import annotations
@@ -34,16 +34,20 @@ from scapy_ipfix.wire.template import Template
 #: A time: seconds since 1970, ISO 8601 text, or a datetime (naive is UTC).
 Time = float | str | datetime
 
+#: The greatest message length in octets (RFC 7011 3.1).
 _LONGEST = 65535
-#: The shortest Template Record: padding must be shorter (RFC 7011 3.3.1). Only the FlowSets
-#: of NetFlow v9 get some; python-ipfix, for one, takes padding of a Template Set for a template.
+#: Octets of the shortest Template Record; padding must be shorter (RFC 7011 3.3.1). 0 is no
+#: padding, for IPFIX: python-ipfix, for one, reads padding of a Template Set as a template.
 _SHORTEST_TEMPLATE = {IPFIX_VERSION: 0, V9_VERSION: 4}
 _WITHDRAWAL = struct.Struct("!HH")
 _milliseconds = data_type("dateTimeMilliseconds")
 
 
-def seconds(value: Time) -> float:
-    """A time as seconds since 1970. Raises ValueError for what is none, or not in 32 bits."""
+def to_seconds(value: Time) -> float:
+    """Return a time as seconds since 1970.
+
+    Raises ValueError for text that is no time, and for a time that does not fit 32 bits.
+    """
     if isinstance(value, (str, datetime)):
         value = int.from_bytes(_milliseconds.encode(value), "big") / 1000
     if not 0 <= value < 1 << 32:
@@ -52,10 +56,56 @@ def seconds(value: Time) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
-    """A template, the id of the Set that announces it, and its Template Record.
+class Settings:
+    """Checked arguments of an :class:`.Exporter`, which documents them.
 
-    ``shortest`` is that of any Template Record, 0 where the Set is not to be padded.
+    Raises ValueError for a value out of range.
+    """
+
+    domain: int
+    version: int
+    mtu: int | None
+    overhead: int
+    template_refresh: float | None
+    template_refresh_messages: int | None
+    padding: int
+    sequence: int
+
+    def __post_init__(self) -> None:
+        if self.version not in MESSAGE_CLASSES:
+            raise ValueError(f"version is 9 or 10, not {self.version!r}")
+        for name in ("domain", "sequence"):
+            number = getattr(self, name)
+            if not isinstance(number, int) or not 0 <= number < 1 << 32:
+                raise ValueError(f"{name} {number!r} is not in 0..{(1 << 32) - 1}")
+        if self.padding not in (1, 2, 4, 8):
+            raise ValueError(f"padding {self.padding!r} is not 1 (none), 2, 4 or 8 octets")
+        for name in ("template_refresh", "template_refresh_messages"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name} {limit!r} is not above 0 (None for never)")
+        if self.overhead < 0 or self.longest < self.header + SET_HEADER.size + self.padding:
+            raise ValueError(
+                f"mtu {self.mtu}, overhead {self.overhead}: {self.longest} octets are too few "
+                "for a message"
+            )
+
+    @property
+    def header(self) -> int:
+        """Length of a message header in octets."""
+        return (IPFIX_HEADER if self.version == IPFIX_VERSION else V9_HEADER).size
+
+    @property
+    def longest(self) -> int:
+        """Greatest length of a message in octets."""
+        return _LONGEST if self.mtu is None else min(self.mtu - self.overhead, _LONGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Template, the id of the Set that announces it, and its Template Record.
+
+    ``shortest`` is the length of the shortest Template Record in octets, 0 for no padding.
     """
 
     template: Template
@@ -64,15 +114,15 @@ class Announcement:
     shortest: int
 
 
-class Packed(NamedTuple):
-    """A message: its octets, and of each of its Sets the template, None for a Template Set."""
+class PackedMessage(NamedTuple):
+    """Octets of a message, and the template of each Set, None for a Template Set."""
 
     octets: bytes
     templates: tuple[Template | None, ...]
 
 
 class _Context:
-    """A :class:`~scapy_ipfix.layers.context.MessageContext` of a message that was made here."""
+    """:class:`~scapy_ipfix.layers.context.MessageContext` of an exported message."""
 
     __slots__ = ("_lists", "_templates")
 
@@ -94,10 +144,11 @@ class _Context:
 
 
 class Draft:
-    """A message that is being filled: Sets, the last of them open for more records.
+    """Message that is being filled; its last Set is open for more records.
 
-    ``header`` is the message header's length, ``limit`` the message's, in octets; Sets are
-    padded to multiples of ``align``. ``refresh`` says that it repeats templates.
+    ``header`` is the length of the message header in octets, ``limit`` the greatest length
+    of the message. Sets are padded to multiples of ``align`` octets. ``refresh`` marks a
+    message that repeats templates.
     """
 
     __slots__ = (
@@ -107,11 +158,11 @@ class Draft:
 
     def __init__(self, header: int, limit: int, align: int, refresh: bool = False) -> None:
         self.refresh = refresh
-        #: Ids of templates that are in it.
+        #: Ids of the templates that it announces.
         self.announced: set[int] = set()
-        #: Of each Set the template, None for a Set of templates.
+        #: Template of each Set, None for a Set of templates.
         self.templates: list[Template | None] = []
-        #: Records so far, templates included, and Data Records alone.
+        #: Number of records, Template Records included, and of Data Records alone.
         self.records = self.data_records = 0
         self._limit = limit
         self._align = align
@@ -123,24 +174,24 @@ class Draft:
         self._minimum = 0
 
     def room(self, set_id: int) -> int:
-        """Octets of records that a Set of that id can still take, its padding left free."""
-        size, taken = self._size, SET_HEADER.size
+        """Return the octets of records that a Set of this id can still hold, padding excluded."""
+        size, used = self._size, SET_HEADER.size
         if set_id == self._set_id:
-            taken += self._open_size
+            used += self._open_size
         elif self._open:
             size += SET_HEADER.size + self._open_size + self._padding()
         free = self._limit - size
-        return free - free % self._align - taken
+        return free - free % self._align - used
 
-    def takes(self, announcement: Announcement, data: int = 0) -> bool:
-        """Whether there is room for a Template Record and, if asked, so many octets of data."""
-        wanted = len(announcement.record)
+    def has_room(self, announcement: Announcement, data: int = 0) -> bool:
+        """Return whether a Template Record fits, and a Data Set of ``data`` octets after it."""
+        needed = len(announcement.record)
         if data:
-            wanted += self._align + SET_HEADER.size + data
-        return self.room(announcement.set_id) >= wanted
+            needed += self._align + SET_HEADER.size + data
+        return self.room(announcement.set_id) >= needed
 
     def announce(self, announcement: Announcement) -> None:
-        """Puts a Template Record in."""
+        """Add a Template Record."""
         self.add(announcement.set_id, announcement.record, None, announcement.shortest)
         self.announced.add(announcement.template.id)
 
@@ -152,9 +203,10 @@ class Draft:
         minimum: int,
         records: int = 1,
     ) -> None:
-        """Puts records in: Data Records of ``template``, or Template Records.
+        """Add records: Data Records of ``template``, or Template Records.
 
-        No record that such a Set could hold is shorter than ``minimum`` octets; padding is.
+        ``minimum`` is the length of the shortest record of the Set in octets; padding is
+        shorter.
         """
         if set_id != self._set_id:
             self._close_set()
@@ -168,7 +220,7 @@ class Draft:
             self.data_records += records
 
     def close(self) -> bytes:
-        """All Sets."""
+        """Close the last Set and return the octets of all Sets."""
         self._close_set()
         return b"".join(self._sets)
 
@@ -182,7 +234,7 @@ class Draft:
             self._open_size = 0
 
     def _padding(self) -> int:
-        """Octets to the next boundary, a nearer one where they could be taken for a record."""
+        """Return the octets of padding, fewer than a record (RFC 7011 3.3.1)."""
         size, align = SET_HEADER.size + self._open_size, self._align
         while -size % align >= self._minimum and align > 1:
             align //= 2
@@ -190,77 +242,46 @@ class Draft:
 
 
 class Packer:
-    """Makes the messages of one transport session; see :class:`.Exporter` for arguments."""
+    """Maker of the messages of one Transport Session; :class:`.Exporter` has the arguments."""
 
     def __init__(
-        self,
-        domain: int,
-        version: int,
-        mtu: int | None,
-        overhead: int,
-        template_refresh: float | None,
-        template_refresh_messages: int | None,
-        padding: int,
-        sequence: int,
-        boot_time: Time | None,
-        clock: Callable[[], float],
+        self, settings: Settings, boot_time: Time | None, clock: Callable[[], float]
     ) -> None:
-        if version not in MESSAGE_CLASSES:
-            raise ValueError(f"version is 9 or 10, not {version!r}")
-        for name, number in (("domain", domain), ("sequence", sequence)):
-            if not isinstance(number, int) or not 0 <= number < 1 << 32:
-                raise ValueError(f"{name} {number!r} is not in 0..{(1 << 32) - 1}")
-        if padding not in (1, 2, 4, 8):
-            raise ValueError(f"padding {padding!r} is not 1 (none), 2, 4 or 8 octets")
-        for name, limit in (
-            ("template_refresh", template_refresh),
-            ("template_refresh_messages", template_refresh_messages),
-        ):
-            if limit is not None and not limit > 0:
-                raise ValueError(f"{name} {limit!r} is not above 0 (None for never)")
-        header = (IPFIX_HEADER if version == IPFIX_VERSION else V9_HEADER).size
-        longest = _LONGEST if mtu is None else min(mtu - overhead, _LONGEST)
-        if overhead < 0 or longest < header + SET_HEADER.size + padding:
-            raise ValueError(
-                f"mtu {mtu}, overhead {overhead}: {longest} octets are too few for a message"
-            )
-        self.domain = domain
-        self.version = version
-        self.mtu = mtu
-        #: The number of the next message.
-        self.sequence = sequence
-        #: Every template in use, announced or not yet.
+        self.domain = settings.domain
+        self.version = settings.version
+        #: Sequence number of the next message.
+        self.sequence = settings.sequence
+        #: Every template in use, announced or not yet, by id.
         self.templates: dict[int, Announcement] = {}
-        #: Ids of templates that the collector has been told.
+        #: Ids of announced templates.
         self.announced: set[int] = set()
-        self._limits = header, longest, padding
-        #: Octets that one record may have.
+        self._settings = settings
+        self._limits = settings.header, settings.longest, settings.padding
+        #: Greatest length of a record in octets.
         self.room = self.draft().room(MINIMUM_DATA_SET)
-        self._refresh_seconds = template_refresh
-        self._refresh_messages = template_refresh_messages
         self._refreshed_at = 0.0
         self._since_refresh = 0
-        self._first_sequence = sequence
-        self._boot_time = None if boot_time is None else seconds(boot_time)
+        self._boot_time = None if boot_time is None else to_seconds(boot_time)
         self._clock = clock
-        self._lists = ListContext(self._template, version=version)
+        self._lists = ListContext(self._template, version=settings.version)
 
     def restart(self, renumber: bool) -> None:
-        """A new transport session: its collector has heard of nothing yet (RFC 7011 8)."""
+        """Begin a new Transport Session, in which no template is announced (RFC 7011 8)."""
         self.announced.clear()
         if renumber:
-            self.sequence = self._first_sequence
+            self.sequence = self._settings.sequence
 
     # -- templates
 
-    def learn(self, template: Template) -> Announcement:
-        """What there is to say of a template, which is in use from now on.
+    def use(self, template: Template) -> Announcement:
+        """Return the announcement of a template, which is in use from now on.
 
-        Raises ValueError for a template that cannot be exported, or whose id is in use.
+        Raises ValueError for a template that cannot be exported, or whose id is in use for
+        another one.
         """
         known = self.templates.get(template.id)
         if known is None:
-            known = self.templates[template.id] = self._checked(template)
+            known = self.templates[template.id] = self._announcement(template)
         elif known.template is not template and known.template != template:
             raise ValueError(
                 f"template {template.id} is in use for ({known.template}): "
@@ -269,21 +290,21 @@ class Packer:
         return known
 
     def forget(self, template_id: int) -> None:
-        """Frees an id; one that is not in use is free already."""
+        """Free an id; do nothing for an id that is not in use."""
         self.templates.pop(template_id, None)
         self.announced.discard(template_id)
 
-    def _checked(self, template: Template) -> Announcement:
+    def _announcement(self, template: Template) -> Announcement:
         name = f"template {template.id}"
         if template.id < MINIMUM_DATA_SET:
             raise ValueError(f"{name}: ids begin at {MINIMUM_DATA_SET}")
         if not template.length:
-            raise ValueError(f"{name}: its records have no octets")
+            raise ValueError(f"{name}: its records have no octets; give it a field of length 1")
         if self.version == V9_VERSION and template.is_variable:
             fields = ", ".join(field.name for field in template.fields if field.is_variable)
             raise ValueError(
                 f"{name}: {fields}: no length given, and NetFlow v9 has no fields of variable "
-                "length (RFC 3954 5.2)"
+                "length (RFC 3954 5.2); write a length, as in name[16]"
             )
         set_id = TEMPLATE_SETS[self.version][template.is_options]
         set_class = SET_CLASSES[self.version, set_id]
@@ -295,32 +316,35 @@ class Packer:
             raise self.too_long(f"{name}: its Template Record", size)
         return announcement
 
-    def too_long(self, what: str, size: int) -> ValueError:
-        """The error for a record that does not fit into a message of its own."""
+    def too_long(self, record: str, size: int) -> ValueError:
+        """Return the error for a record that does not fit a message of its own."""
         return ValueError(
-            f"{what} takes {size} octets, a message of mtu {self.mtu} has {self.room} for it"
+            f"{record} takes {size} octets, a message of mtu {self._settings.mtu} has "
+            f"{self.room} for it"
         )
 
     # -- messages
 
     def draft(self, refresh: bool = False) -> Draft:
-        """An empty message."""
+        """Return an empty message."""
         header, longest, padding = self._limits
         return Draft(header, longest, padding, refresh)
 
-    def begin(self, template: Template, when: float | None) -> Generator[Packed, None, Draft]:
-        """A message that may hold data of ``template``: what is to be announced is in it.
+    def begin(
+        self, template: Template, when: float | None
+    ) -> Generator[PackedMessage, None, Draft]:
+        """Return a message for data of ``template``, with the templates to announce in it.
 
-        Yields the messages that are full of templates before that. ``when`` is the export
-        time (seconds since 1970), None for now.
+        Yield the messages before it that are full of templates. ``when`` is the export time
+        in seconds since 1970, None for now.
         """
-        self.learn(template)
+        self.use(template)
         refresh = self._is_refresh_due(when)
         draft = self.draft(refresh)
         if refresh or len(self.announced) < len(self.templates):
             for known in list(self.templates.values()):
                 if refresh or known.template.id not in self.announced:
-                    if not draft.takes(known):
+                    if not draft.has_room(known):
                         yield self.finish(draft, when)
                         draft = self.draft(refresh)
                     draft.announce(known)
@@ -329,28 +353,30 @@ class Packer:
     def _is_refresh_due(self, when: float | None) -> bool:
         if not self.announced:
             return False
-        if self._refresh_messages is not None and self._since_refresh >= self._refresh_messages:
+        messages = self._settings.template_refresh_messages
+        if messages is not None and self._since_refresh >= messages:
             return True
-        if self._refresh_seconds is None:
-            return False
-        return self._time(when) - self._refreshed_at >= self._refresh_seconds
+        seconds = self._settings.template_refresh
+        return seconds is not None and self._time(when) - self._refreshed_at >= seconds
 
     def announcements(
         self, known: Iterable[Announcement], when: float | None, refresh: bool = False
-    ) -> list[Packed]:
-        """Messages with these templates and nothing else."""
-        made: list[Packed] = []
+    ) -> list[PackedMessage]:
+        """Return messages with these templates and nothing else."""
+        made: list[PackedMessage] = []
         draft = self.draft(refresh)
         for each in known:
-            if not draft.takes(each):
+            if not draft.has_room(each):
                 made.append(self.finish(draft, when))
                 draft = self.draft(refresh)
             draft.announce(each)
         return [*made, self.finish(draft, when)] if draft.records else made
 
-    def withdrawals(self, ids: Iterable[tuple[int, int]], when: float | None) -> list[Packed]:
-        """Messages that withdraw templates: (Set id, template id) of each (RFC 7011 8.1)."""
-        made: list[Packed] = []
+    def withdrawals(
+        self, ids: Iterable[tuple[int, int]], when: float | None
+    ) -> list[PackedMessage]:
+        """Return messages that withdraw templates, each a (Set id, template id) (RFC 7011 8.1)."""
+        made: list[PackedMessage] = []
         draft = self.draft()
         for set_id, template_id in ids:
             if draft.room(set_id) < _WITHDRAWAL.size:
@@ -359,8 +385,8 @@ class Packer:
             draft.add(set_id, _WITHDRAWAL.pack(template_id, 0), None, 0)
         return [*made, self.finish(draft, when)] if draft.records else made
 
-    def finish(self, draft: Draft, when: float | None) -> Packed:
-        """The message, with its number; its templates are announced from now on."""
+    def finish(self, draft: Draft, when: float | None) -> PackedMessage:
+        """Return the message with its sequence number, and mark its templates as announced."""
         now = self._time(when)
         body = draft.close()
         if draft.refresh or not self.announced:
@@ -382,10 +408,10 @@ class Packer:
             )
             step = 1
         self.sequence = (self.sequence + step) & 0xFFFFFFFF
-        return Packed(header + body, tuple(draft.templates))
+        return PackedMessage(header + body, tuple(draft.templates))
 
-    def packet(self, packed: Packed) -> Message:
-        """The message as a packet that knows its templates, wherever they were announced."""
+    def packet(self, packed: PackedMessage) -> Message:
+        """Return the message as a packet that has the templates of its Data Sets."""
         message = MESSAGE_CLASSES[self.version](packed.octets)
         message.context = _Context(packed.templates, self._lists)
         return message

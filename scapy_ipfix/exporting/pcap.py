@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages into a pcap, under Ethernet, IP and UDP: the same octets for the same arguments.
+"""Writer of messages to a pcap, under Ethernet, IP and UDP; equal arguments give equal files.
 
-Scapy's own writer does it for packets; this one does it for octets, a hundred times as fast.
+Scapy's own writer takes packets; this one takes octets and is a hundred times as fast.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import os
 import struct
 from collections.abc import Iterable
 
-#: The file header: magic for microseconds, version 2.4, the longest frame, Ethernet.
+#: File header: magic number for microseconds, version 2.4, longest frame, Ethernet.
 _FILE_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0x40000, 1)
 _FRAME_HEADER = struct.Struct("<IIII")
 _UDP = struct.Struct("!HHHH")
 _IPV4 = struct.Struct("!BBHHHBBH8s")
 _IPV6 = struct.Struct("!IHBB32s")
-#: From locally administered address ...:01 to ...:02.
+#: Destination and source, two locally administered addresses.
 _MACS = bytes.fromhex("020000000002 020000000001")
 _HOPS = 64
 _PROTOCOL = 17
-#: The longest message in a datagram: IPv4's total length, less both headers.
+#: Longest message in a datagram, in octets: the total length of IPv4 without both headers.
 MAX_MESSAGE = 65507
 
 Endpoint = tuple[str, int]
@@ -33,11 +33,11 @@ def write_pcap(
     source: Endpoint = ("192.0.2.1", 4739),
     to: Endpoint = ("192.0.2.2", 4739),
 ) -> tuple[int, int]:
-    """Writes messages, each with its capture time (seconds since 1970), a datagram each.
+    """Write messages as UDP datagrams; return the numbers of messages and of their octets.
 
-    ``source`` and ``to`` are the exporter's and the collector's address and port, both IPv4
-    or both IPv6. Gives the numbers of messages and of their octets. Raises ValueError for
-    other addresses or ports and for a message of more than 65,507 octets, OSError.
+    Each message comes with its capture time in seconds since 1970. ``source`` and ``to`` are
+    (address, port) of exporter and collector, both IPv4 or both IPv6. Raises ValueError for
+    other addresses or ports and for a message of more than 65,507 octets; OSError.
     """
     head = _Headers(source, to)
     count = octets_written = 0
@@ -47,7 +47,7 @@ def write_pcap(
             frame = head.frame(octets, count)
             seconds, microseconds = divmod(round(when * 1_000_000), 1_000_000)
             if not 0 <= seconds < 1 << 32:
-                raise ValueError(f"message {count}: a pcap has no time {when}")
+                raise ValueError(f"message {count}: time {when} is not in 0..{(1 << 32) - 1}")
             file.write(_FRAME_HEADER.pack(seconds, microseconds, len(frame), len(frame)))
             file.write(frame)
             count += 1
@@ -56,30 +56,30 @@ def write_pcap(
 
 
 class _Headers:
-    """Headers between two endpoints, as far as they are the same for each datagram."""
+    """Headers between two endpoints, computed once as far as all datagrams share them."""
 
     def __init__(self, source: Endpoint, to: Endpoint) -> None:
         ends = [ipaddress.ip_address(address) for address, _ in (source, to)]
         if ends[0].version != ends[1].version:
-            raise ValueError(f"{ends[0]} and {ends[1]} are not of one IP version")
+            raise ValueError(f"{ends[0]} and {ends[1]} are not of one IP version; give two of one")
         for _, port in (source, to):
             if not 0 <= port <= 65535:
                 raise ValueError(f"port {port} is not in 0..65535")
         self.is_ipv4 = ends[0].version == 4
         self.addresses = b"".join(end.packed for end in ends)
         self.ports = source[1], to[1]
-        #: What of the checksum's pseudo-header does not change (RFC 768, RFC 8200 8.1).
+        #: Constant part of the checksum's pseudo-header (RFC 768, RFC 8200 8.1).
         self.pseudo = int.from_bytes(self.addresses, "big") % 0xFFFF + _PROTOCOL
 
     def frame(self, payload: bytes, number: int) -> bytes:
-        """The Ethernet frame of a datagram, which is the ``number``-th."""
+        """Return the Ethernet frame of datagram ``number``, counted from 0."""
         length = _UDP.size + len(payload)
         if len(payload) > MAX_MESSAGE:
             raise ValueError(
                 f"message {number}: {len(payload)} octets, a datagram holds {MAX_MESSAGE}"
             )
         total = self.pseudo + length + sum(self.ports) + length + _words(payload)
-        # a sum of zero is sent as all ones: zero says that there is none
+        # A sum of zero is sent as all ones: zero means that there is no checksum.
         checksum = -total % 0xFFFF or 0xFFFF
         udp = _UDP.pack(*self.ports, length, checksum) + payload
         if not self.is_ipv4:
@@ -91,5 +91,5 @@ class _Headers:
 
 
 def _words(octets: bytes) -> int:
-    """The one's complement sum of 16-bit words: a number modulo 65535 is the sum of them."""
+    """Return the one's complement sum of 16-bit words, which is the number modulo 65535."""
     return int.from_bytes(octets + b"\0" if len(octets) & 1 else octets, "big") % 0xFFFF

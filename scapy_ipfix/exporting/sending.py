@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages to a collector: over a socket, which needs no root, or under forged headers.
+"""Senders of messages: over a socket, which needs no root, or under forged headers.
 
-A :class:`Sender` is a transport session over UDP, TCP or SCTP; a :class:`ForgedSender` puts
-messages under IP and UDP headers that the caller wrote. A :class:`Pace` says when the next
-message may go. None of them looks into a message, beyond its version.
+A :class:`Sender` is a Transport Session over UDP, TCP or SCTP; a :class:`ForgedSender` sends
+messages under the caller's IP and UDP headers. A :class:`Pace` waits for the time of the next
+message. Of a message they read only the version.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from scapy_ipfix.wire.framing import V9_VERSION
 #: A host (name or address) and a port.
 Address = tuple[str, int]
 
-#: Seconds that opening a connection, or a collector that does not read, may take.
+#: Seconds to wait for a connection, and for a collector that does not read.
 TIMEOUT = 30.0
 _SCTP = getattr(socket, "IPPROTO_SCTP", 132)
 _SCTP_NODELAY = 3
@@ -39,22 +39,22 @@ _KINDS = {
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     "sctp": (socket.SOCK_STREAM, _SCTP),
 }
-#: What asking for a protocol gives that the system does not have.
+#: Errors for a protocol that the system does not support.
 _UNSUPPORTED = {errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EINVAL}
-#: An old refusal is reported instead of sending; more often than that, nobody listens.
+#: The socket reports the refusal of an earlier message instead of sending; try this often.
 _ATTEMPTS = 3
-#: A pace that falls so many seconds behind does not make up for it with a burst.
+#: Seconds of delay that a pace makes up for; a longer delay causes no burst.
 _LAG = 1.0
-#: Waits shorter than that (seconds) are left to the next message: sleeping is not that exact.
+#: Shorter waits, in seconds, are left to the next message: sleep() is not that exact.
 _SHORTEST_SLEEP = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What sending came to: messages and their octets, how long it took.
+    """Totals of sending: messages, octets, and seconds.
 
-    ``refused`` counts messages that are known to have gone nowhere: over UDP, where the host
-    said that nothing listens on the port.
+    ``refused`` counts the messages that the collector's host has refused over UDP, because
+    nothing listens on the port.
     """
 
     messages: int = 0
@@ -64,7 +64,7 @@ class Sent:
 
     @property
     def rate(self) -> float:
-        """Messages a second; 0.0 where no time passed."""
+        """Messages per second; 0.0 if no time has passed."""
         return self.messages / self.seconds if self.seconds > 0 else 0.0
 
     def __str__(self) -> str:
@@ -74,33 +74,34 @@ class Sent:
 
 
 class MessageSender(Protocol):
-    """What messages are given to: a :class:`Sender` or a :class:`ForgedSender`."""
+    """Interface of :class:`Sender` and :class:`ForgedSender`."""
 
     refused: int
 
     def send(self, octets: bytes) -> None:
-        """Sends one message; raises OSError, and ValueError for one that cannot go this way."""
+        """Send one message. Raises OSError, and ValueError for one the protocol cannot carry."""
 
     def close(self) -> None:
-        """Ends the transport session."""
+        """End the Transport Session."""
 
 
-def check_address(address: Any, what: str, lowest: int = 1) -> Address:
-    """A (host, port) pair, checked. Raises ValueError that names ``what`` it was for."""
+def check_address(address: Any, name: str, lowest: int = 1) -> Address:
+    """Return a (host, port) pair, checked. Raises ValueError that names the argument."""
     if not (isinstance(address, tuple) and len(address) == 2 and isinstance(address[0], str)):
-        raise ValueError(f"{what} is (host, port), not {address!r}")
+        raise ValueError(f"{name} is (host, port), not {address!r}")
     host, port = address
     if not isinstance(port, int) or not lowest <= port <= 65535:
-        raise ValueError(f"{what}: port {port!r} is not in {lowest}..65535")
+        raise ValueError(f"{name}: port {port!r} is not in {lowest}..65535")
     return host, port
 
 
 class Sender:
-    """A transport session (RFC 7011 10) to the collector at ``to``, a host and a port.
+    """Transport Session (RFC 7011 10) to the collector at ``to``, a (host, port).
 
-    ``proto`` is "udp", "tcp" or "sctp" (one stream, 0). ``source`` is the local address to
-    send from, port 0 for any. Raises ValueError for arguments that cannot be; OSError, which
-    names the collector, when it is not reached, and where the system has no SCTP.
+    ``proto`` is "udp", "tcp" or "sctp" (one stream, 0). ``source`` is the local (address,
+    port) to send from, port 0 for any. ``timeout`` is in seconds. Raises ValueError for
+    arguments out of range, and OSError that names the collector if it cannot be reached or
+    the system has no SCTP.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class Sender:
             check_address(source, "source", 0)
         self.proto = proto
         self.name = f"{proto} {f'[{host}]' if ':' in host else host}:{port}"
-        #: Messages that are known to have been refused, over UDP.
+        #: Messages refused over UDP, as far as their host has reported it.
         self.refused = 0
         self._socket = self._opened(host, port, source, timeout)
 
@@ -128,9 +129,8 @@ class Sender:
         kind, number = _KINDS[self.proto]
         failed: OSError = OSError(errno.EADDRNOTAVAIL, "no address")
         try:
-            # SCTP is asked for as TCP: resolvers do not know it.
-            asked = socket.SOCK_STREAM if self.proto == "sctp" else kind
-            found = socket.getaddrinfo(host, port, type=asked)
+            # Resolvers do not know SCTP; its socket type is that of TCP.
+            found = socket.getaddrinfo(host, port, type=kind)
         except OSError as problem:
             raise self._named(problem) from None
         for family, _, _, _, address in found:
@@ -146,11 +146,11 @@ class Sender:
             try:
                 opened.settimeout(timeout)
                 if self.proto == "sctp":
-                    # Or else a message waits, up to 0.2 s, until those before are acknowledged.
+                    # Else a message waits up to 0.2 s for the acknowledgement of earlier ones.
                     opened.setsockopt(_SCTP, _SCTP_NODELAY, 1)
                 if source is not None:
                     opened.bind(source)
-                # A connected UDP socket hears that nothing listens on the port.
+                # A connected UDP socket reports that nothing listens on the port.
                 opened.connect(address)
                 return opened
             except OSError as problem:
@@ -159,22 +159,22 @@ class Sender:
         raise self._named(failed) from None
 
     def _named(self, problem: OSError) -> OSError:
-        """The same error, of the same class, with the collector in its text."""
+        """Return an error of the same class with the collector in its text."""
         text = problem.strerror or str(problem)
         if problem.errno is None or isinstance(problem, socket.gaierror):
             return OSError(f"{self.name}: {text}")
         return OSError(problem.errno, f"{self.name}: {text}")
 
     def send(self, octets: bytes) -> None:
-        """Sends one message.
+        """Send one message.
 
         Raises OSError that names the collector; ValueError for a message that is too long
-        for a datagram, and for NetFlow v9 over TCP, where nothing says how long it is.
+        for a datagram, and for NetFlow v9 over TCP, as its messages have no length.
         """
         if self.proto != "udp":
             if self.proto == "tcp" and octets[:2] == V9_VERSION.to_bytes(2, "big"):
                 raise ValueError(
-                    "NetFlow v9 does not go over TCP: its messages do not say their length"
+                    "NetFlow v9 does not go over TCP, as its messages have no length; use udp"
                 )
             try:
                 self._socket.sendall(octets)
@@ -186,7 +186,7 @@ class Sender:
                 self._socket.send(octets)
                 return
             except ConnectionRefusedError:
-                self.refused += 1  # an earlier one; this one has not been sent yet
+                self.refused += 1  # an earlier message; this one has not been sent yet
             except OSError as problem:
                 if problem.errno == errno.EMSGSIZE:
                     raise ValueError(
@@ -196,7 +196,7 @@ class Sender:
         self.refused += 1
 
     def close(self) -> None:
-        """Ends the transport session. What was sent over TCP and SCTP still arrives."""
+        """End the Transport Session. Messages sent over TCP and SCTP still arrive."""
         self._socket.close()
 
     def __enter__(self) -> Sender:
@@ -215,42 +215,42 @@ class Sender:
 
 
 class ForgedSender:
-    """Messages under headers of the caller's: ``IP(src="198.51.100.7", dst=...) / UDP(...)``.
+    """Sender under the caller's headers: ``IP(src="198.51.100.7", dst=...) / UDP(...)``.
 
-    Goes through Scapy's own ``send``, so any source address will do, and root is needed.
-    Raises ValueError for what are no headers, OSError (PermissionError) without root.
+    Uses Scapy's ``send``, which allows any source address and needs root. Raises ValueError
+    if ``headers`` is no packet, and PermissionError without root.
     """
 
     refused = 0
 
     def __init__(self, headers: Packet) -> None:
         if not isinstance(headers, Packet):
-            raise ValueError(f"headers are packets, as IP()/UDP(), not {headers!r}")
+            raise ValueError(f"headers are packets, such as IP()/UDP(), not {headers!r}")
         self._headers = headers
-        # The socket that Scapy would open for each message: what it is depends on the interface.
+        # Scapy would open this socket for each message; its class depends on the interface.
         interface = resolve_iface(headers.route()[0] or conf.iface)
         try:
             self._socket = interface.l3socket(IPv6 in headers)(iface=interface)
         except PermissionError as problem:
-            text = "raw sockets, to send under headers of one's own, are for root"
+            text = "raw sockets, to send under given headers, are for root; give (host, port)"
             raise PermissionError(problem.errno, text) from None
 
     def send(self, octets: bytes) -> None:
-        """Sends one message; raises OSError."""
-        # As a packet, so that a port that was not given is the protocol's.
+        """Send one message. Raises OSError."""
+        # As a packet, so that UDP gets the protocol's port unless the headers have one.
         payload = make_message(octets) or octets
         scapy_send(self._headers / payload, socket=self._socket, verbose=False)
 
     def close(self) -> None:
-        """Closes the socket."""
+        """Close the socket."""
         self._socket.close()
 
 
 class Pace:
-    """When messages go: ``rate`` a second, None for as fast as they come.
+    """Pace of messages: ``rate`` per second, None for no limit.
 
-    ``jitter``, 0.0 to 1.0, makes each gap longer or shorter by up to that share of it; the
-    average stays. Raises ValueError for a rate that is not above 0, or another jitter.
+    ``jitter`` (0.0 to 1.0) is the share by which each gap is longer or shorter by chance; the
+    average stays. Raises ValueError for a rate that is not above 0, or a jitter out of range.
     """
 
     def __init__(
@@ -263,7 +263,7 @@ class Pace:
         random: Random | None = None,
     ) -> None:
         if rate is not None and not 0 < rate < float("inf"):
-            raise ValueError(f"rate {rate!r} is not a number of messages a second above 0")
+            raise ValueError(f"rate {rate!r} is not a number of messages per second above 0")
         if not 0.0 <= jitter <= 1.0:
             raise ValueError(f"jitter {jitter!r} is not in 0.0..1.0")
         self.rate = rate
@@ -274,16 +274,16 @@ class Pace:
         self._due: float | None = None
 
     def wait(self, gap: float | None = None) -> None:
-        """Waits for the next message's time; the first one goes at once.
+        """Wait for the time of the next message; the first one is due at once.
 
-        ``gap`` is the time from the message before, in seconds; None: as the rate says.
+        ``gap`` is the time since the message before in seconds, None for the rate's.
         """
         if gap is None:
             gap = 1.0 / self.rate if self.rate else 0.0
         if self.jitter:
             gap *= 1.0 + self.jitter * (2.0 * self._random.random() - 1.0)
         now = self._clock()
-        # From when it was due, not from when it went, or every delay would slow the rate.
+        # Count from the due time, not from the actual one: delays must not slow the rate.
         due = now if self._due is None else self._due + max(gap, 0.0)
         if now - due > _LAG:
             due = now
@@ -293,16 +293,16 @@ class Pace:
 
 
 def deliver(messages: Iterable[bytes | Packet], sender: MessageSender, pace: Pace) -> Sent:
-    """Sends messages (octets or packets), each when its time has come; gives the totals.
+    """Send messages (octets or packets) at a pace, and return the totals.
 
-    Raises what the sender raises, and what making the messages raises.
+    Raises the errors of the sender and of the iterator of messages.
     """
     sent = octets_sent = 0
     refused = sender.refused
     started = time.monotonic()
     source = iter(messages)
     while True:
-        pace.wait()  # first, so that a message is made, and dated, when it goes
+        pace.wait()  # first: a message is made, with its export time, when it is due
         message = next(source, None)
         if message is None:
             break

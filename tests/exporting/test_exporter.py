@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`Exporter`: what is in the messages that it makes of rows."""
+"""`Exporter`: messages, sequence numbers, times, templates and errors."""
 
 import ipaddress
 import itertools
@@ -46,14 +46,14 @@ def data_records(message: Message) -> int:
 
 
 def records_in(messages: list[Message]) -> list[dict[str, Any]]:
-    """What a collector makes of the octets."""
+    """Return the records that a collector decodes."""
     return list(iter_records([bytes(each) for each in messages]))
 
 
-# -- what is in a message
+# -- messages
 
 
-def test_room_is_what_the_records_of_a_message_may_take() -> None:
+def test_room_for_the_records_of_a_message() -> None:
     exporter = Exporter(mtu=600)
     exporter.announce(FLOW)
     fit = exporter.room // FLOW.length
@@ -61,7 +61,7 @@ def test_room_is_what_the_records_of_a_message_may_take() -> None:
     assert [data_records(each) for each in exporter.export(FLOW, flows(fit + 1))] == [fit, 1]
 
 
-def test_the_octets_of_a_message() -> None:
+def test_octets_of_a_message() -> None:
     exporter = Exporter(domain=7, sequence=5)
     (message,) = exporter.export(FLOW, [ROW, ROW], export_time=1_700_000_000)
     assert bytes(message) == bytes.fromhex(
@@ -72,7 +72,7 @@ def test_the_octets_of_a_message() -> None:
     assert exporter.sequence == 7
 
 
-def test_the_octets_of_a_v9_message() -> None:
+def test_octets_of_a_v9_message() -> None:
     exporter = Exporter(domain=7, version=9, sequence=5, boot_time=1_699_999_990.5)
     (message,) = exporter.export(FLOW, [ROW, ROW], export_time=1_700_000_000)
     assert bytes(message) == bytes.fromhex(
@@ -86,7 +86,7 @@ def test_the_octets_of_a_v9_message() -> None:
 def test_messages_are_packets_that_show_their_records(capsys: pytest.CaptureFixture[str]) -> None:
     messages = list(Exporter(domain=7, mtu=120).export(FLOW, flows(5)))
     assert all(type(each) is IPFIX for each in messages)
-    # the template was in the first one only
+    # the template is in the first one only
     assert templates_in(messages[-1]) == []
     assert messages[-1].sets[0].records[-1].octetDeltaCount == 4
     messages[-1].show()
@@ -98,7 +98,7 @@ def test_messages_are_packets_that_show_their_records(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize("version", [9, 10])
 @pytest.mark.parametrize("mtu", [108, 120, 576, 1400])
 @pytest.mark.parametrize("padding", [1, 4, 8])
-def test_messages_are_full_and_never_over(version: int, mtu: int, padding: int) -> None:
+def test_messages_are_full_within_the_limit(version: int, mtu: int, padding: int) -> None:
     odd = Template(300, "octetDeltaCount", "protocolIdentifier", "ingressInterface[2]")
     exporter = Exporter(version=version, mtu=mtu, padding=padding)
     messages = list(exporter.export(odd, ((number, 6, 1) for number in range(500))))
@@ -106,7 +106,7 @@ def test_messages_are_full_and_never_over(version: int, mtu: int, padding: int) 
     for message in messages:
         assert len(bytes(message)) <= mtu - OVERHEAD
     for message in messages[:-1]:
-        # one more would have been too much, padding included
+        # one more record would exceed the limit, padding included
         assert len(bytes(message)) > mtu - OVERHEAD - odd.length - padding
     assert len(messages) == len({bytes(each) for each in messages})
 
@@ -125,7 +125,9 @@ def test_overhead_and_no_mtu() -> None:
     st.sampled_from([1, 2, 4, 8]),
     st.integers(1, 9),
 )
-def test_what_goes_in_comes_out(given_: tuple[int, Filled], padding: int, times: int) -> None:
+def test_any_rows_can_be_exported_and_read(
+    given_: tuple[int, Filled], padding: int, times: int
+) -> None:
     version, (case) = given_
     template, rows = case.template, case.rows * times
     if version == 9 and template.is_variable:
@@ -150,7 +152,7 @@ def test_what_goes_in_comes_out(given_: tuple[int, Filled], padding: int, times:
 
 
 @given(st.data())
-def test_columns_are_encoded_as_rows_are(data: st.DataObject) -> None:
+def test_encode_rows_equals_encode(data: st.DataObject) -> None:
     case = data.draw(filled(min_size=1))
     rows = case.rows
     if case.template.length:
@@ -183,7 +185,7 @@ def test_rows_of_python_objects_names_and_records() -> None:
     assert first.flowStartMilliseconds == 1704164645678
     (again,) = Exporter().export(template, [first, *rows[:1]])
     assert [bytes(each) for each in again.records] == [bytes(first)] * 2
-    # by name, so another order will do; what a dict leaves out is zero
+    # by name, in any order; a field that a dict leaves out is zero
     turned = Template(301, *reversed(template.fields))
     (message,) = Exporter().export(turned, [first, {"tcpControlBits": 1}])
     assert message.records[0].values() == first.values()
@@ -191,7 +193,7 @@ def test_rows_of_python_objects_names_and_records() -> None:
     assert message.records[1].tcpControlBits == 1
 
 
-def test_padding_is_never_as_long_as_a_record() -> None:
+def test_padding_is_shorter_than_a_record() -> None:
     tiny = Template(300, "protocolIdentifier")
     messages = list(Exporter(padding=8, mtu=102).export(tiny, [(6,)] * 21))
     assert sum(map(data_records, messages)) == 21
@@ -199,7 +201,7 @@ def test_padding_is_never_as_long_as_a_record() -> None:
 
 
 def test_padding_of_templates() -> None:
-    """python-ipfix and others cannot read padding of a Template Set; v9 wants it."""
+    """IPFIX Template Sets have none, as python-ipfix cannot read it; v9 FlowSets have it."""
     assert bytes(Exporter().announce(METER)[0])[16:] == bytes.fromhex(
         "0003 0012 0102 0002 0001 008f 0004 0029 0008"
     )
@@ -211,7 +213,7 @@ def test_padding_of_templates() -> None:
         )
 
 
-# -- numbers
+# -- sequence numbers
 
 
 def test_ipfix_counts_data_records_v9_counts_messages() -> None:
@@ -229,7 +231,7 @@ def test_ipfix_counts_data_records_v9_counts_messages() -> None:
 
 
 @pytest.mark.parametrize("version", [9, 10])
-def test_sequence_numbers_go_on_at_0(version: int) -> None:
+def test_sequence_numbers_wrap_to_0(version: int) -> None:
     exporter = Exporter(version=version, mtu=200, sequence=(1 << 32) - 1)
     numbers = [each.sequenceNumber for each in exporter.export(FLOW, flows(40))]
     first_step = (
@@ -263,7 +265,7 @@ def test_export_time_given(when: Any) -> None:
     }
 
 
-def test_export_time_is_when_the_message_is_made() -> None:
+def test_export_time_is_the_time_of_making_the_message() -> None:
     clock = itertools.count(1_700_000_000, 0.25).__next__
     exporter = Exporter(version=9, mtu=200, clock=clock, template_refresh=None)
     messages = list(exporter.export(FLOW, flows(40)))
@@ -274,7 +276,7 @@ def test_export_time_is_when_the_message_is_made() -> None:
 
 
 @pytest.mark.parametrize("when", [-1, 1 << 32, float("nan"), "yesterday", "1969-12-31T00:00:00"])
-def test_impossible_times(when: Any) -> None:
+def test_invalid_times(when: Any) -> None:
     with pytest.raises(ValueError):
         Exporter().export(FLOW, flows(1), export_time=when)
     with pytest.raises(ValueError):
@@ -284,7 +286,7 @@ def test_impossible_times(when: Any) -> None:
 # -- templates
 
 
-def test_templates_first_and_again_by_count() -> None:
+def test_templates_are_repeated_by_messages() -> None:
     exporter = Exporter(mtu=120, template_refresh=None, template_refresh_messages=3)
     messages = list(exporter.export(FLOW, flows(40)))
     with_templates = [number for number, each in enumerate(messages) if templates_in(each)]
@@ -292,7 +294,7 @@ def test_templates_first_and_again_by_count() -> None:
     assert [each["octetDeltaCount"] for each in records_in(messages)] == list(range(40))
 
 
-def test_templates_again_by_time() -> None:
+def test_templates_are_repeated_by_time() -> None:
     now = [1000.0]
     exporter = Exporter(
         mtu=120, template_refresh=60, template_refresh_messages=None, clock=lambda: now[0]
@@ -309,7 +311,7 @@ def test_templates_again_by_time() -> None:
     ]
 
 
-def test_no_refresh_at_all() -> None:
+def test_no_refresh() -> None:
     exporter = Exporter(mtu=120, template_refresh=None, template_refresh_messages=None)
     messages = list(exporter.export(FLOW, flows(3000)))
     assert [bool(templates_in(each)) for each in messages].count(True) == 1
@@ -343,7 +345,7 @@ def test_more_templates_than_a_message_holds() -> None:
     assert sum(map(data_records, refreshed)) == 600
 
 
-def test_templates_that_leave_no_room_for_a_row() -> None:
+def test_templates_that_fill_a_message() -> None:
     fixed = Template(300, "octetDeltaCount", "applicationDescription[60]")
     varying = Template(301, "octetDeltaCount", "applicationDescription")
     for template in (fixed, varying):
@@ -356,7 +358,7 @@ def test_templates_that_leave_no_room_for_a_row() -> None:
 
 
 def test_lists_of_records_find_their_template() -> None:
-    """RFC 6313: a subTemplateList names a template that no Set of the message may go by."""
+    """A subTemplateList (RFC 6313) may refer to a template that no Set of the message has."""
     outer = Template(300, "ingressInterface", "subTemplateList")
     exporter = Exporter()
     exporter.announce(FLOW)
@@ -383,7 +385,7 @@ def test_two_templates_interleaved() -> None:
 def test_rows_of_several_templates_in_a_message() -> None:
     pairs = [(FLOW, ROW), (FLOW, ROW), (NAMED, (1, "eth0")), (FLOW, ROW), (METER, (1, 2))]
     (message,) = Exporter().export_mixed(pairs)
-    # a template stands before its first record, not at the next message
+    # a template is announced before its first record, in the same message
     kinds = [(each.setId, len(each.getfieldval("records" if each.setId > 255 else "templates")))
              for each in message.sets]  # fmt: skip
     assert kinds == [(2, 1), (256, 2), (2, 1), (257, 1), (256, 1), (3, 1), (258, 1)]
@@ -442,7 +444,7 @@ def test_withdrawal() -> None:
     assert bytes(message)[16:] == bytes.fromhex("0002 0008 0100 0000 0003 0008 0102 0000")
     assert message.sequenceNumber == 1
     assert taken([message]) == [257]
-    # the id is free, for another layout too
+    # the id is free for another layout
     other = Template(256, "octetDeltaCount")
     assert taken(list(exporter.export(other, [(1,)]))) == [256, 257]
     (everything,) = exporter.withdraw()
@@ -463,7 +465,7 @@ def test_many_withdrawals() -> None:
     assert all(len(bytes(each)) <= 120 - OVERHEAD for each in messages)
 
 
-def test_nothing_to_withdraw() -> None:
+def test_withdrawal_of_templates_not_announced() -> None:
     exporter = Exporter()
     assert exporter.withdraw() == []
     with pytest.raises(ValueError, match="template 256 was not announced"):
@@ -475,7 +477,7 @@ def test_nothing_to_withdraw() -> None:
         Exporter(version=9).withdraw(FLOW)
 
 
-def test_forgotten_templates_leave_their_id() -> None:
+def test_forget_frees_an_id() -> None:
     exporter = Exporter(version=9)
     other = Template(256, "octetDeltaCount")
     list(exporter.export(FLOW, [ROW]))
@@ -487,7 +489,7 @@ def test_forgotten_templates_leave_their_id() -> None:
     exporter.forget(NAMED)
 
 
-# -- a template or a row that will not do
+# -- invalid templates and rows
 
 
 @pytest.mark.parametrize(
@@ -517,7 +519,7 @@ def test_templates_that_cannot_be_exported(template: Template, version: int, why
     assert exporter.sequence == 0
 
 
-def test_a_row_that_does_not_fit_is_named() -> None:
+def test_error_names_the_row() -> None:
     exporter = Exporter(mtu=120)
     rows: list[Any] = [*flows(4), ("192.0.2.1", "192.0.2.2", 1 << 32), *flows(3)]
     messages = exporter.export(FLOW, rows)
@@ -525,20 +527,20 @@ def test_a_row_that_does_not_fit_is_named() -> None:
     made: list[Message] = []
     with pytest.raises(ValueError, match=r"row 4: template 256, field octetDeltaCount: 4294967296"):
         made.extend(messages)
-    # what was not sent was not counted
+    # rows that are not exported are not counted
     assert exporter.sequence < 4
     assert exporter.sequence == sum(map(data_records, (first, *made)))
 
 
 @pytest.mark.parametrize("template", [FLOW, NAMED])
 @pytest.mark.parametrize("row", [(1,), 5, None, {"sourceTransportPort": 1}])
-def test_rows_that_are_none(template: Template, row: Any) -> None:
+def test_invalid_rows(template: Template, row: Any) -> None:
     with pytest.raises(ValueError, match=r"^row 0: "):
         list(Exporter().export(template, [row]))
 
 
 @pytest.mark.parametrize("rows", [{"octetDeltaCount": 1}, "rows", b"rows"])
-def test_one_row_is_no_list_of_rows(rows: Any) -> None:
+def test_one_row_instead_of_a_list(rows: Any) -> None:
     with pytest.raises(ValueError, match="rows are a list or an iterator"):
         Exporter().export(FLOW, rows)
 
@@ -556,7 +558,7 @@ def test_a_long_row_of_variable_length() -> None:
         list(exporter.export(NAMED, [(1, "a"), (2, longest + "x")]))
 
 
-# -- of any length
+# -- endless rows
 
 
 def test_rows_may_be_endless() -> None:
@@ -570,13 +572,13 @@ def test_rows_may_be_endless() -> None:
     sent = 0
     for message in itertools.islice(Exporter().export(FLOW, rows()), 50):
         sent += data_records(message)
-        # no row is read before there is a message for it
+        # no row is read before its message is made
         assert taken == sent
     pairs = ((FLOW, row) for row in rows())
     sent = 0
     for message in itertools.islice(Exporter().export_mixed(pairs), 50):
         sent += data_records(message)
-        assert taken == sent + 1  # that one did not fit any more
+        assert taken == sent + 1  # the last one did not fit
 
 
 def test_export_bytes_are_the_octets_of_export() -> None:
@@ -612,7 +614,7 @@ def test_packets() -> None:
         ({"template_refresh_messages": -1}, "template_refresh_messages -1"),
     ],
 )
-def test_arguments_that_cannot_be(arguments: dict[str, Any], why: str) -> None:
+def test_invalid_arguments(arguments: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Exporter(**arguments)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages into a pcap."""
+"""Writer of pcap files."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ V6 = ("2001:db8::1", 40000), ("2001:db8:ffff::2", 2055)
 
 @settings(max_examples=30, deadline=None)
 @given(payload=st.binary(max_size=300), ends=st.sampled_from((V4, V6)))
-def test_frames_are_as_scapy_builds_them(
+def test_frames_equal_those_of_scapy(
     tmp_path_factory: pytest.TempPathFactory, payload: bytes, ends: tuple[Endpoint, Endpoint]
 ) -> None:
     path = tmp_path_factory.mktemp("pcap") / "x.pcap"
@@ -36,7 +36,7 @@ def test_frames_are_as_scapy_builds_them(
 def test_a_checksum_of_zero_is_sent_as_ones(
     tmp_path: Path, ends: tuple[Endpoint, Endpoint]
 ) -> None:
-    # A word that makes the sum of all others zero.
+    # The second message is the word that makes the sum of all words zero.
     path = tmp_path / "x.pcap"
     write_pcap(path, [(0, b"\0\0")], *ends)
     missing = rdpcap(str(path))[0][UDP].chksum
@@ -68,15 +68,13 @@ def test_the_longest_message(tmp_path: Path) -> None:
         (("192.0.2.1", 1), ("192.0.2.1", -1), "port -1 is not in"),
     ],
 )
-def test_endpoints_that_cannot_be(
-    tmp_path: Path, source: Endpoint, to: Endpoint, text: str
-) -> None:
+def test_invalid_endpoints(tmp_path: Path, source: Endpoint, to: Endpoint, text: str) -> None:
     with pytest.raises(ValueError) as raised:
         write_pcap(tmp_path / "x.pcap", [], source, to)
     assert text in str(raised.value)
 
 
 @pytest.mark.parametrize("when", [-1.0, 2.0**32])
-def test_times_that_cannot_be(tmp_path: Path, when: float) -> None:
-    with pytest.raises(ValueError, match="message 0: a pcap has no time"):
+def test_invalid_times(tmp_path: Path, when: float) -> None:
+    with pytest.raises(ValueError, match=f"message 0: time {when} is not in 0..4294967295"):
         write_pcap(tmp_path / "x.pcap", [(when, b"")])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages over sockets, to a collector in a thread of its own; and when they go."""
+"""Senders of messages to collectors on loopback, and the pace of messages."""
 
 import itertools
 import os
@@ -27,7 +27,7 @@ LOCAL = "127.0.0.1"
 
 
 class UDPCollector:
-    """A port on loopback, and what came to it."""
+    """UDP socket on loopback."""
 
     def __init__(self, family: int = socket.AF_INET) -> None:
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -37,13 +37,13 @@ class UDPCollector:
         self.to: tuple[str, int] = self.socket.getsockname()[:2]
 
     def take(self, count: int) -> tuple[list[bytes], list[Any]]:
-        """So many messages and where they came from."""
+        """Return the next ``count`` messages and their source addresses."""
         got = [self.socket.recvfrom(65536) for _ in range(count)]
         return [octets for octets, _ in got], [source for _, source in got]
 
 
 class StreamCollector:
-    """A listening socket; reads one connection after the other to their ends."""
+    """Listening socket that reads one connection after the other to its end."""
 
     def __init__(self, kind: int = socket.IPPROTO_TCP) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, kind)
@@ -85,7 +85,7 @@ def tcp() -> Iterator[StreamCollector]:
 
 
 def closed_port(kind: int) -> int:
-    """A port on which nothing listens, as far as anyone can know."""
+    """Return a port on which nothing listens."""
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind((LOCAL, 0))
         port: int = probe.getsockname()[1]
@@ -116,7 +116,7 @@ def test_udp_over_ipv6() -> None:
     assert len(list(iter_records(octets))) == 3
 
 
-def test_a_second_call_goes_on_in_the_same_transport_session(udp: UDPCollector) -> None:
+def test_second_call_continues_the_transport_session(udp: UDPCollector) -> None:
     with Exporter() as exporter:
         first = exporter.send(FLOW, ROWS[:2], to=udp.to)
         second = exporter.send(FLOW, ROWS[:2], to=udp.to)
@@ -126,7 +126,7 @@ def test_a_second_call_goes_on_in_the_same_transport_session(udp: UDPCollector) 
         assert [len(IPFIX(each).sets) for each in octets] == [2, 1]
 
 
-def test_another_collector_is_another_transport_session(udp: UDPCollector) -> None:
+def test_other_collector_is_another_transport_session(udp: UDPCollector) -> None:
     other = UDPCollector()
     with other.socket, Exporter() as exporter:
         for collector in (udp, other, udp):
@@ -158,7 +158,7 @@ def test_messages_of_other_methods(udp: UDPCollector) -> None:
     assert octets[2].endswith(bytes.fromhex("0002 0008 0100 0000"))
 
 
-def test_numbers_of_messages_made_before_the_first_connection_stay(udp: UDPCollector) -> None:
+def test_messages_made_before_the_first_connection_keep_their_numbers(udp: UDPCollector) -> None:
     with Exporter() as exporter:
         exporter.send_messages(list(exporter.export(FLOW, ROWS[:2])), to=udp.to)
         exporter.send_messages(exporter.export(FLOW, ROWS[:2]), to=udp.to)
@@ -166,7 +166,7 @@ def test_numbers_of_messages_made_before_the_first_connection_stay(udp: UDPColle
     assert [IPFIX(each).sequenceNumber for each in octets] == [0, 2]
 
 
-def test_nobody_listens() -> None:
+def test_refused_messages() -> None:
     to = (LOCAL, closed_port(socket.SOCK_DGRAM))
     with Sender(to) as sender:
         sent = deliver([b"\0\x0a"] * 50, sender, Pace(2000))
@@ -174,7 +174,7 @@ def test_nobody_listens() -> None:
     assert 0 < sent.refused <= 50
 
 
-def test_a_network_that_is_down(udp: UDPCollector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_is_down(udp: UDPCollector, monkeypatch: pytest.MonkeyPatch) -> None:
     class Down:
         def send(self, octets: bytes) -> None:
             raise OSError(100, "Network is down")
@@ -188,7 +188,7 @@ def test_a_network_that_is_down(udp: UDPCollector, monkeypatch: pytest.MonkeyPat
             sender.send(b"\0\x0a")
 
 
-def test_a_message_that_no_datagram_holds(udp: UDPCollector) -> None:
+def test_message_too_long_for_a_datagram(udp: UDPCollector) -> None:
     rows = [("192.0.2.1", 1)] * 6000
     with Exporter(mtu=None) as exporter, pytest.raises(ValueError, match=r"65\d\d\d octets is too"):
         exporter.send(FLOW, rows, to=udp.to)
@@ -203,7 +203,7 @@ def test_tcp(tcp: StreamCollector) -> None:
     sent = exporter.send(FLOW, ROWS, to=tcp.to, proto="tcp")
     exporter.send(FLOW, ROWS[:2], to=tcp.to, proto="tcp")
     exporter.close()
-    # what comes after the end is a new transport session, with templates and numbers anew
+    # the next call begins a new Transport Session with templates and sequence numbers
     exporter.send(FLOW, ROWS[:2], to=tcp.to, proto="tcp")
     exporter.close()
     exporter.close()
@@ -215,13 +215,13 @@ def test_tcp(tcp: StreamCollector) -> None:
     assert len(list(iter_records(tcp.connections[1]))) == 2
 
 
-def test_nobody_accepts() -> None:
+def test_connection_refused() -> None:
     to = (LOCAL, closed_port(socket.SOCK_STREAM))
     with pytest.raises(ConnectionRefusedError, match=rf"tcp 127.0.0.1:{to[1]}: Connection refused"):
         Exporter().send(FLOW, ROWS, to=to, proto="tcp")
 
 
-def test_a_collector_that_goes_away(tcp: StreamCollector) -> None:
+def test_connection_reset(tcp: StreamCollector) -> None:
     gone = threading.Event()
 
     def hang_up() -> None:
@@ -244,14 +244,14 @@ def test_a_collector_that_goes_away(tcp: StreamCollector) -> None:
         with pytest.raises(OSError, match=rf"^\[Errno \d+\] tcp 127.0.0.1:{tcp.to[1]}: "):
             exporter.send(FLOW, rows(), to=tcp.to, proto="tcp")
         thread.join(10)
-        # the next call connects anew, and says everything again
+        # the next call connects again and announces the templates again
         again = tcp.serve(1)
         exporter.send(FLOW, ROWS[:3], to=tcp.to, proto="tcp")
     again.join(10)
     assert len(list(iter_records(tcp.connections[0]))) == 3
 
 
-def test_v9_has_no_length_for_a_stream(tcp: StreamCollector) -> None:
+def test_v9_over_tcp(tcp: StreamCollector) -> None:
     thread = tcp.serve(1)
     with Exporter(version=9) as exporter, pytest.raises(ValueError, match="v9 does not go over"):
         exporter.send(FLOW, ROWS, to=tcp.to, proto="tcp")
@@ -348,7 +348,7 @@ def test_headers_are_packets() -> None:
         (("127.0.0.1", 4739), {"jitter": 1.5}, "jitter 1.5 is not in 0.0..1.0"),
     ],
 )
-def test_arguments_that_cannot_be(to: Any, options: dict[str, Any], why: str) -> None:
+def test_invalid_arguments(to: Any, options: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Exporter().send(FLOW, ROWS, to=to, **options)
 
@@ -375,7 +375,7 @@ def test_repr() -> None:
 
 
 class Clock:
-    """Time that passes only while someone sleeps."""
+    """Clock that advances only by sleep()."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -390,7 +390,7 @@ class Clock:
 
 
 def times(clock: Clock, pace: Pace, count: int, work: Callable[[int], float]) -> list[float]:
-    """When messages went, each taking some time to make."""
+    """Return the times of messages, each of which takes ``work`` seconds to make."""
     went = []
     for number in range(count):
         pace.wait()
@@ -405,7 +405,7 @@ def test_rate() -> None:
     assert went == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
 
 
-def test_a_short_delay_is_made_up_for_and_a_long_one_is_not() -> None:
+def test_only_short_delays_are_made_up_for() -> None:
     clock = Clock()
     went = times(clock, clock.pace(10), 6, lambda number: {0: 0.25, 3: 60.0}.get(number, 0.0))
     assert went == pytest.approx([0.0, 0.25, 0.25, 0.3, 60.3, 60.4])
@@ -418,7 +418,7 @@ def test_high_rates_need_no_sleep_for_each_message() -> None:
     assert 0 < len(clock.slept) < 200
 
 
-def test_no_rate_is_no_wait() -> None:
+def test_no_rate() -> None:
     clock = Clock()
     assert times(clock, clock.pace(), 5, lambda number: 0.0) == [0.0] * 5
     assert clock.slept == []
@@ -441,11 +441,11 @@ def test_gaps_given() -> None:
     for gap in (5.0, 0.5, 0.0, -3.0, 2.0):
         pace.wait(gap)
         went.append(clock.now - 1000.0)
-    # the first goes at once, and time does not go back
+    # the first is due at once, and a negative gap is none
     assert went == pytest.approx([0.0, 0.5, 0.5, 0.5, 2.5])
 
 
-def test_messages_are_made_when_they_go() -> None:
+def test_messages_are_made_when_they_are_due() -> None:
     clock = Clock()
     sent: list[bytes] = []
 
