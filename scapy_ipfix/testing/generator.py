@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Plausible flows for load tests, without a capture: :func:`traffic`.
+"""Generator of plausible flows for load tests: :func:`traffic`.
 
-Clients talk to servers that offer services: requests and answers, few popular hosts and many
-quiet ones, most flows short and some enormous. The same arguments give the same flows for
-ever, on every platform and Python: of :class:`random.Random` only ``random()`` is used, the
-one method whose sequence Python promises to keep, and of arithmetic only what IEEE 754
-rounds exactly (no logarithm, no power).
+Clients send requests to servers that offer services. A few hosts are popular, most flows are
+short and some are enormous. Equal arguments give equal flows, on every platform and in every
+Python version: the only method of :class:`random.Random` in use is ``random()``, whose
+sequence Python guarantees, and the only operations are those that IEEE 754 rounds exactly (no
+logarithm, no power).
 
-:func:`traffic_messages` makes messages of flows, as an exporter does that has them all;
-:func:`departures` says which flows share a message when they leave one by one.
+:func:`traffic_messages` makes messages of all flows at once; :func:`departures` groups the
+flows that share a message when each is exported as it ends.
 """
 
 from __future__ import annotations
@@ -26,73 +26,75 @@ from scapy_ipfix.exporting.exporter import Exporter
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.wire.template import Template
 
-#: When flows begin to end unless told otherwise: 2026-01-01T00:00:00Z, a Thursday.
+#: Default time from which flows end: 2026-01-01T00:00:00Z, a Thursday.
 DEFAULT_START = 1_767_225_600
-#: What conversations are, by transport protocol, unless told otherwise.
+#: Default shares of transport protocols in all conversations.
 DEFAULT_MIX: Mapping[str, float] = {"tcp": 0.62, "udp": 0.34, "icmp": 0.04}
 RATES = ("constant", "diurnal")
-#: Addresses for servers end there: 198.18.0.0/15 has room for a sixteenth of these hosts.
+#: Greatest number of hosts: 198.18.0.0/15 has addresses for a sixteenth of them, the servers.
 MAX_HOSTS = 2_000_000
 
-#: How busy an access network is at each full hour (UTC), in hundredths of its busiest.
+#: Rate of an access network at each full hour (UTC), in percent of the greatest.
 _BUSY = (
     *(42, 30, 22, 17, 15, 16, 22, 34, 48, 57, 62, 65),
     *(68, 67, 66, 68, 72, 79, 87, 95, 100, 97, 82, 60),
 )
-#: What happens in each hour when the rate goes straight from one full hour to the next.
+#: Twice the mean rate of each hour: the rate is linear between two full hours.
 _HOURLY = tuple(now + then for now, then in zip(_BUSY, _BUSY[1:] + _BUSY[:1]))
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
-#: Within a slot of a day the rate is even.
+#: Milliseconds of a slot of the day, in which the rate is constant.
 _SLOT = 300_000
-#: A metering process reports flows that last longer piece by piece (RFC 5102 5.11.3).
+#: Milliseconds after which a Metering Process exports a flow that goes on (RFC 5102 5.11.3).
 _ACTIVE_TIMEOUT = 1_800_000
 _IDLE, _ACTIVE, _ENDED = 1, 2, 3  # flowEndReason
-_PROTOCOLS = ("tcp", "udp", "icmp")
-#: Of so many conversations one has no answer: a scan, a host that is gone.
+_TCP = 6
+#: Protocol numbers; 0 for ICMP, which differs between IPv4 and IPv6.
+_NUMBERS = {"tcp": _TCP, "udp": 17, "icmp": 0}
+#: Share of conversations without a response: scans, and hosts that are down.
 _UNANSWERED = 0.04
-#: Of so many answered TCP conversations the end was seen, and in so many it was a reset.
+#: Shares of answered TCP conversations with an observed end, and with a reset.
 _CLOSED, _RESET = 0.92, 0.08
 _SYN, _TALK, _FIN, _RST = 0x02, 0x1A, 0x01, 0x04  # tcpControlBits; _TALK is SYN, PSH, ACK
 _SYN_RETRIES = 4
 #: icmpTypeCode and protocolIdentifier of echo request and reply, over IPv4 and over IPv6.
 _ECHO = (((0x0800, 1), (0x0000, 1)), ((0x8000, 58), (0x8100, 58)))
 _UPLINK = 1
-#: Addresses whose text is remembered.
-_REMEMBERED = 65536
-#: Flows are exported when so many have ended, or the first of them so long ago.
+#: Addresses whose text is kept.
+_CACHED_ADDRESSES = 65536
+#: Flows are exported when this number has ended, or when the first of them is this old.
 _BATCH, _BATCH_MILLISECONDS = 1000, 1000
-#: Messages of a batch follow each other so fast: 10 microseconds.
+#: Seconds between two messages of a batch.
 _MESSAGE_GAP = 0.00001
 _milliseconds = data_type("dateTimeMilliseconds")
 
 
 class Flow(NamedTuple):
-    """A Flow Record: ``row`` has values in the order of ``template``'s fields."""
+    """Flow Record: ``row`` has values in the order of the fields of ``template``."""
 
     template: Template
     row: tuple[Any, ...]
 
     @property
     def end(self) -> int:
-        """When the flow ended, in milliseconds since 1970: an exporter has it from then."""
+        """End of the flow in milliseconds since 1970; it can be exported from then on."""
         end: int = self.row[self.template.names.index("flowEndMilliseconds")]
         return end
 
     @property
     def record(self) -> dict[str, Any]:
-        """The flow as a dict keyed by element name."""
+        """Flow as a dict keyed by element name."""
         return dict(zip(self.template.names, self.row))
 
 
 class Service(NamedTuple):
-    """What servers offer and how a conversation with them looks.
+    """Service of a server, with the properties of its conversations.
 
-    ``share`` is its part of all conversations of its ``protocol``. ``packets`` is the least
-    number that a client sends, ``most`` the greatest; a number in between has a heavy tail.
-    ``replies`` are packets of the server's for one of the client's. The octets of packets
-    (layer 3, as the elements count them) lie between two bounds in each direction, ``gap``
-    is the time between two packets in milliseconds.
+    ``share`` is its part of all conversations of its ``protocol``. The client sends at least
+    ``packets`` and at most ``most`` packets, with a heavy tail; the server sends ``replies``
+    packets for each of them. ``request`` and ``response`` are the least and greatest length
+    of a packet (layer 3, in octets) in each direction, ``gap`` is the time between two packets
+    in milliseconds.
     """
 
     name: str
@@ -135,7 +137,7 @@ _PORTS = ("sourceTransportPort", "destinationTransportPort", "protocolIdentifier
 
 
 def traffic_templates(biflow: bool = False) -> tuple[Template, ...]:
-    """The templates of :func:`traffic`: IPv4, IPv6, and ICMP over each of them.
+    """Return the templates of :func:`traffic`: IPv4, IPv6, and ICMP over each of them.
 
     Their ids are 256 to 259, those of biflows (RFC 5103) 260 to 263.
     """
@@ -169,22 +171,22 @@ def traffic(
     biflow: bool = False,
     mix: Mapping[str, float] | None = None,
 ) -> Iterator[Flow]:
-    """``flows`` Flow Records of ``hosts`` hosts, in the order in which the flows end.
+    """Return an iterator of ``flows`` Flow Records of ``hosts`` hosts, in the order of their ends.
 
-    They end between ``start`` (seconds since 1970, datetime, ISO text) and ``duration``
-    seconds later; ``rate`` is "constant" or "diurnal", with the day of an access network in
-    UTC. ``ipv6`` is the part of conversations over IPv6, from 0 to 1; ``mix`` how much of
-    them is "tcp", "udp" and "icmp", in any unit. A conversation gives a flow a direction, or
-    one biflow (RFC 5103). A sixteenth of the hosts are servers.
+    They end between ``start`` (seconds since 1970, datetime, ISO 8601 text) and ``duration``
+    seconds later; ``rate`` is "constant" or "diurnal", the day of an access network in UTC.
+    ``ipv6`` is the share of conversations over IPv6, from 0 to 1; ``mix`` has the proportions
+    of "tcp", "udp" and "icmp" in any unit. A conversation is a flow in each direction, or one
+    biflow (RFC 5103). A sixteenth of the hosts are servers.
 
-    Memory does not grow with any argument. Raises ValueError for an argument out of bounds.
+    Memory does not grow with any argument. Raises ValueError for an argument out of range.
     """
     if seed < 0:
-        raise ValueError(f"seed {seed} is negative")
+        raise ValueError(f"seed {seed} is negative; give 0 or more")
     if not 2 <= hosts <= MAX_HOSTS:
         raise ValueError(f"hosts {hosts} is not in 2..{MAX_HOSTS}")
     if flows < 0:
-        raise ValueError(f"flows {flows} is negative")
+        raise ValueError(f"flows {flows} is negative; give 0 or more")
     if not 0.001 <= duration <= 1e9:
         raise ValueError(f"duration {duration} is not in 0.001..1e9 seconds")
     if rate not in RATES:
@@ -192,15 +194,15 @@ def traffic(
     if not 0 <= ipv6 <= 1:
         raise ValueError(f"ipv6 {ipv6} is not in 0..1")
     random = Random(seed).random
-    first, span = _begin(start), int(duration * 1000)
+    first, span = _milliseconds_of(start), int(duration * 1000)
     ends = _ends(random, flows, first, span, rate == "diurnal")
-    return _conversations(
-        random, ends, hosts, ipv6, biflow, _table(DEFAULT_MIX if mix is None else mix)
-    )
+    servers = max(1, hosts // 16)
+    table = _profiles(_services(DEFAULT_MIX if mix is None else mix), servers)
+    return _flows(random, ends, table, (hosts - servers, servers), ipv6, biflow)
 
 
-def _begin(start: float | str | datetime) -> int:
-    """Milliseconds since 1970. Flows begin before they end: the first days are left out."""
+def _milliseconds_of(start: float | str | datetime) -> int:
+    """Return a time in milliseconds since 1970, at least a day: flows begin before they end."""
     if isinstance(start, (str, datetime)):
         try:
             milliseconds = int.from_bytes(_milliseconds.encode(start), "big")
@@ -215,29 +217,29 @@ def _begin(start: float | str | datetime) -> int:
     return milliseconds
 
 
-def _table(mix: Mapping[str, float]) -> tuple[Service, ...]:
-    """A service for each of about a thousand equally probable draws."""
+def _services(mix: Mapping[str, float]) -> list[Service]:
+    """Return about a thousand services, each as often as its share in ``mix`` demands."""
     for protocol, part in mix.items():
-        if protocol not in _PROTOCOLS:
-            raise ValueError(f"mix: {protocol!r} is none of {', '.join(_PROTOCOLS)}")
+        if protocol not in _NUMBERS:
+            raise ValueError(f"mix: {protocol!r} is none of {', '.join(_NUMBERS)}")
         if not 0 <= part < math.inf:
-            raise ValueError(f"mix: {protocol} is {part}, not a part of anything")
+            raise ValueError(f"mix: {protocol} is {part}; give a number of 0 or more")
     total = sum(mix.values())
     if not total:
-        raise ValueError("mix: all of it is zero")
+        raise ValueError("mix: all of it is zero; give one protocol a number above 0")
     parts = [each.share * mix.get(each.protocol, 0) / (100 * total) for each in SERVICES]
     table: list[Service] = []
     for service, reached in zip(SERVICES, accumulate(parts)):
         table += [service] * (round(1024 * reached) - len(table))
-    return tuple(table)
+    return table
 
 
 def _ends(
     random: Callable[[], float], flows: int, start: int, span: int, diurnal: bool
 ) -> Iterator[int]:
-    """When flows end, in milliseconds since 1970, in order: exactly ``flows`` of them.
+    """Yield the ends of ``flows`` flows in order, in milliseconds since 1970.
 
-    Each has its place in an even grid and moves within it by chance.
+    Each has a cell of an even grid, and its place within the cell by chance.
     """
     slots = [(start, start + span)]
     total = span
@@ -259,10 +261,7 @@ def _slots(start: int, span: int) -> Iterator[tuple[int, int]]:
 
 
 def _busyness(time: int) -> int:
-    """All that happened since 1970, in a unit of no interest: the integral of the day's rate.
-
-    Integers, so that it is exact.
-    """
+    """Return the integral of the diurnal rate since 1970, an exact integer in any unit."""
     days, rest = divmod(time, _DAY)
     hour, rest = divmod(rest, _HOUR)
     now, then = _BUSY[hour], _BUSY[(hour + 1) % 24]
@@ -270,79 +269,84 @@ def _busyness(time: int) -> int:
     return whole + 2 * _HOUR * now * rest + (then - now) * rest * rest
 
 
-def _conversations(
+class _Profile(NamedTuple):
+    """Properties of a :class:`Service` in the form that :func:`_flows` needs.
+
+    ``number`` is the protocol number, 0 for ICMP; ``home`` the first server of the service.
+    A packet has ``low`` octets, and up to ``spread - 1`` more.
+    """
+
+    number: int
+    port: int
+    home: int
+    type_of_service: int
+    request: tuple[int, int, int, int, int]  # least and most packets, low, spread, gap
+    response: tuple[float, int, int]  # replies per packet, low, spread
+
+
+def _profiles(services: list[Service], servers: int) -> tuple[_Profile, ...]:
+    profiles = {}
+    for position, each in enumerate(SERVICES):
+        profiles[each.name] = _Profile(
+            _NUMBERS[each.protocol],
+            each.port,
+            # Services are on different servers as far as there are enough.
+            position * servers // len(SERVICES),
+            each.type_of_service,
+            (each.packets, each.most, *_spread(each.request), each.gap),
+            (each.replies, *_spread(each.response)),
+        )
+    return tuple(profiles[each.name] for each in services)
+
+
+def _spread(bounds: tuple[int, int]) -> tuple[int, int]:
+    low, high = bounds
+    return low, high - low + 1
+
+
+def _flows(
     random: Callable[[], float],
     ends: Iterator[int],
-    hosts: int,
+    table: tuple[_Profile, ...],
+    hosts: tuple[int, int],
     ipv6: float,
     biflow: bool,
-    table: tuple[Service, ...],
 ) -> Iterator[Flow]:
-    """The flows themselves: one long loop, since it is what a load test waits for."""
+    """Yield the flows of conversations that end at ``ends``; ``hosts`` are clients and servers."""
     templates = traffic_templates(biflow)
-    servers = max(1, hosts // 16)
-    clients = hosts - servers
-    draws = len(table)
-    # services live on different servers, as far as there are so many
-    homes = {each.name: i * servers // len(SERVICES) for i, each in enumerate(SERVICES)}
-    sqrt, make = math.sqrt, tuple.__new__
+    (clients, servers), draws, make = hosts, len(table), tuple.__new__
     for end in ends:
-        service = table[int(random() * draws)]
-        name, protocol, port, _, least, most, replies, request, response, gap, tos = service
+        number, port, home, tos, request, response = table[int(random() * draws)]
         is_ipv6 = random() < ipv6
-        # squares and cubes of chance: the first hosts are the popular ones
+        # Squares and cubes of chance make the first hosts the popular ones.
         chance = random()
         client = int(clients * chance * chance)
         chance = random()
-        server = (homes[name] + int(servers * chance * chance * chance)) % servers
+        server = (home + int(servers * chance * chance * chance)) % servers
         ours, theirs = _client(client, is_ipv6), _server(server, is_ipv6)
 
-        answered = replies > 0 and random() >= _UNANSWERED
-        # A Pareto distribution of shape 8/7: its mean is finite, its variance is not. Raising
-        # to the power of 1/8 is three square roots here, which are exact on every machine.
-        chance = 1.0 - random()
-        packets = min(int(least * sqrt(sqrt(sqrt(chance))) / chance), most)
-        low, high = request
-        if protocol == "tcp" and not answered:
-            packets, high = min(packets // least, _SYN_RETRIES), low
-        octets = packets * (low + int(random() * (high - low + 1)))
-        lasted, reason = int((packets - 1) * gap * (0.25 + random())), _IDLE
-        if lasted >= _ACTIVE_TIMEOUT:
-            lasted, reason = _ACTIVE_TIMEOUT, _ACTIVE
-        flags = 0
-        if protocol == "tcp":
-            flags = _SYN
-            if answered:
-                flags = _TALK
-                chance = random()
-                if reason == _IDLE and chance < _CLOSED:
-                    reason = _ENDED
-                    flags |= _RST if chance < _RESET else _FIN
+        answered = response[0] > 0 and random() >= _UNANSWERED
+        packets, octets, lasted, reason, flags = _request(random, number, request, answered)
         start = end - lasted
-
-        back_packets = back_octets = 0
-        if answered:
-            back_packets = int(packets * replies * (0.6 + 0.8 * random())) or 1
-            if protocol == "icmp":
-                back_packets = packets
-            low, high = response
-            back_octets = back_packets * (low + int(random() * (high - low + 1)))
+        back_packets, back_octets = (
+            _response(random, number, response, packets) if answered else (0, 0)
+        )
         interface = 2 + (client & 3)
         volume = (tos, interface, _UPLINK, packets, octets, start, end, reason)
-        if protocol == "icmp":
-            template = templates[2 + is_ipv6]
-            forward: tuple[int, ...]
-            backward: tuple[int, ...]
-            forward, backward = _ECHO[is_ipv6]
-            reverse: tuple[int, ...] = (1, back_packets, back_octets)
-        else:
+        forward: tuple[int, ...]
+        backward: tuple[int, ...]
+        if number:
             template = templates[is_ipv6]
-            number = 6 if protocol == "tcp" else 17
             ephemeral = 32768 + int(random() * 28232)
             forward = (ephemeral, port, number, flags)
             backward = (port, ephemeral, number, flags)
-            reverse = (1, back_packets, back_octets, flags if answered else 0)
+        else:
+            template = templates[2 + is_ipv6]
+            forward, backward = _ECHO[is_ipv6]
         if biflow:
+            reverse: tuple[int, ...] = (1, back_packets, back_octets)
+            if number:
+                reverse += (flags if answered else 0,)
             yield make(Flow, (template, (ours, theirs, *forward, *volume, *reverse)))
             continue
         yield make(Flow, (template, (ours, theirs, *forward, *volume)))
@@ -354,18 +358,60 @@ def _conversations(
             yield make(Flow, (template, (theirs, ours, *backward, *volume)))
 
 
-@lru_cache(_REMEMBERED)
+def _request(
+    random: Callable[[], float],
+    number: int,
+    request: tuple[int, int, int, int, int],
+    answered: bool,
+    sqrt: Callable[[float], float] = math.sqrt,
+) -> tuple[int, int, int, int, int]:
+    """Return packets, octets, milliseconds, flowEndReason and tcpControlBits of a request."""
+    least, most, low, spread, gap = request
+    # A Pareto distribution of shape 8/7: its mean is finite, its variance is not. The power of
+    # 1/8 is three square roots, which are exact on every machine.
+    chance = 1.0 - random()
+    packets = min(int(least * sqrt(sqrt(sqrt(chance))) / chance), most)
+    if number == _TCP and not answered:
+        packets, spread = min(packets // least, _SYN_RETRIES), 1
+    octets = packets * (low + int(random() * spread))
+    lasted, reason = int((packets - 1) * gap * (0.25 + random())), _IDLE
+    if lasted >= _ACTIVE_TIMEOUT:
+        lasted, reason = _ACTIVE_TIMEOUT, _ACTIVE
+    if number != _TCP:
+        return packets, octets, lasted, reason, 0
+    if not answered:
+        return packets, octets, lasted, reason, _SYN
+    flags = _TALK
+    chance = random()
+    if reason == _IDLE and chance < _CLOSED:
+        reason = _ENDED
+        flags |= _RST if chance < _RESET else _FIN
+    return packets, octets, lasted, reason, flags
+
+
+def _response(
+    random: Callable[[], float], number: int, response: tuple[float, int, int], packets: int
+) -> tuple[int, int]:
+    """Return packets and octets of the response to a request of ``packets`` packets."""
+    replies, low, spread = response
+    count = int(packets * replies * (0.6 + 0.8 * random())) or 1
+    if not number:
+        count = packets
+    return count, count * (low + int(random() * spread))
+
+
+@lru_cache(_CACHED_ADDRESSES)
 def _client(number: int, is_ipv6: bool) -> str:
-    """10.0.0.0/8 (RFC 1918) or 2001:db8::/32 (RFC 3849), as ``inet_ntop`` writes it."""
+    """Return an address of 10.0.0.0/8 (RFC 1918) or 2001:db8::/32 (RFC 3849) as text."""
     if is_ipv6:
         return f"2001:db8:{(number >> 8) + 1:x}::{(number & 255) + 1:x}"
     number += 1
     return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED_ADDRESSES)
 def _server(number: int, is_ipv6: bool) -> str:
-    """198.18.0.0/15 (RFC 2544) or 2001:2::/48 (RFC 5180), as ``inet_ntop`` writes it."""
+    """Return an address of 198.18.0.0/15 (RFC 2544) or 2001:2::/48 (RFC 5180) as text."""
     if is_ipv6:
         return f"2001:2:0:{(number >> 8) + 1:x}::{(number & 255) + 1:x}"
     number += 1
@@ -375,14 +421,13 @@ def _server(number: int, is_ipv6: bool) -> str:
 def traffic_messages(
     flows: Iterable[Flow], exporter: Exporter, *, live: bool = False
 ) -> Iterator[tuple[float, bytes]]:
-    """Messages of ``flows``, each with the time when it is sent, in seconds since 1970.
+    """Yield messages of ``flows``, each with its time of sending in seconds since 1970.
 
-    ``flows`` are in the order of their ends. They are exported about a second after that,
-    sooner when there are many, those of one template together. Export times are by the
-    flows, so that the same flows give the same messages; ``live`` goes by the exporter's
-    clock instead.
+    ``flows`` are in the order of their ends. They are exported about a second after the end,
+    or sooner when there are many, grouped by template. Export times follow from the flows, so
+    that equal flows give equal messages; with ``live`` they are those of the exporter's clock.
 
-    Raises ValueError for a flow that the exporter cannot export, as biflows in NetFlow v9.
+    Raises ValueError for a flow that cannot be exported, such as a biflow in NetFlow v9.
     """
     now = 0.0
     for batch in _batches(flows):
@@ -401,7 +446,7 @@ def _template_id(flow: Flow) -> int:
 
 
 def _batches(flows: Iterable[Flow]) -> Iterator[list[Flow]]:
-    """Flows that are exported together."""
+    """Yield lists of flows that are exported together."""
     batch: list[Flow] = []
     flush = 0
     for flow in flows:
@@ -419,10 +464,10 @@ def _batches(flows: Iterable[Flow]) -> Iterator[list[Flow]]:
 def departures(
     flows: Iterable[Flow], room: int
 ) -> Iterator[tuple[float, Template, list[tuple[Any, ...]]]]:
-    """When flows leave that are exported in their time, in seconds since 1970, and which.
+    """Yield time in seconds since 1970, template and rows of flows to export together.
 
-    Flows of a template leave together once they fill ``room`` octets, or a second after the
-    first of them ended. ``flows`` are in the order of their ends.
+    Flows of a template are exported once they fill ``room`` octets, or a second after the end
+    of the first of them. ``flows`` are in the order of their ends.
     """
     waiting: dict[int, list[Flow]] = {}
     due = math.inf
@@ -430,11 +475,11 @@ def departures(
     for flow in flows:
         last = flow.end
         if last >= due:
-            # The first ones first: a group's first flow says when the group leaves.
+            # In the order of first ends: the first flow of a group determines its time.
             for group in sorted(waiting.values(), key=_first_end):
-                if (left := _first_end(group) + _BATCH_MILLISECONDS) <= last:
+                if (when := _first_end(group) + _BATCH_MILLISECONDS) <= last:
                     del waiting[_template_id(group[0])]
-                    yield left / 1000, group[0].template, [row for _, row in group]
+                    yield when / 1000, group[0].template, [row for _, row in group]
             due = min(map(_first_end, waiting.values()), default=math.inf) + _BATCH_MILLISECONDS
         group = waiting.setdefault(flow.template.id, [])
         group.append(flow)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The generator of flows."""
+"""Generator of flows: determinism, plausibility, rates, messages and departures."""
 
 import hashlib
 import ipaddress
@@ -41,8 +41,8 @@ def test_same_arguments_same_flows() -> None:
     assert list(traffic(seed=7, flows=500)) != list(traffic(seed=8, flows=500))
 
 
-def test_the_flows_of_a_seed_stay_as_they_are() -> None:
-    # Of any machine and Python: whoever changes the generator changes everyone's test data.
+def test_flows_of_a_seed_never_change() -> None:
+    # On every machine and Python: users keep test data that was made with a seed.
     digest = hashlib.sha256()
     for flow in islice(traffic(seed=1, rate="diurnal", duration=86400.0), 3000):
         digest.update(repr(flow.row).encode())
@@ -77,10 +77,10 @@ def test_flows_do_not_depend_on_the_process() -> None:
     ipv6=st.floats(0, 1),
     biflow=st.booleans(),
 )
-def test_any_flow_is_one_that_could_be(
+def test_any_flow_is_plausible(
     seed: int, hosts: int, flows: int, duration: float, rate: str, ipv6: float, biflow: bool
 ) -> None:
-    # as few as 60 of 1e6 s: whole slots of the day stay empty
+    # 60 flows in 1e6 s leave whole slots of the day empty
     made = list(traffic(seed, hosts, flows, duration=duration, rate=rate, ipv6=ipv6, biflow=biflow))
     assert len(made) == flows
     ends = [flow.end for flow in made]
@@ -93,7 +93,7 @@ def test_any_flow_is_one_that_could_be(
 
 
 def check(flow: Flow) -> None:
-    """What holds for any flow record."""
+    """Assert properties that every flow record has."""
     record = flow.record
     lasted = flow.end - record["flowStartMilliseconds"]
     packets, octets = record["packetDeltaCount"], record["octetDeltaCount"]
@@ -121,7 +121,7 @@ def check(flow: Flow) -> None:
         assert 20 * back <= record["reverseOctetDeltaCount"] <= 1500 * back
 
 
-def test_answers_go_the_other_way() -> None:
+def test_responses_have_the_opposite_direction() -> None:
     flows = records(flows=400, ipv6=0.0, mix={"tcp": 1})
     answered = 0
     for one, other in pairwise(flows):
@@ -139,7 +139,7 @@ def test_answers_go_the_other_way() -> None:
             assert other["ingressInterface"] == one["egressInterface"]
             assert other["flowEndMilliseconds"] == one["flowEndMilliseconds"]
             assert other["flowStartMilliseconds"] >= one["flowStartMilliseconds"]
-    assert 180 < answered < 200  # nearly every second record is the answer to the one before
+    assert 180 < answered < 200  # nearly every second record is the response to the one before
 
 
 def test_biflows_hold_both_directions() -> None:
@@ -175,7 +175,7 @@ def test_some_hosts_are_popular() -> None:
 
 
 @pytest.mark.parametrize("hosts", [2, 3, 20])
-def test_no_more_hosts_than_asked_for(hosts: int) -> None:
+def test_number_of_hosts(hosts: int) -> None:
     flows = records(flows=2000, hosts=hosts, ipv6=0.0, biflow=True)
     assert (
         len({flow[f"{end}IPv4Address"] for flow in flows for end in ("source", "destination")})
@@ -198,7 +198,7 @@ def test_mix(mix: dict[str, float] | None, protocols: set[int]) -> None:
     assert {flow["protocolIdentifier"] for flow in flows} == protocols
 
 
-def test_mix_is_in_the_proportions_asked_for() -> None:
+def test_mix_has_the_given_proportions() -> None:
     flows = records(flows=8000, mix={"tcp": 3, "udp": 1}, biflow=True)
     tcp = sum(flow["protocolIdentifier"] == 6 for flow in flows)
     assert 0.72 < tcp / 8000 < 0.78
@@ -229,11 +229,11 @@ def test_diurnal_rate() -> None:
     assert len(flows) == 48_000
     assert hours[20] > 5 * hours[4] > 0
     assert max(range(24), key=lambda hour: hours[hour]) in (19, 20, 21)
-    # the second day is as the first
+    # the second day equals the first
     assert all(abs(hours[hour] - hours[hour + 24]) < 5 for hour in range(24))
 
 
-def test_diurnal_rate_goes_by_the_time_of_day() -> None:
+def test_diurnal_rate_depends_on_the_time_of_day() -> None:
     night = datetime(2026, 3, 1, 3, tzinfo=timezone.utc)
     hours = Counter(
         datetime.fromtimestamp(flow.end / 1000, timezone.utc).hour
@@ -277,7 +277,7 @@ def test_endless_traffic_begins_at_once() -> None:
         ({"start": float("inf")}, "start inf is not a time"),
     ],
 )
-def test_what_cannot_be(arguments: dict[str, Any], text: str) -> None:
+def test_invalid_arguments(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError) as raised:
         traffic(**arguments)
     assert text in str(raised.value)
@@ -299,13 +299,13 @@ def test_messages_hold_all_flows(version: int) -> None:
     messages = list(traffic_messages(flows, Exporter(5, version=version)))
     read = list(iter_records([octets for _, octets in messages]))
     assert len(read) == 3000
-    # the order within a second is by template; times tell flows of a template apart
+    # within a second flows are grouped by template
     for template in traffic_templates():
         sent = [flow.record for flow in flows if flow.template == template]
         assert [each for each in read if tuple(each) == template.names] == sent
 
 
-def test_messages_go_in_order_after_the_flows_in_them() -> None:
+def test_messages_are_in_order_and_after_their_flows() -> None:
     messages = list(traffic_messages(traffic(flows=3000, duration=10.0), Exporter()))
     times = [when for when, _ in messages]
     assert times == sorted(times)
@@ -317,14 +317,14 @@ def test_messages_go_in_order_after_the_flows_in_them() -> None:
             assert record["flowEndMilliseconds"] <= when * 1000 + 1
 
 
-def test_messages_are_the_same_again() -> None:
+def test_equal_flows_give_equal_messages() -> None:
     def made() -> list[tuple[float, bytes]]:
         return list(traffic_messages(traffic(flows=2000, biflow=True), Exporter(5)))
 
     assert made() == made()
 
 
-def test_live_messages_go_by_the_clock() -> None:
+def test_live_messages_have_the_time_of_the_clock() -> None:
     exporter = Exporter(clock=lambda: 1_800_000_000.0)
     (_, octets), *_ = traffic_messages(traffic(flows=5), exporter, live=True)
     assert int.from_bytes(octets[4:8], "big") == 1_800_000_000
@@ -342,7 +342,7 @@ def test_v9_has_no_biflows() -> None:
 # -- departures
 
 
-def test_flows_that_leave_together_fill_a_message_or_are_a_second_old() -> None:
+def test_departures_fill_a_message_or_are_a_second_old() -> None:
     flows = list(traffic(flows=3000, duration=10.0))
     groups = list(departures(flows, 1000))
     times = [when for when, _, _ in groups]
@@ -357,12 +357,12 @@ def test_flows_that_leave_together_fill_a_message_or_are_a_second_old() -> None:
         assert len(rows) * template.length <= 1000
         is_full = (len(rows) + 1) * template.length > 1000
         late += not is_full and when * 1000 != first + 1000
-    # those that are left when there are no more flows
+    # groups that are left after the last flow
     assert late <= len(traffic_templates())
     for template in traffic_templates():
         left = [row for _, each, rows in groups for row in rows if each == template]
         assert left == [flow.row for flow in flows if flow.template == template]
 
 
-def test_nothing_departs_where_nothing_is() -> None:
+def test_departures_of_no_flows() -> None:
     assert list(departures([], 1000)) == []
