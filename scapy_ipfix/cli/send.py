@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 from scapy_ipfix.cli.arguments import Parser, endpoint, natural
 from scapy_ipfix.cli.terminal import PROGRESS_SECONDS, ProgressLine, print_error, reason
 from scapy_ipfix.reading.capture import CaptureFile
-from scapy_ipfix.testing.replay import DOMAINS, Replayed, replay
+from scapy_ipfix.testing.replay import DOMAINS, ReplayTotals, replay
 from scapy_ipfix.text import counted
 
 
@@ -24,11 +24,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     source = options.file if options.file != "-" else cast(BinaryIO, sys.stdin.buffer)
-    totals = Replayed()
+    totals = ReplayTotals()
     status, error = 0, ""
     with contextlib.closing(ProgressLine(sys.stderr, PROGRESS_SECONDS)) as line:
 
-        def show(totals: Replayed, capture: CaptureFile) -> None:
+        def show(totals: ReplayTotals, capture: CaptureFile) -> None:
             if line.is_due():
                 line.show(progress_text(totals, capture))
 
@@ -126,12 +126,12 @@ def _rate(text: str) -> float:
     return value
 
 
-def _exporters_text(totals: Replayed) -> str:
+def _exporters_text(totals: ReplayTotals) -> str:
     more = "at least " if len(totals.exporters) == DOMAINS else ""
     return more + counted(len(totals.exporters), "exporter")
 
 
-def _print_summary(totals: Replayed, options: argparse.Namespace) -> None:
+def _print_summary(totals: ReplayTotals, options: argparse.Namespace) -> None:
     host, port = options.to
     print(
         f"{counted(totals.messages, 'message')}, {counted(totals.octets, 'octet')} of "
@@ -146,15 +146,15 @@ def _print_summary(totals: Replayed, options: argparse.Namespace) -> None:
             f"at least {counted(totals.refused, 'message')} refused: nothing listens on port "
             f"{port}; start the collector first",
         )
-    if totals.unread:
+    if totals.undecoded:
         print_error(
             "scapy-ipfix send",
-            f"{counted(totals.unread, 'Data Set')} came before the template; times in there are "
+            f"{counted(totals.undecoded, 'Data Set')} came before the template; times in there are "
             "not changed, and sequence numbers do not count those records",
         )
 
 
-def progress_text(totals: Replayed, capture: CaptureFile) -> str:
+def progress_text(totals: ReplayTotals, capture: CaptureFile) -> str:
     """Return the state of a replay as one line."""
     share = f"{100 * capture.position // capture.size} %, " if capture.size else ""
     if totals.loops:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The messages of a capture, sent once more: as they were, or as if it happened now.
+"""Replay of a capture to a collector, unchanged or with current times.
 
-A :class:`Rewriter` changes what a message says of time, order and domain, and nothing else.
-:func:`replay` reads a source, waits as its exporters did, and gives each exporter a transport
-session of its own, so that no templates and sequence numbers mix that did not before.
+A :class:`Rewriter` changes times, sequence numbers and domain of a message, and nothing else.
+:func:`replay` reads a source, keeps the pace of its exporters, and gives each Transport
+Session of the capture one of its own, so that templates and sequence numbers stay apart.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from scapy_ipfix.reading.reader import read_capture
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.codec import STRUCTURED, WIDE, RecordCodec, record_codec
 from scapy_ipfix.wire.field import TemplateField
-from scapy_ipfix.wire.framing import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, walk_sets
+from scapy_ipfix.wire.framing import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, V9_VERSION, walk_sets
 from scapy_ipfix.wire.structured import ListContext, list_parts
 from scapy_ipfix.wire.template import Template, kept_by_template
 
-#: Transport sessions that are open at a time; the one that was quiet for longest closes.
+#: Greatest number of open Transport Sessions; the least recently used one is closed.
 MAX_SENDERS = 256
-#: An export time may be so many seconds off before the shift of its exporter changes.
+#: Greatest difference from the current time, in seconds, with which a shift stays in use.
 _DRIFT = 1
 _LAYOUTS, _WIDE_LAYOUTS = 1024, 8
-#: Domains whose shift and numbers are known, and exporters that are counted.
+#: Greatest number of domains with a shift and a sequence number, and of counted exporters.
 DOMAINS = 65_536
 #: Octets before the records of a block in a subTemplateMultiList (RFC 6313 4.5.3).
 _BLOCK_HEADER = 4
 
 _WORD = struct.Struct("!I")
-#: Where the header has the export time, the sequence number and the domain, by version.
-_HEADERS = {10: (4, 8, 12), 9: (8, 12, 16)}
-#: Of each type of time: how it is packed, and a second in its unit.
+#: Offsets of export time, sequence number and domain in the message header, by version.
+_HEADER_OFFSETS = {IPFIX_VERSION: (4, 8, 12), V9_VERSION: (8, 12, 16)}
+#: Format of each time type, and a second in its unit (RFC 7011 6.1.7 to 6.1.10).
 _UNITS = {
     "dateTimeSeconds": (struct.Struct("!I"), 1),
     "dateTimeMilliseconds": (struct.Struct("!Q"), 1000),
@@ -151,17 +151,18 @@ def _times_of(template: Template) -> _Times:
 
 
 class Rewriter:
-    """Changes messages on their way: times to now, numbers from 0, another domain.
+    """Rewrites times, sequence numbers and domain of messages.
 
-    ``retime`` moves the export time to now, and the times in the records by as much: how
-    long ago a flow was stays the same. All messages of a domain move by the same whole
-    seconds as long as that puts them within a second of now. NetFlow v9's times since boot
-    count from the header and move with it. Times in lists (RFC 6313) move too, unless a list
-    cannot be read, as one of an unknown template. ``renumber`` counts Data Records (IPFIX)
-    or messages (v9) from 0, for each transport session and domain. ``domain`` is the
-    observation domain, or source id, of all messages. ``clock`` gives seconds since 1970.
+    ``retime`` sets the export time to the current time, and moves the times in the records by
+    the same number of seconds, so that the age of a flow stays the same. All messages of a
+    domain move by the same whole seconds as long as the result is within a second of the
+    current time. The times of NetFlow v9 that count from the start of the exporter depend on
+    the header and need no change. Times in lists (RFC 6313) move too, except in a list that
+    cannot be decoded. ``renumber`` counts Data Records (IPFIX) or messages (NetFlow v9) from
+    0, for each Transport Session and domain. ``domain`` is the Observation Domain id, or
+    source id, of all messages. ``clock`` returns seconds since 1970.
 
-    Raises ValueError for a domain that is not in 32 bits.
+    Raises ValueError for a domain that does not fit 32 bits.
     """
 
     def __init__(
@@ -177,24 +178,24 @@ class Rewriter:
         self.retime = retime
         self.renumber = renumber
         self.domain = domain
-        #: Data Sets that came before their template: nobody knows where their times are.
-        self.unread = 0
+        #: Data Sets without a template so far: the offsets of their times are unknown.
+        self.undecoded = 0
         self._clock = clock
-        # By domain; those that were quiet for longest go when there are too many.
+        # By domain, in the order of use; beyond DOMAINS the least recently used is dropped.
         self._shifts: OrderedDict[object, int] = OrderedDict()
         self._sequences: OrderedDict[object, int] = OrderedDict()
 
     def rewrite(self, read: MessageRead) -> bytes:
-        """The octets of a message that was just read, changed as asked."""
+        """Return the octets of a message that was just read, with the changes."""
         if not self.retime and not self.renumber and self.domain is None:
             return read.octets
         octets = bytearray(read.octets)
-        time_at, sequence_at, domain_at = _HEADERS[read.version]
+        time_at, sequence_at, domain_at = _HEADER_OFFSETS[read.version]
         if self.domain is not None:
             _WORD.pack_into(octets, domain_at, self.domain)
         if self.renumber or self.retime:
             known = [each for each in read.sets if each.template is not None]
-            self.unread += len(read.sets) - len(known)
+            self.undecoded += len(read.sets) - len(known)
             if self.retime:
                 shift = self._shift(read)
                 _WORD.pack_into(octets, time_at, read.exported + shift & 0xFFFFFFFF)
@@ -204,7 +205,7 @@ class Rewriter:
         return bytes(octets)
 
     def _shift(self, read: MessageRead) -> int:
-        """Seconds from the message's time to now, the same as before while that will do."""
+        """Return the seconds to move times by: those of the message before if still right."""
         now = int(self._clock())
         key = read.domain.key
         shift = self._shifts.get(key)
@@ -224,7 +225,7 @@ class Rewriter:
                 continue
             start, stop = each.start, each.stop
             if each.octets is not read.octets:
-                # It waited for a template that came later in the message, and has its own.
+                # A pending Data Set has its own copy of the octets; find it in the message.
                 if spans is None:
                     header = IPFIX_HEADER if read.version == IPFIX_VERSION else V9_HEADER
                     spans, _, _ = walk_sets(read.octets, header.size, len(read.octets))
@@ -250,28 +251,37 @@ def _put(table: OrderedDict[object, int], key: object, number: int) -> None:
 
 
 @dataclass(slots=True)
-class Replayed:
-    """What a replay has sent so far. ``unread`` are Data Sets as in :class:`Rewriter`.
+class ReplayTotals:
+    """Totals of a replay so far.
 
-    ``exporters`` are all that sent it, or the first :data:`DOMAINS` of them.
+    ``undecoded`` are Data Sets as in :class:`Rewriter`; ``exporters`` the Transport Sessions
+    of the capture, at most :data:`DOMAINS` of them.
     """
 
     messages: int = 0
     octets: int = 0
     loops: int = 0
     refused: int = 0
-    unread: int = 0
+    undecoded: int = 0
     seconds: float = 0.0
     exporters: set[TransportKey] = field(default_factory=set)
 
     @property
     def rate(self) -> float:
-        """Messages a second."""
+        """Messages per second."""
         return self.messages / self.seconds if self.seconds > 0 else 0.0
+
+    def add(self, octets: bytes, exporter: TransportKey, seconds: float) -> None:
+        """Count a message that was sent ``seconds`` after the begin of the replay."""
+        self.messages += 1
+        self.octets += len(octets)
+        self.seconds = seconds
+        if len(self.exporters) < DOMAINS:
+            self.exporters.add(exporter)
 
 
 class _Senders:
-    """A transport session for each one in the capture."""
+    """Senders to one collector, one for each Transport Session of the capture."""
 
     def __init__(self, to: Address, proto: str) -> None:
         self._to = to
@@ -312,30 +322,29 @@ def replay(
     retime: bool = False,
     renumber: bool = False,
     domain: int | None = None,
-    progress: Callable[[Replayed, CaptureFile], None] | None = None,
-    totals: Replayed | None = None,
-) -> Replayed:
-    """Sends the messages of a capture or an IPFIX File to the collector at ``to``.
+    progress: Callable[[ReplayTotals, CaptureFile], None] | None = None,
+    totals: ReplayTotals | None = None,
+) -> ReplayTotals:
+    """Send the messages of a capture or an IPFIX File to the collector at ``to``.
 
-    ``source`` is a path, or a binary stream: pcap, pcapng, IPFIX File, gzip of each. The
-    pace is that of the capture (in an IPFIX File: of export times) unless ``rate`` is given,
-    in messages a second, or 0 for as fast as they go. ``jitter`` is the share (0.0 to 1.0)
-    by which gaps vary. ``loop`` says how often, None without end. ``retime``, ``renumber``
-    and ``domain`` are :class:`Rewriter`'s. Each transport session of the capture gets one of
-    its own, from a port of its own.
+    ``source`` is the path of a pcap, pcapng or IPFIX File, gzip or not, or a binary stream of
+    one. The pace is that of the capture, or of the export times in an IPFIX File, unless
+    ``rate`` is given in messages per second, 0 for no limit. ``jitter`` is the share (0.0 to
+    1.0) by which gaps vary. ``loop`` is the number of rounds, None for no end. ``retime``,
+    ``renumber`` and ``domain`` are those of :class:`Rewriter`. Each Transport Session of the
+    capture gets one of its own, from its own port.
 
-    ``progress`` is called after each message. ``totals``, which is also what comes back, is
-    kept up to date, so that it is right after an interruption too.
+    ``progress`` is called after each message. ``totals`` is updated all the time, also before
+    an interruption, and returned.
 
-    Raises ValueError for arguments that cannot be, for a stream to be sent more than once,
-    CaptureError for what is no capture, and what sending raises, OSError above all.
+    Raises ValueError for arguments out of range and for a stream with ``loop``, CaptureError
+    for a source that is no capture, OSError and ValueError as :class:`.Sender` does.
     """
-    totals = totals or Replayed()
+    totals = totals or ReplayTotals()
     if loop is not None and loop < 1:
-        raise ValueError(f"loop {loop!r} is not a number of times above 0 (None: without end)")
-    is_path = isinstance(source, (str, os.PathLike))
-    if loop != 1 and not is_path:
-        raise ValueError("a stream can be read once, it cannot be sent in a loop")
+        raise ValueError(f"loop {loop!r} is not a number of rounds above 0 (None: no end)")
+    if loop != 1 and not isinstance(source, (str, os.PathLike)):
+        raise ValueError("a stream can be read once, not in a loop; give the path of a file")
     rewriter = Rewriter(retime=retime, renumber=renumber, domain=domain)
     pace = Pace(rate or None, jitter)
     senders = _Senders(to, proto)
@@ -344,30 +353,31 @@ def replay(
         while loop is None or totals.loops < loop:
             before = totals.messages
             capture = CaptureFile(source)
-            session = IPFIXSession()
-            last: float | None = None
-            for read in read_capture(capture, session):
-                # Messages of an IPFIX File have no time but their own.
-                now = session.collector.time or float(read.exported)
-                gap = 0.0 if last is None else now - last
-                pace.wait(gap if rate is None else None)
-                last = now
-                octets = rewriter.rewrite(read)
-                key = read.domain.transport
+            for read in _due_messages(capture, pace, rate is None):
+                octets, key = rewriter.rewrite(read), read.domain.transport
                 senders.get(key).send(octets)
-                totals.messages += 1
-                totals.octets += len(octets)
-                if len(totals.exporters) < DOMAINS:
-                    totals.exporters.add(key)
-                totals.seconds = time.monotonic() - started
+                totals.add(octets, key, time.monotonic() - started)
                 if progress is not None:
                     progress(totals, capture)
             totals.loops += 1
             if totals.messages == before:
-                break  # nothing to send, however often
+                break  # there is nothing to send in any round
     finally:
         totals.refused = senders.refused
-        totals.unread = rewriter.unread
+        totals.undecoded = rewriter.undecoded
         totals.seconds = time.monotonic() - started
         senders.close()
     return totals
+
+
+def _due_messages(capture: CaptureFile, pace: Pace, keeps_gaps: bool) -> Iterator[MessageRead]:
+    """Yield each message when it is due; ``keeps_gaps`` is the pace of the capture."""
+    session = IPFIXSession()
+    last: float | None = None
+    for read in read_capture(capture, session):
+        # Messages of an IPFIX File have no capture time.
+        now = session.collector.time or float(read.exported)
+        gap = 0.0 if last is None else now - last
+        pace.wait(gap if keeps_gaps else None)
+        last = now
+        yield read

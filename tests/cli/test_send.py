@@ -22,7 +22,7 @@ from scapy_ipfix.layers.messages import IPFIX
 from scapy_ipfix.reading.ipfixfile import write_ipfix
 from scapy_ipfix.reading.reader import iter_messages, iter_records
 from scapy_ipfix.reading.session import IPFIXSession
-from scapy_ipfix.testing.replay import Replayed
+from scapy_ipfix.testing.replay import ReplayTotals
 from scapy_ipfix.wire.template import Template
 from tests.cli.test_terminal import Terminal
 from tests.exporting.test_sending import UDPCollector, closed_port
@@ -199,7 +199,7 @@ _COMMAND = "import sys; from scapy_ipfix.cli.send import main; sys.exit(main(sys
 
 def test_progress_text() -> None:
     capture: Any = SimpleNamespace(name="x.pcap", size=200, position=50)
-    totals = Replayed(messages=30, seconds=2.0)
+    totals = ReplayTotals(messages=30, seconds=2.0)
     assert progress_text(totals, capture) == "x.pcap: 25 %, 30 messages, 15 per second"
     totals.loops, capture.size = 1, 0
     assert progress_text(totals, capture) == "x.pcap: round 2, 30 messages, 15 per second"

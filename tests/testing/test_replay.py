@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages sent once more: what is changed in them, and what is not."""
+"""Rewriter of messages, and replay of captures to a collector."""
 
 import io
 import socket
@@ -21,7 +21,7 @@ from scapy_ipfix.reading.ipfixfile import write_ipfix
 from scapy_ipfix.reading.reader import iter_messages, iter_records
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.testing import replay as replay_module
-from scapy_ipfix.testing.replay import Replayed, Rewriter, replay
+from scapy_ipfix.testing.replay import ReplayTotals, Rewriter, replay
 from scapy_ipfix.wire.template import Template
 from tests.exporting.test_sending import UDPCollector
 from tests.strategies import Filled, filled
@@ -36,7 +36,7 @@ TIMED = (
     "dateTimeMicroseconds",
     "dateTimeNanoseconds",
 )
-#: A second in the unit of each.
+#: A second in the unit of each type.
 SECOND = dict(zip(TIMED, (1, 1000, 1 << 32, 1 << 32)))
 
 
@@ -54,10 +54,10 @@ def rewritten(messages: Any, **changes: Any) -> tuple[list[bytes], Rewriter]:
     return [rewriter.rewrite(each) for each in read(messages)], rewriter
 
 
-# -- what changes
+# -- rewriter
 
 
-def test_nothing_changes_unasked() -> None:
+def test_no_change_by_default() -> None:
     octets, _ = rewritten(made())
     assert octets == [bytes(each) for each in made()]
 
@@ -97,7 +97,7 @@ def test_every_kind_of_time_moves() -> None:
     assert template.fields[3].data_type.to_text(moved) == "2027-01-15T08:00:00.123456Z"
 
 
-def test_times_that_are_none_or_do_not_fit_stay() -> None:
+def test_times_of_0_and_times_that_do_not_fit_stay() -> None:
     template = Template(
         300, "flowStartSeconds", "flowEndSeconds", "flowEndMilliseconds[4]", "flowStartNanoseconds"
     )
@@ -116,7 +116,7 @@ def test_times_in_options_records_move() -> None:
 
 
 def test_times_in_lists_move() -> None:
-    """In each kind of list, in lists in lists, before and behind what is of any length."""
+    """Times move in each kind of list, in nested lists, and next to variable lengths."""
     inner = Template(300, "flowStartSeconds", "octetDeltaCount[4]")
     named = Template(301, "interfaceName", "flowEndMilliseconds", "basicList")
     lists = "basicList", "subTemplateList", "subTemplateMultiList"
@@ -143,11 +143,11 @@ def test_times_in_lists_move() -> None:
     whole += [bytes(IPFIX(exportTime=THEN, length=16 + len(each))) + each for each in data]
     octets, rewriter = rewritten(whole, retime=True)
     assert [each[16:] for each in octets[1:]] == messages(NOW)
-    assert rewriter.unread == 0
+    assert rewriter.undecoded == 0
 
 
 def test_times_in_lists_that_cannot_be_read_stay() -> None:
-    """Of a template that did not come, cut off, or nested too deep to be looked into."""
+    """The template is unknown, the list is cut off, or the nesting is too deep."""
     inner = Template(300, "flowStartSeconds")
     outer = Template(301, "subTemplateList", "flowEndSeconds")
     record = THEN.to_bytes(4, "big")
@@ -169,7 +169,7 @@ def test_times_in_lists_that_cannot_be_read_stay() -> None:
 
 
 @given(filled(min_size=1))
-def test_whatever_the_records_are_only_times_change(case: Filled) -> None:
+def test_only_times_change_in_any_records(case: Filled) -> None:
     template = case.template
     messages = list(Exporter(mtu=None).export(template, case.rows, export_time=THEN))
     octets, _ = rewritten(messages, retime=True)
@@ -194,7 +194,7 @@ def test_whatever_the_records_are_only_times_change(case: Filled) -> None:
                 assert changed[name] == expected
 
 
-def test_a_domain_moves_by_the_same_while_that_is_about_now() -> None:
+def test_shift_of_a_domain_stays_while_it_is_right() -> None:
     now = [NOW + 0.9]
     rewriter = Rewriter(retime=True, clock=lambda: now[0])
     times = []
@@ -203,16 +203,16 @@ def test_a_domain_moves_by_the_same_while_that_is_about_now() -> None:
         message = IPFIX(exportTime=THEN + exported)
         (each,) = read([message])
         times.append(IPFIX(rewriter.rewrite(each)).exportTime - NOW)
-    # the same shift for four, then the capture's minute is not waited for
+    # the same shift for four messages, then a new one for the gap of a minute
     assert times == [0, 1, 2, 3, 4, 5]
 
 
-def test_numbers_begin_at_0() -> None:
+def test_renumber() -> None:
     octets, rewriter = rewritten(made(sequence=4_000_000_000), renumber=True)
     assert [IPFIX(each).sequenceNumber for each in octets] == [
         each.sequenceNumber for each in made()
     ]
-    assert rewriter.unread == 0
+    assert rewriter.undecoded == 0
     octets, _ = rewritten(made(9, sequence=77), renumber=True)
     assert [int.from_bytes(each[12:16], "big") for each in octets] == list(range(len(octets)))
 
@@ -226,7 +226,7 @@ def test_another_domain() -> None:
             Rewriter(domain=bad)
 
 
-def test_numbers_of_domains_that_become_one() -> None:
+def test_renumber_of_domains_that_become_one() -> None:
     one = list(Exporter(1).export(FLOW, ROWS[:3]))
     other = list(Exporter(2).export(FLOW.with_id(257), ROWS[:5]))
     apart, _ = rewritten([*one, *other, *one], renumber=True)
@@ -238,21 +238,21 @@ def test_numbers_of_domains_that_become_one() -> None:
 def test_data_before_its_template() -> None:
     first, *others = made()
     octets, rewriter = rewritten([*others, first], retime=True, renumber=True)
-    assert rewriter.unread == len(others)
+    assert rewriter.undecoded == len(others)
     assert {IPFIX(each).exportTime for each in octets} == {NOW}
     assert octets[0][16:] == bytes(others[0])[16:]
-    # in one message it is found
+    # a template in the same message is found
     late = bytes(first)
     template, data = late[16:36], late[36:]
     turned = late[:16] + data + template
     (changed,), rewriter = rewritten([turned], retime=True, renumber=True)
-    assert rewriter.unread == 0
+    assert rewriter.undecoded == 0
     assert {each["flowEndMilliseconds"] for each in iter_records([changed])} == {
         (NOW - 5) * 1000 + 250
     }
 
 
-def test_a_message_is_walked_once_for_all_sets_that_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_is_walked_once_for_all_pending_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     walked: list[int] = []
     walk = replay_module.walk_sets
     monkeypatch.setattr(
@@ -263,14 +263,14 @@ def test_a_message_is_walked_once_for_all_sets_that_waited(monkeypatch: pytest.M
     sets = data * 500 + template
     message = bytes(first)[:2] + (16 + len(sets)).to_bytes(2, "big") + bytes(first)[4:16] + sets
     (changed,), rewriter = rewritten([message], retime=True)
-    assert rewriter.unread == 0
+    assert rewriter.undecoded == 0
     assert len(walked) == 1
     assert {each["flowEndMilliseconds"] for each in iter_records([changed])} == {
         (NOW - 5) * 1000 + 250
     }
 
 
-def test_domains_are_remembered_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_kept_domains_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_module, "DOMAINS", 3)
     session = IPFIXSession()
     rewriter = Rewriter(retime=True, renumber=True, clock=lambda: NOW)
@@ -283,8 +283,8 @@ def test_domains_are_remembered_so_many(monkeypatch: pytest.MonkeyPatch) -> None
     assert numbers == [0, 0, 0, 2, 0, 4, 0]
 
 
-def test_where_wide_layouts_have_times_is_kept_of_a_few() -> None:
-    """Of a thousand it would be gigabytes."""
+def test_few_wide_layouts_are_cached() -> None:
+    """The cache of a thousand wide layouts would take gigabytes."""
     wide = Template(300, *["octetDeltaCount[1]"] * 300, "flowEndSeconds")
     (message,) = Exporter(7, mtu=9000).export(wide, [(1,) * 300 + (THEN,)], export_time=THEN)
     before = replay_module._shared_times.cache_info()
@@ -297,7 +297,7 @@ def test_where_wide_layouts_have_times_is_kept_of_a_few() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"retime": True}, {"renumber": True}, {"domain": 5}])
-def test_captures_stay_readable(root: Path, changes: dict[str, Any]) -> None:
+def test_rewritten_captures_have_the_same_records(root: Path, changes: dict[str, Any]) -> None:
     for path in sorted((root / "pcaps").glob("*.pcap")):
         before = list(iter_messages(path, IPFIXSession()))
         rewriter = Rewriter(clock=lambda: NOW, **changes)
@@ -307,7 +307,7 @@ def test_captures_stay_readable(root: Path, changes: dict[str, Any]) -> None:
         session = IPFIXSession()
         changed = list(iter_records(after, session=session))
         if "renumber" in changes:
-            # softflowd's own numbers are not RFC 7011's
+            # softflowd itself does not number messages as RFC 7011 demands
             assert not [code for code in session.diagnostics.counts if "sequence" in code]
         assert len(changed) == len(records)
         for new, old in zip(changed, records):
@@ -323,11 +323,11 @@ def test_captures_stay_readable(root: Path, changes: dict[str, Any]) -> None:
                 assert ages[0] == ages[1]
 
 
-# -- a whole replay
+# -- replay
 
 
 def capture(path: Path, gap: float = 0.02) -> list[bytes]:
-    """Two exporters, messages in turns; the octets, in order."""
+    """Write messages of two exporters by turns to a pcap, and return their octets."""
     one = list(Exporter(1, mtu=200).export(FLOW, ROWS, export_time=THEN))
     other = list(Exporter(1, mtu=200).export(FLOW, ROWS, export_time=THEN))
     packets = []
@@ -348,17 +348,17 @@ def udp() -> Iterator[UDPCollector]:
         yield collector
 
 
-def test_a_capture_as_it_was(tmp_path: Path, udp: UDPCollector) -> None:
+def test_capture_is_sent_unchanged(tmp_path: Path, udp: UDPCollector) -> None:
     octets = capture(tmp_path / "x.pcap")
     totals = replay(tmp_path / "x.pcap", udp.to)
     got, sources = udp.take(len(octets))
     assert got == octets
-    # each exporter has a transport session of its own
+    # each exporter has its own Transport Session
     assert sources[0::2] == [sources[0]] * (len(octets) // 2)
     assert sources[1::2] == [sources[1]] * (len(octets) // 2)
     assert sources[0] != sources[1]
     assert (totals.messages, totals.octets) == (len(octets), sum(map(len, octets)))
-    assert (len(totals.exporters), totals.loops, totals.refused, totals.unread) == (2, 1, 0, 0)
+    assert (len(totals.exporters), totals.loops, totals.refused, totals.undecoded) == (2, 1, 0, 0)
     assert totals.rate > 0
 
 
@@ -417,17 +417,17 @@ def test_loops(tmp_path: Path, udp: UDPCollector) -> None:
     mine = [IPFIX(each) for each, source in zip(got, sources) if source == sources[0]]
     each_time = len(mine) // 3
     numbers = [message.sequenceNumber for message in mine]
-    # numbers go on from one time to the next
+    # sequence numbers continue in the next round
     assert numbers[each_time] == 20
     assert numbers == sorted(numbers)
     assert len(set(numbers)) == len(numbers)
 
 
-def test_a_loop_without_end_ends_when_interrupted(tmp_path: Path, udp: UDPCollector) -> None:
+def test_endless_loop_is_interrupted(tmp_path: Path, udp: UDPCollector) -> None:
     octets = capture(tmp_path / "x.pcap")
-    totals = Replayed()
+    totals = ReplayTotals()
 
-    def interrupt(totals: Replayed, capture: Any) -> None:
+    def interrupt(totals: ReplayTotals, capture: Any) -> None:
         if totals.messages > 2 * len(octets):
             raise KeyboardInterrupt
 
@@ -458,7 +458,7 @@ def test_streams_and_nothing_to_send(tmp_path: Path, udp: UDPCollector) -> None:
     assert replay(tmp_path / "empty.pcap", udp.to, loop=None).messages == 0
 
 
-def test_what_cannot_be(tmp_path: Path, root: Path) -> None:
+def test_invalid_arguments(tmp_path: Path, root: Path) -> None:
     to = ("127.0.0.1", 4739)
     with pytest.raises(FileNotFoundError):
         replay(tmp_path / "none", to)
@@ -484,7 +484,7 @@ def test_over_tcp(root: Path) -> None:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         listening.settimeout(10)
-        # the whole of it fits into the buffers of loopback
+        # all messages fit into the buffers of loopback
         totals = replay(path, listening.getsockname(), "tcp", rate=0)
         connection, _ = listening.accept()
         got = b""
