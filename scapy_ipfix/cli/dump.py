@@ -17,7 +17,7 @@ from scapy_ipfix.cli.arguments import Parser
 from scapy_ipfix.cli.output import CSV, JSONLines, Output, TextTable
 from scapy_ipfix.cli.sessionoptions import add_session_options, make_model, make_session
 from scapy_ipfix.cli.terminal import PROGRESS_SECONDS, ProgressLine, print_error, reason
-from scapy_ipfix.collector.collected import DataRead
+from scapy_ipfix.collector.collected import CollectedSet
 from scapy_ipfix.reading.capture import CaptureError, CaptureFile
 from scapy_ipfix.reading.parquet import ParquetWriter, require_pyarrow
 from scapy_ipfix.reading.reader import field_names, read_sets
@@ -250,7 +250,7 @@ def _source(name: str, stack: contextlib.ExitStack, is_read_twice: bool) -> str 
 
 def _sets(
     sources: list[str | BinaryIO], session: IPFIXSession, progress: _Progress | None
-) -> Iterator[DataRead]:
+) -> Iterator[CollectedSet]:
     for source in sources:
         if not isinstance(source, str):
             with contextlib.suppress(OSError):  # a pipe: it is read once

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from scapy_ipfix.collector.collected import DataRead, Origin
+from scapy_ipfix.collector.collected import CollectedSet, Origin
 from scapy_ipfix.reading.columns import CONTEXT
 from scapy_ipfix.text import counted, cut, printable
 from scapy_ipfix.wire.codec import WIDE
@@ -29,7 +29,7 @@ class Output(Protocol):
 
     records: int
 
-    def write(self, read: DataRead, template: Template) -> None:
+    def write(self, read: CollectedSet, template: Template) -> None:
         """Write the records of a Data Set, or keep them until more have come."""
 
     def finish(self) -> None:
@@ -92,7 +92,7 @@ class JSONLines:
         #: Forms by identity of their template, which each form keeps alive.
         self._lines: dict[int, _Line] = {}
 
-    def write(self, read: DataRead, template: Template) -> None:
+    def write(self, read: CollectedSet, template: Template) -> None:
         names = template.names if self._fields is None else self._fields
         rows = read.records(names, "json")
         if not rows:
@@ -124,7 +124,7 @@ class CSV:
         self._columns = tuple(columns)
         self._writer.writerow((*CONTEXT, *columns))
 
-    def write(self, read: DataRead, template: Template) -> None:
+    def write(self, read: CollectedSet, template: Template) -> None:
         names = set(template.names)
         context = _context(read)
         texts = dict(zip(template.names, field_texts(template)))
@@ -166,7 +166,7 @@ class TextTable:
         self._group: tuple[Origin, Template | None] | None = None
         self._tables = 0
 
-    def write(self, read: DataRead, template: Template) -> None:
+    def write(self, read: CollectedSet, template: Template) -> None:
         group = read.domain, template if self._fields is None else None
         names = template.names if self._fields is None else self._fields
         kept = len(self._kept)
@@ -205,7 +205,7 @@ class TextTable:
             self._out.write(_aligned([["#", *numbers], *columns]))
 
 
-def _context(read: DataRead) -> tuple[Any, ...]:
+def _context(read: CollectedSet) -> tuple[Any, ...]:
     # For an IPFIX File the transport is the file name, which may hold any character.
     return printable(str(read.domain.transport)), read.domain.id, read.set_id
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a message was read as, with no packet made of it.
+"""Messages and Data Sets as a collector read them, without packets.
 
-A :class:`MessageRead` says for each Data Set of a message where it is and what template it goes
-by, a :class:`DataRead`, which may wait for its template. Both know the observation domain that
-made them, an :class:`Origin`.
+A :class:`CollectedMessage` has a :class:`CollectedSet` for each Data Set: its offsets, and its
+template as soon as that is known.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class Waiting(Protocol):
     ) -> Any: ...
 
 
-class DataRead:
+class CollectedSet:
     """A Data Set of a message: where it is, and its template as soon as that is known."""
 
     __slots__ = (
@@ -169,7 +168,7 @@ _index = attrgetter("index")
 _NO_LISTS = ListContext(limit=0)
 
 
-class MessageRead:
+class CollectedMessage:
     """What a collector made of a message.
 
     ``sets`` are its Data Sets in order. ``ready`` are those that can be decoded now, ones of
@@ -190,8 +189,8 @@ class MessageRead:
         self.sequence = sequence
         #: The whole message, as it came.
         self.octets = octets
-        self.sets: list[DataRead] = []
-        self.ready: list[DataRead] = []
+        self.sets: list[CollectedSet] = []
+        self.ready: list[CollectedSet] = []
         #: Records in the message, those that are no options, and Template Records.
         self.records = 0
         self.data_records = 0
@@ -206,7 +205,7 @@ class MessageRead:
             return Counts(self.sequence, None, None, self.exported)
         return Counts(self.sequence, self.records, self.data_records, self.exported)
 
-    def _at(self, index: int) -> DataRead | None:
+    def _at(self, index: int) -> CollectedSet | None:
         position = bisect_left(self.sets, index, key=_index)
         if position < len(self.sets) and self.sets[position].index == index:
             return self.sets[position]

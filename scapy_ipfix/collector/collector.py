@@ -4,7 +4,7 @@
     Collector -- by transport session --> Transport -- by observation domain --> Domain
 
 A :class:`Domain` owns its templates. :meth:`Collector.read` takes the octets of one message
-and gives a :class:`MessageRead`, which says for each Data Set where it is and what template
+and gives a :class:`CollectedMessage`, which says for each Data Set where it is and what template
 it goes by. :mod:`scapy_ipfix.reading.session` puts that to packets,
 :mod:`scapy_ipfix.reading.reader` to records; neither reads a set of its own.
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scapy_ipfix.collector.collected import DataRead, MessageRead
+from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.collector.domain import Domain, ForNow, Parsed
 from scapy_ipfix.collector.learnedtypes import (
     IN_A_MESSAGE,
@@ -150,7 +150,7 @@ class Collector:
         self._fields = 0
         #: The SCTP streams of domains, as they were used.
         self._streams: OrderedDict[tuple[Domain, int], None] = OrderedDict()
-        self._pending: OrderedDict[int, tuple[Domain, DataRead]] = OrderedDict()
+        self._pending: OrderedDict[int, tuple[Domain, CollectedSet]] = OrderedDict()
         self._pending_octets = 0
         self._parsed: dict[tuple[Any, ...], Parsed] = {}
         self._parsed_octets = 0
@@ -175,7 +175,7 @@ class Collector:
         time: float = 0.0,
         packet: int = 0,
         stream: int = 0,
-    ) -> MessageRead | None:
+    ) -> CollectedMessage | None:
         """Reads one message; None for octets that are no whole header of version 9 or 10.
 
         ``time`` is the capture's (seconds since 1970), ``packet`` its number there from 1:
@@ -221,7 +221,7 @@ class Collector:
         stats.messages += 1
         stats.octets += stop
         stats.last_export = exported
-        message = MessageRead(version, domain, exported, sequence, octets)
+        message = CollectedMessage(version, domain, exported, sequence, octets)
         domain.read_sets(message, octets, start, stop)
         if uptime is None:
             counts, shared = message.counts, domain.shared
@@ -231,7 +231,7 @@ class Collector:
             self._check_v9(domain, message, uptime)
         return message
 
-    def _check_v9(self, domain: Domain, message: MessageRead, uptime: int) -> None:
+    def _check_v9(self, domain: Domain, message: CollectedMessage, uptime: int) -> None:
         """What only NetFlow v9 has: a count of records, and the time since boot."""
         stats = domain.stats
         count = int.from_bytes(message.octets[2:4], "big")
@@ -344,7 +344,7 @@ class Collector:
             self._parsed[key] = parsed
         return parsed
 
-    def learn(self, domain: Domain, template: Template, read: DataRead, late: bool) -> None:
+    def learn(self, domain: Domain, template: Template, read: CollectedSet, late: bool) -> None:
         """Learns from Options Data Records: elements (RFC 5610) and metadata.
 
         Those that came ``late`` are of another message, whose Sets are not counted.
@@ -410,7 +410,7 @@ class Collector:
             (oldest, stream), _ = self._streams.popitem(last=False)
             oldest.drop_stream(stream)
 
-    def now_pending(self, domain: Domain, read: DataRead) -> None:
+    def now_pending(self, domain: Domain, read: CollectedSet) -> None:
         """Counts the octets of a Data Set that waits; the oldest go when there are too many."""
         self._pending[id(read)] = domain, read
         self._pending_octets += read.stop + _PENDING_OVERHEAD
@@ -423,7 +423,7 @@ class Collector:
                 domain.waited_for(oldest.set_id)
             self._limit("octets waiting for templates", self.limits.pending_octets)
 
-    def no_longer_pending(self, read: DataRead) -> None:
+    def no_longer_pending(self, read: CollectedSet) -> None:
         del self._pending[id(read)]
         self._pending_octets -= read.stop + _PENDING_OVERHEAD
 

@@ -2,7 +2,7 @@
 """An observation domain of one exporter: its templates, and what waits for one.
 
 A :class:`Domain` reads the Sets of a message into a
-:class:`~scapy_ipfix.collector.collected.MessageRead`.
+:class:`~scapy_ipfix.collector.collected.CollectedMessage`.
 Who keeps the domains, and bounds them, is its :class:`Keeper`.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from scapy_ipfix.collector.collected import DataRead, MessageRead
+from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.collector.domainstate import DomainStats, TemplateState
 from scapy_ipfix.collector.learnedtypes import Allowance, Learning, is_named, relearned
 from scapy_ipfix.collector.metadata import Metadata
@@ -68,15 +68,15 @@ class Keeper(Protocol):
     metadata: Metadata
     past: Past
 
-    def learn(self, domain: Domain, template: Template, read: DataRead, late: bool) -> None: ...
+    def learn(self, domain: Domain, template: Template, read: CollectedSet, late: bool) -> None: ...
     def parse(
         self, domain: Domain, body: bytes, options: bool, index: int, taken: int
     ) -> Parsed: ...
     def template_defined(self, domain: Domain, template: Template) -> None: ...
     def template_forgotten(self, domain: Domain, template_id: int) -> None: ...
     def stream_used(self, domain: Domain, number: int) -> None: ...
-    def now_pending(self, domain: Domain, read: DataRead) -> None: ...
-    def no_longer_pending(self, read: DataRead) -> None: ...
+    def now_pending(self, domain: Domain, read: CollectedSet) -> None: ...
+    def no_longer_pending(self, read: CollectedSet) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +93,7 @@ class Domain:
     ready: dict[int, Template] = field(default_factory=dict)
     #: The ids of ``states``: of templates, and of options templates.
     ids: tuple[dict[int, None], dict[int, None]] = field(default_factory=lambda: ({}, {}))
-    pending: dict[int, deque[DataRead]] = field(default_factory=dict)
+    pending: dict[int, deque[CollectedSet]] = field(default_factory=dict)
     #: Made when a record has lists, and anew when templates have changed since.
     _lists: ListContext | None = None
     #: Whether records with lists were read, which may be looked at later.
@@ -140,7 +140,7 @@ class Domain:
         keeper = self.keeper
         keeper.diagnostics.add_all(defects, keeper.packet, self.exporter, self.id, set_index)
 
-    def read_sets(self, message: MessageRead, octets: bytes, start: int, stop: int) -> None:
+    def read_sets(self, message: CollectedMessage, octets: bytes, start: int, stop: int) -> None:
         """Walks the sets of a message: templates are learned, data finds its template."""
         spans, defects, end = walk_sets(octets, start, stop)
         self.note_defects(defects)
@@ -154,7 +154,7 @@ class Domain:
                 template = known.get(set_id) or self.template_for(set_id, until - at - 4)
                 if timeout is not None and template is not None:
                     template = self._unexpired(template, timeout, index)
-                read = DataRead(self, index, set_id, octets, at, until, template)
+                read = CollectedSet(self, index, set_id, octets, at, until, template)
                 sets.append(read)
                 if template is None:
                     message.waiting.add(id(read))
@@ -205,7 +205,7 @@ class Domain:
         return None
 
     def _read_data(
-        self, read: DataRead, template: Template, message: MessageRead, late: bool = False
+        self, read: CollectedSet, template: Template, message: CollectedMessage, late: bool = False
     ) -> int:
         """A Data Set has its template: gives how many records it holds, which are ready then.
 
@@ -224,7 +224,7 @@ class Domain:
                 self.keeper.learn(self, template, read, late)
         return records
 
-    def _count(self, read: DataRead, template: Template, late: bool) -> int:
+    def _count(self, read: CollectedSet, template: Template, late: bool) -> int:
         """How many records a Data Set holds; what is wrong with it is noted."""
         codec = template.codec
         keeper = self.keeper
@@ -246,7 +246,7 @@ class Domain:
             self.note_defects(template.rest_defects(rest_octets, len(ends)), read.index)
         return len(ends)
 
-    def _is_checked(self, template: Template, read: DataRead, late: bool) -> bool:
+    def _is_checked(self, template: Template, read: CollectedSet, late: bool) -> bool:
         """Whether to look for what is wrong with the values of a Set: not of all in a message."""
         keeper = self.keeper
         if keeper.findings >= FINDINGS_IN_A_MESSAGE:
@@ -255,7 +255,7 @@ class Domain:
             return False  # nothing can be wrong with one record
         return late or self.looks_into(read, "values are checked in")
 
-    def looks_into(self, read: DataRead, what: str) -> bool:
+    def looks_into(self, read: CollectedSet, what: str) -> bool:
         """Counts a Set that is looked into for something; False, and that is said, when too many.
 
         ``what`` is what for, as ``sets-many`` says it.
@@ -337,7 +337,9 @@ class Domain:
             return None if state is None else state.template
         return self.template(template_id, self.keeper.allowance)
 
-    def _read_templates(self, body: bytes, options: bool, index: int, message: MessageRead) -> None:
+    def _read_templates(
+        self, body: bytes, options: bool, index: int, message: CollectedMessage
+    ) -> None:
         before, time, learning = message.templates, self.keeper.time, self.keeper.learning
         version = learning.version(self.transport)
         for span, template, defects in self.keeper.parse(self, body, options, index, before):
@@ -372,7 +374,7 @@ class Domain:
             self.template(template.id)
 
     def _define(
-        self, template: Template, old: TemplateState | None, index: int, message: MessageRead
+        self, template: Template, old: TemplateState | None, index: int, message: CollectedMessage
     ) -> None:
         """Puts a template in force, in place of an old one; what waited for it is read now."""
         id = template.id
@@ -390,7 +392,7 @@ class Domain:
         for read in self.waited_for(id):
             self._no_longer_waits(read, template, message)
 
-    def waited_for(self, template_id: int) -> Iterable[DataRead]:
+    def waited_for(self, template_id: int) -> Iterable[CollectedSet]:
         """The Data Sets that wait for a template, which do so no longer."""
         waiting = self.pending.pop(template_id, None)
         if waiting is None:
@@ -398,7 +400,9 @@ class Domain:
         self._come = shrink(self.pending, self._come + 1)
         return waiting
 
-    def _no_longer_waits(self, read: DataRead, template: Template, message: MessageRead) -> None:
+    def _no_longer_waits(
+        self, read: CollectedSet, template: Template, message: CollectedMessage
+    ) -> None:
         """A Data Set has its template now: of this message, or of an earlier one."""
         self.keeper.no_longer_pending(read)
         self.stats.undecoded_sets -= 1
@@ -477,7 +481,7 @@ class Domain:
         for sequence in (self.sequence, *self.streams.values()):
             sequence.last = None
 
-    def _wait(self, read: DataRead) -> None:
+    def _wait(self, read: CollectedSet) -> None:
         # A copy of the set: waiting for one, the rest of its message need not stay as well.
         read.octets = read.octets[read.start : read.stop]
         read.start, read.stop = 0, len(read.octets)

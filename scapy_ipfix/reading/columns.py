@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from scapy_ipfix.collector.collected import DataRead, Origin
+from scapy_ipfix.collector.collected import CollectedSet, Origin
 from scapy_ipfix.model.datatypes import VARIABLE
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.reading.arrays import (
@@ -238,7 +238,7 @@ class Layout:
         """Number of records so far."""
         return sum(each.records for each in self._origins)
 
-    def add(self, read: DataRead) -> int:
+    def add(self, read: CollectedSet) -> int:
         """Add the records of a Data Set and return their number."""
         start, stop, whole = read.start + 4, read.stop, self._whole
         if whole is not None:
@@ -292,7 +292,7 @@ class LayoutBuffers:
         self._by_template: dict[Template, Layout | None] = {}
         self._by_fields: dict[tuple[TemplateField, ...], Layout] = {}
 
-    def add(self, read: DataRead, template: Template) -> None:
+    def add(self, read: CollectedSet, template: Template) -> None:
         """Add the records of a Data Set, if they have all selected fields."""
         if template is not self._template:  # most Data Sets have the template of the last one
             if template not in self._by_template:

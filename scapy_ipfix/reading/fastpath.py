@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from scapy_ipfix.collector.collected import DataRead
+from scapy_ipfix.collector.collected import CollectedSet
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.sequence import Counts
 from scapy_ipfix.collector.transportkey import TransportKey
@@ -44,7 +44,7 @@ class PlainReader:
 
     def read(
         self, octets: bytes, start: int, stop: int, time: float, packet: int
-    ) -> DataRead | None:
+    ) -> CollectedSet | None:
         """Reads the Ethernet frame between two offsets; None, and nothing done, if it is not plain.
 
         ``time`` and ``packet`` are as in :meth:`Collector.read`.
@@ -99,4 +99,4 @@ class PlainReader:
         counts, shared = Counts(number, records, records, exported), domain.shared
         domain.follow(counts, shared.last)
         shared.last = counts
-        return DataRead(domain, 0, set_id, octets, at, end, template)
+        return CollectedSet(domain, 0, set_id, octets, at, end, template)

@@ -18,7 +18,7 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.sctp import SCTP
 from scapy.packet import NoPayload, Packet
 
-from scapy_ipfix.collector.collected import MessageRead
+from scapy_ipfix.collector.collected import CollectedMessage
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.layers.lazy import LazyPacketList
@@ -67,7 +67,7 @@ class PacketReader:
 
     # -- packets
 
-    def read(self, pkt: Packet) -> list[MessageRead]:
+    def read(self, pkt: Packet) -> list[CollectedMessage]:
         """Count a packet and return its messages, none for a fragment that completes nothing."""
         self.count += 1
         whole = self.reassemble(pkt)
@@ -97,7 +97,7 @@ class PacketReader:
             self._dropped = dropped
         return pkt
 
-    def read_messages(self, pkt: Packet) -> list[MessageRead]:
+    def read_messages(self, pkt: Packet) -> list[CollectedMessage]:
         """Read the messages in a packet without fragments; their layers learn the result."""
         found = []
         for transport, message, stream in self._messages(pkt):
@@ -218,7 +218,7 @@ def _trailing(message: Message, length: int) -> int:
     return len(message.payload)
 
 
-def _bind(message: Message, read: MessageRead) -> None:
+def _bind(message: Message, read: CollectedMessage) -> None:
     """Make the collected message the context of its layer, and bind Data Sets that exist."""
     message.context = read
     sets = message.fields.get("sets")

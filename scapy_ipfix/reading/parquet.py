@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from scapy_ipfix.collector.collected import DataRead
+from scapy_ipfix.collector.collected import CollectedSet
 from scapy_ipfix.reading.arrays import address_text, fixed_arrays, is_address
 from scapy_ipfix.reading.columns import CONTEXT, Layout, LayoutBuffers
 from scapy_ipfix.reading.extras import extra
@@ -67,7 +67,7 @@ class ParquetWriter:
         self._writer = _require("pyarrow.parquet").ParquetWriter(self._out, self._schema)
         self._finished = False
 
-    def write(self, read: DataRead, template: Template) -> None:
+    def write(self, read: CollectedSet, template: Template) -> None:
         """Write the records of a Data Set, at the latest with :meth:`finish`."""
         buffers = self._buffers
         before = buffers.records

@@ -18,7 +18,7 @@ from scapy.layers import l2, vxlan  # noqa: F401  (registers link types, and VXL
 from scapy.packet import Packet
 from scapy.plist import PacketList
 
-from scapy_ipfix.collector.collected import DataRead, MessageRead
+from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.model.datatypes import VALUE_DOMAINS
@@ -140,7 +140,7 @@ def parse_kind(kind: str) -> bool | None:
 
 
 def _records(
-    sets: Iterable[DataRead],
+    sets: Iterable[CollectedSet],
     names: tuple[str, ...] | None,
     is_options: bool | None,
     values: str,
@@ -155,7 +155,7 @@ def _records(
         yield from read.records(names, values, resolve, lists)
 
 
-def iter_sets(source: Source, session: IPFIXSession) -> Iterator[DataRead]:
+def iter_sets(source: Source, session: IPFIXSession) -> Iterator[CollectedSet]:
     """Yield the Data Sets of a source, each once its template is known.
 
     A file is opened by the call itself, so that a missing one raises OSError at once.
@@ -166,7 +166,7 @@ def iter_sets(source: Source, session: IPFIXSession) -> Iterator[DataRead]:
     return (read for message in messages for read in message.ready)
 
 
-def iter_messages(source: Source, session: IPFIXSession) -> Iterator[MessageRead]:
+def iter_messages(source: Source, session: IPFIXSession) -> Iterator[CollectedMessage]:
     """Yield the messages of a source as the session collected them.
 
     A file is opened by the call itself, so that a missing one raises OSError at once.
@@ -178,7 +178,7 @@ def iter_messages(source: Source, session: IPFIXSession) -> Iterator[MessageRead
     return _from_items(iter(cast(Iterable[object], source)), session)
 
 
-def _from_items(items: Iterable[object], session: IPFIXSession) -> Iterator[MessageRead]:
+def _from_items(items: Iterable[object], session: IPFIXSession) -> Iterator[CollectedMessage]:
     reader = session._reader
     bare = TransportKey("message")
     for item in items:
@@ -196,7 +196,7 @@ def _from_items(items: Iterable[object], session: IPFIXSession) -> Iterator[Mess
             )
 
 
-def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
+def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[CollectedMessage]:
     """Yield the messages of an open capture as the session collected them; close it then."""
     with capture:
         if capture.kind in _MESSAGE_FILES:
@@ -215,7 +215,7 @@ def _note_end(capture: CaptureFile, reader: PacketReader) -> None:
     reader.note_incomplete(capture.name)
 
 
-def _from_messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[MessageRead]:
+def _from_messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[CollectedMessage]:
     reader = session._reader
     cutter = FlowStream() if capture.kind == "v9" else MessageStream()
     key = TransportKey("file", capture.name)
@@ -232,7 +232,7 @@ def _from_messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[Mess
         reader.note("stream-resync", str(key), octets=cutter.skipped - skipped)
 
 
-def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[DataRead]:
+def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[CollectedSet]:
     """Yield the Data Sets of an open capture, each once its template is known; close it then.
 
     These are the Data Sets of :func:`read_capture`, in less time.
@@ -270,7 +270,7 @@ class _FrameReader:
         self._any_port = reader.any_port
         self._cached: dict[bytes, tuple[TransportKey, bool]] = {}
 
-    def read(self, frame: Frame) -> Sequence[MessageRead]:
+    def read(self, frame: Frame) -> Sequence[CollectedMessage]:
         """Return the messages in a frame."""
         reader = self._reader
         found = plain_udp(frame)

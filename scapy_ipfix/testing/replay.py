@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO
 
-from scapy_ipfix.collector.collected import DataRead, MessageRead
+from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.exporting.sending import Address, Pace, Sender
 from scapy_ipfix.reading.capture import CaptureFile
@@ -185,7 +185,7 @@ class Rewriter:
         self._shifts: OrderedDict[object, int] = OrderedDict()
         self._sequences: OrderedDict[object, int] = OrderedDict()
 
-    def rewrite(self, read: MessageRead) -> bytes:
+    def rewrite(self, read: CollectedMessage) -> bytes:
         """Return the octets of a message that was just read, with the changes."""
         if not self.retime and not self.renumber and self.domain is None:
             return read.octets
@@ -204,7 +204,7 @@ class Rewriter:
                 _WORD.pack_into(octets, sequence_at, self._number(read, known))
         return bytes(octets)
 
-    def _shift(self, read: MessageRead) -> int:
+    def _shift(self, read: CollectedMessage) -> int:
         """Return the seconds to move times by: those of the message before if still right."""
         now = int(self._clock())
         key = read.domain.key
@@ -215,7 +215,7 @@ class Rewriter:
         return shift
 
     def _move_times(
-        self, octets: bytearray, read: MessageRead, known: list[DataRead], shift: int
+        self, octets: bytearray, read: CollectedMessage, known: list[CollectedSet], shift: int
     ) -> None:
         spans = None
         for each in known:
@@ -232,7 +232,7 @@ class Rewriter:
                 _, start, stop = spans[each.index]
             times.shift(octets, start + 4, stop, shift, each.lists)
 
-    def _number(self, read: MessageRead, known: list[DataRead]) -> int:
+    def _number(self, read: CollectedMessage, known: list[CollectedSet]) -> int:
         domain = read.domain
         key = domain.transport, read.version, domain.id if self.domain is None else self.domain
         number = self._sequences.get(key, 0)
@@ -370,7 +370,7 @@ def replay(
     return totals
 
 
-def _due_messages(capture: CaptureFile, pace: Pace, keeps_gaps: bool) -> Iterator[MessageRead]:
+def _due_messages(capture: CaptureFile, pace: Pace, keeps_gaps: bool) -> Iterator[CollectedMessage]:
     """Yield each message when it is due; ``keeps_gaps`` is the pace of the capture."""
     session = IPFIXSession()
     last: float | None = None

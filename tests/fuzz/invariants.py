@@ -28,7 +28,7 @@ from scapy.layers.sctp import SCTPChunkData
 from scapy.packet import Packet
 
 from scapy_ipfix import IPFIXSession, Record, Template, dissect, iter_records
-from scapy_ipfix.collector.collected import DataRead, MessageRead
+from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.layers.messages import MESSAGE_CLASSES, Message
@@ -113,7 +113,7 @@ def _over_udp(
         noted = _noted(session)
         _same("the packet itself", session.process(packet) is packet, True)
         message = packet[UDP].payload
-        if isinstance(message, Message) and isinstance(message.context, MessageRead):
+        if isinstance(message, Message) and isinstance(message.context, CollectedMessage):
             check_octets(message.context, _noted(session) > noted)
         elif len(octets) > 1 and number(octets) in HEADER and port == 4739:
             _same("a header that is cut off is noted", _noted(session) > noted, True)
@@ -268,7 +268,7 @@ def _alone(messages: Sequence[bytes], rng: Random) -> None:
         list(iter_records(made))
 
 
-def check_octets(read: MessageRead, noted: bool) -> None:
+def check_octets(read: CollectedMessage, noted: bool) -> None:
     """Whether records are where they should be, and what was not read was noted."""
     shape = Shape.of(read.octets)
     stop = len(read.octets) - len(shape.rest)
@@ -289,7 +289,7 @@ def check_octets(read: MessageRead, noted: bool) -> None:
         raise Broken("octets that nobody read or noted", read.octets.hex())
 
 
-def check_records(data: DataRead, octets: bytes) -> bool:
+def check_records(data: CollectedSet, octets: bytes) -> bool:
     """Whether a Data Set holds its records; gives whether octets of it are left over."""
     if data.template is None:
         return len(octets) > 4
@@ -345,7 +345,7 @@ def _over_stream(frames: Sequence[bytes], rng: Random, thorough: bool) -> list[M
     found = [message for packet in made for message in messages_of(packet)]
     for message in found:
         read = message.context
-        if isinstance(read, MessageRead):
+        if isinstance(read, CollectedMessage):
             _same("what was read", read.octets, _own(message))
             check_octets(read, _noted(session) > 0)
     records = [values for packet in made for values in layer_records(packet)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from scapy_ipfix import torture
-from scapy_ipfix.collector.collected import MessageRead
+from scapy_ipfix.collector.collected import CollectedMessage
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.reading.capture import CaptureFile, plain_udp
@@ -75,7 +75,7 @@ def _messages(path: Path) -> Iterator[bytes]:
                 yield short
 
 
-def _shortened(read: MessageRead) -> bytes:
+def _shortened(read: CollectedMessage) -> bytes:
     """A message with few records in each Data Set, and no more of those than templates."""
     shape = Shape.of(read.octets)
     for data in read.sets:

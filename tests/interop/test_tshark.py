@@ -32,7 +32,7 @@ from scapy_ipfix import (
     elements,
     iter_records,
 )
-from scapy_ipfix.collector.collected import DataRead, MessageRead
+from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.reverse import REVERSE_PEN
 from scapy_ipfix.reading.reader import iter_messages
@@ -156,7 +156,7 @@ class Comparison:
     tshark, ``names`` are its names of elements.
     """
 
-    def __init__(self, ours: list[MessageRead], theirs: list[tshark.Message]) -> None:
+    def __init__(self, ours: list[CollectedMessage], theirs: list[tshark.Message]) -> None:
         self.found: Counter[tuple[str, str]] = Counter()
         self.octets = 0
         self.values = 0
@@ -165,7 +165,7 @@ class Comparison:
         for message, other in zip(ours, theirs, strict=True):
             self._message(message, other)
 
-    def _message(self, message: MessageRead, other: tshark.Message) -> None:
+    def _message(self, message: CollectedMessage, other: tshark.Message) -> None:
         for index in other.sets.keys() - {read.index for read in message.sets}:
             assert not other.sets[index].records
         for read in message.sets:
@@ -188,7 +188,7 @@ class Comparison:
 
     def _record(
         self,
-        read: DataRead,
+        read: CollectedSet,
         span: tuple[int, int],
         row: tuple[Any, ...],
         theirs: tuple[tshark.Field, ...],

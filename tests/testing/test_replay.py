@@ -13,7 +13,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
-from scapy_ipfix.collector.collected import MessageRead
+from scapy_ipfix.collector.collected import CollectedMessage
 from scapy_ipfix.exporting.exporter import Exporter
 from scapy_ipfix.layers.messages import IPFIX, make_message
 from scapy_ipfix.reading.capture import CaptureError
@@ -40,7 +40,7 @@ TIMED = (
 SECOND = dict(zip(TIMED, (1, 1000, 1 << 32, 1 << 32)))
 
 
-def read(messages: Any) -> Iterator[MessageRead]:
+def read(messages: Any) -> Iterator[CollectedMessage]:
     return iter_messages([bytes(each) for each in messages], IPFIXSession())
 
 
