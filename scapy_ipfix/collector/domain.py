@@ -17,7 +17,7 @@ from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.collector.domainstate import DomainStats, TemplateState
 from scapy_ipfix.collector.learnedtypes import Allowance, Learning, is_named, relearned
 from scapy_ipfix.collector.metadata import Metadata
-from scapy_ipfix.collector.sequence import Counts, SharedSequence, Stream
+from scapy_ipfix.collector.sequence import Counts, SequenceTracker, SharedSequence
 from scapy_ipfix.collector.shrinking import remake, shrink
 from scapy_ipfix.collector.supersededtemplates import Past, TemplatesThen
 from scapy_ipfix.collector.transportkey import TransportKey
@@ -112,13 +112,13 @@ class Domain:
     stats: DomainStats = field(default_factory=DomainStats)
     #: Who sends, as diagnostics say it.
     exporter: str = field(init=False)
-    sequence: Stream = field(init=False)
+    sequence: SequenceTracker = field(init=False)
     shared: SharedSequence = field(default_factory=SharedSequence)
     #: The other streams of an SCTP association have sequences of their own.
-    streams: dict[int, Stream] = field(default_factory=dict)
+    streams: dict[int, SequenceTracker] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.sequence = Stream(self.version)
+        self.sequence = SequenceTracker(self.version)
         self.exporter = str(self.transport)
 
     @property
@@ -177,10 +177,10 @@ class Domain:
         sequence = self.sequence
         if stream:
             if stream not in self.streams:
-                self.streams[stream] = Stream(self.version)
+                self.streams[stream] = SequenceTracker(self.version)
             sequence = self.streams[stream]
             self.keeper.stream_used(self, stream)
-        verdict = sequence.take(counts, shared)
+        verdict = sequence.track(counts, shared)
         if verdict is not None:
             self.note(
                 verdict.code,

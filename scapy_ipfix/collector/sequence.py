@@ -70,7 +70,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(slots=True)
-class Stream:
+class SequenceTracker:
     """The sequence of one observation domain; of a transport session for what is shared."""
 
     version: int
@@ -99,7 +99,7 @@ class Stream:
         if self.version == V9_VERSION:
             self._weighed = _WEIGHED  # there is nothing to weigh
 
-    def take(self, message: Counts, shared: Counts | None = None) -> Verdict | None:
+    def track(self, message: Counts, shared: Counts | None = None) -> Verdict | None:
         """Takes the next message; None when its number is as expected.
 
         ``shared`` is the last message of the same transport session, whatever its domain.

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scapy_ipfix import IPFIX, DataSet, IPFIXSession, NetFlowV9, Template, iter_records
-from scapy_ipfix.collector.sequence import CONVENTIONS, Counts, Stream
+from scapy_ipfix.collector.sequence import CONVENTIONS, Counts, SequenceTracker
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.wire.framing import IPFIX_VERSION, V9_VERSION
 
@@ -34,7 +34,7 @@ def counted(sizes, first=0, convention="records", seconds=10):
 
 
 def verdicts(stream, messages):
-    return [verdict for each in messages if (verdict := stream.take(each)) is not None]
+    return [verdict for each in messages if (verdict := stream.track(each)) is not None]
 
 
 def codes(stream, messages):
@@ -48,7 +48,7 @@ SIZES = [20, 20, 7, 20, 20, 20, 3, 20, 20, 12, 20, 20] * 3
 @pytest.mark.parametrize("version", [IPFIX_VERSION, V9_VERSION])
 def test_nothing_to_say(version, first):
     convention = "messages" if version == V9_VERSION else "records"
-    stream = Stream(version)
+    stream = SequenceTracker(version)
     assert verdicts(stream, counted(SIZES, first, convention)) == []
     assert (stream.lost, stream.reordered, stream.duplicates, stream.restarts) == (0, 0, 0, 0)
     assert stream.lost_text == "0"
@@ -56,7 +56,7 @@ def test_nothing_to_say(version, first):
 
 @pytest.mark.parametrize("first", [0, 900, MODULO - 100])
 def test_a_gap(first):
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     messages = counted(SIZES, first)
     (gap,) = verdicts(stream, messages[:5] + messages[7:])
     assert (gap.code, gap.lost) == ("sequence-gap", 23)
@@ -66,7 +66,7 @@ def test_a_gap(first):
 
 
 def test_a_gap_of_export_packets():
-    stream = Stream(V9_VERSION)
+    stream = SequenceTracker(V9_VERSION)
     messages = counted(SIZES, 5, "messages")
     (gap,) = verdicts(stream, messages[:5] + messages[7:])
     assert (gap.lost, stream.lost, stream.lost_text) == (2, 2, "2")
@@ -79,7 +79,7 @@ def test_two_messages_that_change_places(version, first, at):
     """Near 0, 1000 and 2^32 as well as anywhere else."""
     messages = counted(SIZES, first, "messages" if version == V9_VERSION else "records")
     messages[at], messages[at + 1] = messages[at + 1], messages[at]
-    stream = Stream(version)
+    stream = SequenceTracker(version)
     expected = ["reordered"] if at == 0 else ["gap", "reordered"]
     assert codes(stream, messages) == expected
     assert (stream.lost, stream.reordered, stream.restarts) == (0, 1, 0)
@@ -89,14 +89,14 @@ def test_two_messages_that_change_places(version, first, at):
 def test_a_message_that_comes_much_later(late):
     messages = counted(SIZES, 990)
     messages.insert(3 + late, messages.pop(3))
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     assert codes(stream, messages) == ["gap", "reordered"]
     assert stream.lost == 0
 
 
 def test_some_of_what_is_missed_comes_later():
     messages = counted(SIZES)
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     order = [*messages[:3], messages[7], messages[5], messages[4], *messages[8:]]
     assert codes(stream, order) == ["gap", "reordered", "reordered"]
     assert stream.lost == messages[3].records + messages[6].records == 23
@@ -111,24 +111,24 @@ def test_some_of_what_is_missed_comes_later():
 def test_a_message_that_comes_twice(version, behind, first):
     messages = counted(SIZES, first, "messages" if version == V9_VERSION else "records")
     messages.insert(4 + behind, messages[3])
-    stream = Stream(version)
+    stream = SequenceTracker(version)
     assert codes(stream, messages) == ["duplicate"]
     assert (stream.lost, stream.duplicates) == (0, 1)
 
 
 def test_every_message_comes_twice():
     messages = [each for each in counted(SIZES) for _ in range(2)]
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     assert codes(stream, messages) == ["duplicate"] * len(SIZES)
     assert stream.convention == "records"
 
 
 def test_messages_of_templates_share_the_number_of_the_next_one():
     sizes = [0, 20, 20, 0, 20, 20, 0, 20]
-    assert codes(Stream(IPFIX_VERSION), counted(sizes)) == []
+    assert codes(SequenceTracker(IPFIX_VERSION), counted(sizes)) == []
     swapped = counted(sizes)
     swapped[3], swapped[4] = swapped[4], swapped[3]
-    assert codes(Stream(IPFIX_VERSION), swapped) == ["reordered"]
+    assert codes(SequenceTracker(IPFIX_VERSION), swapped) == ["reordered"]
 
 
 @pytest.mark.parametrize("version", [IPFIX_VERSION, V9_VERSION])
@@ -142,13 +142,13 @@ def test_a_restart(version, first, again, after):
     then = [
         each._replace(exported=each.exported + 60) for each in counted(SIZES, again, convention)
     ]
-    stream = Stream(version)
+    stream = SequenceTracker(version)
     assert codes(stream, before + then) == ["restart"]
     assert (stream.restarts, stream.lost) == (1, 0)
 
 
 def test_a_restart_without_an_export_time():
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     bare = [each._replace(exported=0) for each in counted(SIZES, 100_000)]
     assert codes(stream, bare + [each._replace(exported=0) for each in counted(SIZES)]) == [
         "restart"
@@ -157,7 +157,7 @@ def test_a_restart_without_an_export_time():
 
 def test_a_restart_with_any_number_within_a_second():
     """Behind, within the second, and nothing missing there: the second such message tells."""
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     before = counted(SIZES, 3_000_000_000, seconds=1000)
     then = counted(SIZES, 2_000_000_000, seconds=1000)
     assert codes(stream, before + then) == ["reordered", "restart"]
@@ -169,25 +169,25 @@ def test_a_restart_with_any_number_within_a_second():
 def test_a_message_that_cannot_be_counted_is_no_gap():
     messages = counted(SIZES)
     messages[4] = messages[4]._replace(records=None, data_records=None)
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     assert codes(stream, messages) == []
     assert stream.unknown
     assert stream.lost_text == "unknown"
     del messages[20]
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     assert codes(stream, messages) == ["gap"]
     assert stream.lost_text == "20 or more"
 
 
 def test_copies_and_late_messages_among_those_that_cannot_be_counted():
     blind = [each._replace(records=None, data_records=None) for each in counted(SIZES)]
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     order = [*blind[:5], blind[4], blind[6], blind[5], *blind[7:]]
     assert codes(stream, order) == ["duplicate", "reordered"]
     assert stream.lost_text == "unknown"
     # Its template came between the message and its copy.
     messages = counted(SIZES)
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     assert codes(stream, [*messages[:3], blind[3], messages[3], *messages[4:]]) == ["duplicate"]
 
 
@@ -195,7 +195,7 @@ def test_netflow_v9_counts_what_it_cannot_read():
     blind = [
         each._replace(records=None, data_records=None) for each in counted(SIZES, 0, "messages")
     ]
-    stream = Stream(V9_VERSION)
+    stream = SequenceTracker(V9_VERSION)
     assert codes(stream, blind[:3] + blind[5:]) == ["gap"]
     assert stream.lost_text == "2"
 
@@ -208,7 +208,7 @@ def test_netflow_v9_counts_what_it_cannot_read():
 def test_a_convention_is_said_once(convention, first):
     sizes = [(9, 8), *[(each, each) for each in SIZES[1:]]]
     sizes[12] = (5, 0)
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     found = verdicts(stream, counted(sizes, first, convention))
     assert {each.code for each in found} == {"sequence-convention"}
     # "own" is tried first, and stands until the first message with options.
@@ -220,7 +220,7 @@ def test_a_convention_is_said_once(convention, first):
 @pytest.mark.parametrize("convention", ["own", "messages"])
 def test_gaps_in_a_convention(convention):
     messages = counted(SIZES, 0, convention)
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     found = verdicts(stream, messages[:10] + messages[12:20] + [messages[21], messages[20]])
     assert [each.code for each in found] == [
         "sequence-convention",
@@ -233,11 +233,11 @@ def test_gaps_in_a_convention(convention):
 
 def test_domains_that_share_a_number():
     """As Open vSwitch: the number goes on from whichever domain's message was the last one."""
-    streams = [Stream(IPFIX_VERSION), Stream(IPFIX_VERSION)]
+    streams = [SequenceTracker(IPFIX_VERSION), SequenceTracker(IPFIX_VERSION)]
     number, shared, found = 0, None, []
     for n, size in enumerate([3, 5, 2, 2, 7, 1, 4, 4, 2, 9, 9, 1]):
         message = Counts(number, size, size, 1000)
-        verdict = streams[n % 3 % 2].take(message, shared)
+        verdict = streams[n % 3 % 2].track(message, shared)
         found += [verdict] if verdict else []
         shared, number = message, number + size
     assert {each.code for each in found} == {"sequence-convention"}
@@ -249,14 +249,14 @@ def test_a_gap_that_looks_like_a_convention_by_chance_is_told_with_the_next_mess
     # 20 + 10 lost: as if the message's own 30 were counted in.
     messages = counted([20, 20, 20, 10, 30, 20, 15, 20, 30, 20])
     del messages[3]
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     assert codes(stream, messages)[-1] == "gap"
     assert stream.lost == 10
     assert stream.convention == "records"
     # Later on, chance is not enough.
     messages = counted([*SIZES, 20, 10, 30, 20])
     del messages[len(SIZES) + 1]
-    assert codes(Stream(IPFIX_VERSION), messages) == ["gap"]
+    assert codes(SequenceTracker(IPFIX_VERSION), messages) == ["gap"]
 
 
 @dataclass
@@ -301,7 +301,7 @@ def stories(draw, convention):
 def test_what_happened_is_what_is_said(convention, data):
     version = V9_VERSION if convention == "v9" else IPFIX_VERSION
     story = data.draw(stories("messages" if convention == "v9" else convention))
-    stream = Stream(version)
+    stream = SequenceTracker(version)
     found = Counter(codes(stream, story.received))
     assert stream.lost == story.happened["lost"]
     assert found["duplicate"] == stream.duplicates == story.happened["twice"]
@@ -319,21 +319,21 @@ records = st.none() | st.integers(0, 40)
     st.lists(st.tuples(numbers, records, records, st.integers(0, 3)), max_size=40),
 )
 def test_any_numbers_at_all(version, messages):
-    stream = Stream(version)
+    stream = SequenceTracker(version)
     shared = None
     for number, one, other, exported in messages:
         data = None if one is None or other is None else min(one, other)
         message = Counts(number, None if data is None else one, data, exported)
-        verdict = stream.take(message, shared)
+        verdict = stream.track(message, shared)
         assert verdict is None or verdict.got == number
         assert stream.lost >= 0
         shared = message
 
 
 def test_memory_of_a_stream_is_bounded():
-    stream = Stream(IPFIX_VERSION)
+    stream = SequenceTracker(IPFIX_VERSION)
     for n in range(0, 50_000, 10):
-        stream.take(Counts(n, 1, 1, n))
+        stream.track(Counts(n, 1, 1, n))
     assert len(stream._seen) <= 128
     assert len(stream._gaps) <= 128
 
