@@ -22,7 +22,7 @@ from scapy_ipfix.collector.learnedtypes import (
     IN_A_MESSAGE,
     LEARNED_IN_ALL,
     Allowance,
-    Learning,
+    LearnedTypes,
     is_type_information,
 )
 from scapy_ipfix.collector.metadata import FACTS, Metadata, is_metadata
@@ -132,7 +132,7 @@ class Collector:
         self.limits = limits or Limits()
         self.learn_elements = learn_elements
         self.model = model
-        self.learning = Learning(model, self.limits.elements)
+        self.learned_types = LearnedTypes(model, self.limits.elements)
         self.allowance = Allowance()
         self.metadata = Metadata(self.limits.metadata)
         self.past = Past(min(FIELDS, self.limits.template_fields))
@@ -312,7 +312,7 @@ class Collector:
         :data:`TEMPLATES_IN_A_MESSAGE`. Exporters repeat their templates: equal octets give the
         same Template objects again.
         """
-        key = domain.version, options, self.learning.version(domain.transport), body
+        key = domain.version, options, self.learned_types.version(domain.transport), body
         parsed = self._parsed.get(key)
         if parsed is not None and taken + len(parsed) <= TEMPLATES_IN_A_MESSAGE:
             return parsed
@@ -373,7 +373,7 @@ class Collector:
         if self._described > IN_A_MESSAGE:
             domain.note("elements-many", limit=IN_A_MESSAGE)
             records = records[:room]
-        lesson = self.learning.learn(domain.transport, records)
+        lesson = self.learned_types.learn(domain.transport, records)
         domain.note_defects(lesson.defects)
 
     # -- bounds

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.collector.domainstate import DomainStats, TemplateState
-from scapy_ipfix.collector.learnedtypes import Allowance, Learning, is_named, relearned
+from scapy_ipfix.collector.learnedtypes import Allowance, LearnedTypes, is_named, with_learned_names
 from scapy_ipfix.collector.metadata import Metadata
 from scapy_ipfix.collector.sequence import Counts, SequenceTracker, SharedSequence
 from scapy_ipfix.collector.shrinking import remake, shrink
@@ -62,7 +62,7 @@ class Keeper(Protocol):
     findings: int
     #: What is remembered of the message, until the next one comes.
     for_now: list[ForNow]
-    learning: Learning
+    learned_types: LearnedTypes
     #: For the names that templates get in the message that is being read.
     allowance: Allowance
     metadata: Metadata
@@ -124,7 +124,7 @@ class Domain:
     @property
     def model(self) -> InformationModel:
         """What names the elements, those that this exporter defined included."""
-        return self.keeper.learning.model(self.transport)
+        return self.keeper.learned_types.model(self.transport)
 
     @property
     def key(self) -> tuple[TransportKey, int, int]:
@@ -315,8 +315,8 @@ class Domain:
             return template
         state = self.states[template_id]
         if allowance is None or allowance.take(state.template):
-            state.template = relearned(state.template, self.model)
-            state.version = self.keeper.learning.version(self.transport)
+            state.template = with_learned_names(state.template, self.model)
+            state.version = self.keeper.learned_types.version(self.transport)
             if is_named(state.template):
                 self.ready[template_id] = state.template
         return state.template
@@ -326,7 +326,7 @@ class Domain:
         template = self.ready.get(template_id)
         if template is None and template_id in self.states:
             state = self.states[template_id]
-            if state.version == self.keeper.learning.version(self.transport):
+            if state.version == self.keeper.learned_types.version(self.transport):
                 template = state.template
         return template
 
@@ -340,7 +340,7 @@ class Domain:
     def _read_templates(
         self, body: bytes, options: bool, index: int, message: CollectedMessage
     ) -> None:
-        before, time, learning = message.templates, self.keeper.time, self.keeper.learning
+        before, time, learning = message.templates, self.keeper.time, self.keeper.learned_types
         version = learning.version(self.transport)
         for span, template, defects in self.keeper.parse(self, body, options, index, before):
             if not span.specifiers and self.version == IPFIX_VERSION:
@@ -355,7 +355,7 @@ class Domain:
                 continue
             if options and learning.version(self.transport) != version:
                 # What waited for one of these taught names to those behind it.
-                template = relearned(template, self.model)
+                template = with_learned_names(template, self.model)
             state = self.states.get(template.id)
             if state is not None and state.template is not template:
                 self._name_like(state, template)
@@ -427,7 +427,7 @@ class Domain:
     def _put(self, state: TemplateState) -> None:
         template = state.template
         self.states[template.id] = state
-        state.version = self.keeper.learning.version(self.transport)
+        state.version = self.keeper.learned_types.version(self.transport)
         if is_named(template):
             self.ready[template.id] = template
         self.ids[template.is_options][template.id] = None

@@ -15,7 +15,7 @@ class TemplateState:
     template: Template
     refreshes: int = 0
     seen: float = 0.0
-    #: Which lesson of the exporter it has the names of (:meth:`Learning.version`).
+    #: Which lesson of the exporter it has the names of (:meth:`LearnedTypes.version`).
     version: int = 0
 
 

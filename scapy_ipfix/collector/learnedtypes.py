@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Types from the wire: elements that an exporter describes in Options Data Records (RFC 5610).
 
-:func:`element_from_options` makes an element of what one such record says. :class:`Learning`
+:func:`element_from_options` makes an element of what one such record says. :class:`LearnedTypes`
 keeps what was learned apart by exporter: every one that taught something has an information
 model of its own, a copy of the collector's, so that what it claims changes nobody else's.
-:func:`relearned` gives a template the names that were learned since.
+:func:`with_learned_names` gives a template the names that were learned since.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NAMED_IN_A_MESSAGE = 8192
 #: How many elements a collector learns from all exporters together.
 LEARNED_IN_ALL = 65536
 #: Conflicts and flaws that are remembered, so as to be told once and not with every refresh.
-_TOLD = 4096
+_NOTED = 4096
 
 _PEN, _ID = "privateEnterpriseNumber", "informationElementId"
 _NAME, _TYPE = "informationElementName", "informationElementDataType"
@@ -161,7 +161,7 @@ def _read_range(values: Mapping[str, Any], type: DataType) -> tuple[tuple[int, i
     return ((low, high), "") if low <= high else (None, f"its range is {low} to {high}")
 
 
-class Lesson(NamedTuple):
+class LearnedElements(NamedTuple):
     """What a Set of records taught: elements that are new, and what to note."""
 
     learned: tuple[InformationElement, ...] = ()
@@ -169,7 +169,7 @@ class Lesson(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Pupil:
+class _Session:
     """What one exporter taught."""
 
     model: InformationModel
@@ -181,7 +181,7 @@ class _Pupil:
         return len(self.taken)
 
 
-class Learning:
+class LearnedTypes:
     """The information models of a collector's transport sessions.
 
     ``model`` is that of every session that taught nothing; a session is named by anything
@@ -193,25 +193,25 @@ class Learning:
     def __init__(self, model: InformationModel, limit: int = LEARNED_IN_ALL) -> None:
         self.base = model
         self.limit = limit
-        self._pupils: OrderedDict[Hashable, _Pupil] = OrderedDict()
+        self._sessions: OrderedDict[Hashable, _Session] = OrderedDict()
         self._learned = 0
         self._versions = 0
-        self._told: dict[tuple[Hashable, Defect], None] = {}
+        self._noted: dict[tuple[Hashable, Defect], None] = {}
 
     def model(self, session: Hashable) -> InformationModel:
         """The model that names the elements of a session. Not for keeping: it may change."""
-        pupil = self._pupils.get(session)
-        return self.base if pupil is None else pupil.model
+        own = self._sessions.get(session)
+        return self.base if own is None else own.model
 
     def version(self, session: Hashable) -> int:
         """A number that changes with every lesson and is no other session's; 0: none yet.
 
         What is remembered of parsing by the session's model goes by this number.
         """
-        pupil = self._pupils.get(session)
-        return 0 if pupil is None else pupil.version
+        own = self._sessions.get(session)
+        return 0 if own is None else own.version
 
-    def learn(self, session: Hashable, records: Iterable[Mapping[str, Any]]) -> Lesson:
+    def learn(self, session: Hashable, records: Iterable[Mapping[str, Any]]) -> LearnedElements:
         """Learns from Options Data Records of :func:`is_type_information` templates.
 
         ``records`` are as for :func:`element_from_options`. An element whose number is known
@@ -238,34 +238,34 @@ class Learning:
             defects += [defect] if defect is not None else []
         if learned:
             self._versions += 1
-            self._pupils[session].version = self._versions
+            self._sessions[session].version = self._versions
             defects += self._bound()
-        return Lesson(tuple(learned), tuple(self._new(session, defects)))
+        return LearnedElements(tuple(learned), tuple(self._new(session, defects)))
 
     def learned(self) -> Iterator[tuple[Hashable, list[InformationElement]]]:
         """The elements that each session taught."""
-        for session, pupil in self._pupils.items():
-            yield session, list(pupil.taken)
+        for session, own in self._sessions.items():
+            yield session, list(own.taken)
 
     def restore(self, session: Hashable, learned: Iterable[InformationElement]) -> None:
         """Takes elements that were saved, as :meth:`learned` gave them."""
         for element in learned:
             self._take(session, element)
-        if session in self._pupils:
+        if session in self._sessions:
             self._versions += 1
-            self._pupils[session].version = self._versions
+            self._sessions[session].version = self._versions
             self._bound()
 
     def _take(
         self, session: Hashable, element: InformationElement
     ) -> tuple[InformationElement | None, Defect | None]:
         """Teaches the session's model an element of an unknown number."""
-        pupil = self._pupils.get(session)
-        if pupil is None:
-            pupil = self._pupils[session] = _Pupil(self.base.copy())
-        self._pupils.move_to_end(session)
+        own = self._sessions.get(session)
+        if own is None:
+            own = self._sessions[session] = _Session(self.base.copy())
+        self._sessions.move_to_end(session)
         defect = None
-        if not pupil.model.learn(element):
+        if not own.model.learn(element):
             defect = _conflict(element, "that name is taken")
             # The name is somebody's, or there is no room: that shows without the name.
             element = InformationElement(
@@ -277,17 +277,17 @@ class Learning:
                 element.units,
                 element.range,
             )
-            if not pupil.model.learn(element):
-                return None, Defect.of("elements-limit", limit=pupil.learned)
-        pupil.taken.append(element)
+            if not own.model.learn(element):
+                return None, Defect.of("elements-limit", limit=own.learned)
+        own.taken.append(element)
         self._learned += 1
         return element, defect
 
     def _bound(self) -> list[Defect]:
         dropped = False
-        while self._learned > self.limit and len(self._pupils) > 1:
-            _, pupil = self._pupils.popitem(last=False)
-            self._learned -= pupil.learned
+        while self._learned > self.limit and len(self._sessions) > 1:
+            _, own = self._sessions.popitem(last=False)
+            self._learned -= own.learned
             dropped = True
         return [Defect.of("limit", what="learned elements", limit=self.limit)] if dropped else []
 
@@ -295,10 +295,10 @@ class Learning:
         """Those of the defects that this session was not told before."""
         new = []
         for defect in defects:
-            if (session, defect) not in self._told:
-                if len(self._told) >= _TOLD:
-                    self._told.clear()
-                self._told[session, defect] = None
+            if (session, defect) not in self._noted:
+                if len(self._noted) >= _NOTED:
+                    self._noted.clear()
+                self._noted[session, defect] = None
                 new.append(defect)
         return new
 
@@ -315,7 +315,9 @@ def _conflict(element: InformationElement, why: str) -> Defect:
     return Defect.of("element-conflict", pen=element.pen, id=element.id, name=claim, why=why)
 
 
-def relearned(template: Template, model: InformationModel, learned: int | None = None) -> Template:
+def with_learned_names(
+    template: Template, model: InformationModel, learned: int | None = None
+) -> Template:
     """The template with the names and types that ``model`` has by now for unknown elements.
 
     The same object when nothing changes. What is known keeps the element it has, NetFlow

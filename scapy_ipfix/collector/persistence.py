@@ -50,7 +50,7 @@ def dump_state(collector: Collector) -> dict[str, Any]:
         "scope": collector.scope,
         "elements": [
             {"transport": list(transport), "elements": [_element(each) for each in learned]}
-            for transport, learned in collector.learning.learned()
+            for transport, learned in collector.learned_types.learned()
             if isinstance(transport, TransportKey)
         ],
         "domains": [_domain(domain) for domain in collector.domains],
@@ -100,7 +100,7 @@ def restore_state(collector: Collector, state: dict[str, Any]) -> None:
     """Takes in what :func:`dump_state` gave. Raises what a damaged state makes it raise."""
     for taught in state["elements"]:
         transport = TransportKey(*taught["transport"])
-        collector.learning.restore(transport, _elements(taught["elements"]))
+        collector.learned_types.restore(transport, _elements(taught["elements"]))
     for each in state["domains"]:
         transport = TransportKey(*each["transport"])
         domain = collector.domain(transport, int(each["version"]), int(each["id"]))

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from scapy_ipfix.collector.domainstate import TemplateState
 from scapy_ipfix.collector.history import History
-from scapy_ipfix.collector.learnedtypes import Allowance, relearned
+from scapy_ipfix.collector.learnedtypes import Allowance, with_learned_names
 from scapy_ipfix.model.model import InformationModel
 from scapy_ipfix.wire.template import Template
 
@@ -103,7 +103,7 @@ class TemplatesThen:
             if is_now and state is not None and state.template is layout:
                 known = domain.template(template_id, self._allowance)
             elif self._allowance.take(layout):
-                known = relearned(layout, model, self._learned)
+                known = with_learned_names(layout, model, self._learned)
             known = self._known[template_id] = known or layout
         return known
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scapy_ipfix.collector.learnedtypes import (
-    Learning,
+    LearnedTypes,
     element_from_options,
     is_named,
     is_type_information,
-    relearned,
+    with_learned_names,
 )
 from scapy_ipfix.model.datatypes import DATA_TYPES, data_type
 from scapy_ipfix.model.element import MAX_ID, MAX_PEN, InformationElement
@@ -250,7 +250,7 @@ def test_garbage_raises_nothing(values: dict[str, Any]) -> None:
     if element is not None:
         assert 0 <= element.pen <= MAX_PEN
         assert 0 <= element.id <= MAX_ID
-    learning = Learning(InformationModel())
+    learning = LearnedTypes(InformationModel())
     lesson = learning.learn("a", [values, values])
     assert [each.name for each in lesson.learned] == ([element.name] if element else [])
 
@@ -259,7 +259,7 @@ def test_garbage_raises_nothing(values: dict[str, Any]) -> None:
 
 
 def test_what_one_session_teaches_is_no_other_ones() -> None:
-    learning = Learning(elements)
+    learning = LearnedTypes(elements)
     lesson = learning.learn("a", [described()])
     assert [each.name for each in lesson.learned] == ["mine"]
     assert lesson.defects == ()
@@ -275,7 +275,7 @@ def test_what_one_session_teaches_is_no_other_ones() -> None:
 
 
 def test_told_again_it_is_nothing_new() -> None:
-    learning = Learning(elements)
+    learning = LearnedTypes(elements)
     learning.learn("a", [described()])
     version = learning.version("a")
     assert learning.learn("a", [described(), described(name="MINE")]) == ((), ())
@@ -294,7 +294,7 @@ def test_told_again_it_is_nothing_new() -> None:
 def test_what_is_registered_stays(values: dict[str, Any]) -> None:
     number = values["pen"], values["id"] & MAX_ID
     before = elements.element(*number)
-    learning = Learning(elements)
+    learning = LearnedTypes(elements)
     lesson = learning.learn("a", [described(**values)])
     assert lesson.learned == ()
     assert codes(lesson.defects) == ["element-conflict"]
@@ -304,14 +304,14 @@ def test_what_is_registered_stays(values: dict[str, Any]) -> None:
 
 
 def test_what_is_registered_may_be_described_as_it_is() -> None:
-    learning = Learning(elements)
+    learning = LearnedTypes(elements)
     described_right = described(pen=0, id=8, name="sourceIPv4Address", type=18)
     assert learning.learn("a", [described_right]) == ((), ())
     assert learning.model("a") is elements
 
 
 def test_what_was_learned_stays() -> None:
-    learning = Learning(elements)
+    learning = LearnedTypes(elements)
     lesson = learning.learn("a", [described(), described(name="other"), described(type=13)])
     assert [each.name for each in lesson.learned] == ["mine"]
     assert codes(lesson.defects) == ["element-conflict"] * 2
@@ -320,7 +320,7 @@ def test_what_was_learned_stays() -> None:
 
 @pytest.mark.parametrize("name", ["sourceIPv4Address", "IN_BYTES", "reverseOctetDeltaCount"])
 def test_a_name_that_is_taken_is_not_given_twice(name: str) -> None:
-    learning = Learning(elements)
+    learning = LearnedTypes(elements)
     lesson = learning.learn("a", [described(name=name)])
     assert [f"{each.name} {each.type}" for each in lesson.learned] == ["_ipfix_99999_1 unsigned32"]
     assert codes(lesson.defects) == ["element-conflict"]
@@ -333,14 +333,14 @@ def test_a_name_that_is_taken_is_not_given_twice(name: str) -> None:
 
 def test_not_more_than_a_session_may_teach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(InformationModel.learn.__globals__, "LEARNED", 3)
-    learning = Learning(elements)
+    learning = LearnedTypes(elements)
     lesson = learning.learn("a", [described(id=id, name=f"e{id}") for id in range(10)])
     assert [each.name for each in lesson.learned] == ["e0", "e1", "e2"]
     assert codes(lesson.defects) == ["elements-limit"]
 
 
 def test_not_more_than_all_may_teach() -> None:
-    learning = Learning(InformationModel(), limit=4)
+    learning = LearnedTypes(InformationModel(), limit=4)
     for session in range(10):
         lesson = learning.learn(session, [described(id=id, name=f"e{id}") for id in (1, 2)])
         assert codes(lesson.defects) == (["limit"] if session > 1 else [])
@@ -350,7 +350,7 @@ def test_not_more_than_all_may_teach() -> None:
 
 
 def test_a_session_that_goes_on_teaching_stays() -> None:
-    learning = Learning(InformationModel(), limit=6)
+    learning = LearnedTypes(InformationModel(), limit=6)
     for number in range(4):
         learning.learn("a", [described(id=10 + number, name=f"a{number}")])
         learning.learn(number, [described(id=1, name="e1")])
@@ -363,16 +363,16 @@ def test_a_session_that_goes_on_teaching_stays() -> None:
 def test_a_template_gets_the_names() -> None:
     old = Template(256, "sourceIPv4Address", (99999, 1), (99999, 1), "octetDeltaCount[4]")
     options = Template(257, "scopeSystem", (99999, 1), scope=1)
-    learning = Learning(elements)
-    assert relearned(old, learning.model("a")) is old
+    learning = LearnedTypes(elements)
+    assert with_learned_names(old, learning.model("a")) is old
     learning.learn("a", [described()])
-    new = relearned(old, learning.model("a"))
+    new = with_learned_names(old, learning.model("a"))
     assert new.names == ("sourceIPv4Address", "mine", "mine_2", "octetDeltaCount")
     assert [each.length for each in new.fields] == [4, 65535, 65535, 4]
     assert (new.id, new.scope_count, new.is_options) == (256, 0, False)
-    assert relearned(new, learning.model("a")) is new
-    assert relearned(options, learning.model("a")).names == ("scopeSystem", "mine")
-    assert relearned(options, learning.model("a")).is_options
+    assert with_learned_names(new, learning.model("a")) is new
+    assert with_learned_names(options, learning.model("a")).names == ("scopeSystem", "mine")
+    assert with_learned_names(options, learning.model("a")).is_options
 
 
 def test_unknown_field_types_of_netflow_v9_scopes_stay() -> None:
@@ -380,7 +380,7 @@ def test_unknown_field_types_of_netflow_v9_scopes_stay() -> None:
     (span,), _, _ = walk_templates(body, options=True, version=9)
     template = Template.from_wire(span, 9, elements, True)
     assert template.names == ("_scope_9", "ingressInterface")
-    assert relearned(template, elements) is template
+    assert with_learned_names(template, elements) is template
 
 
 def test_names_of_then() -> None:
@@ -400,15 +400,15 @@ def test_names_of_then() -> None:
         ("one", "two", "one_2", "_ipfix_29305_30001"),
         ("one", "two", "one_2", "reverseMine"),
     ]
-    full = relearned(bare, model)
+    full = with_learned_names(bare, model)
     assert is_named(full)
     assert not is_named(bare)
     for template in (bare, full):
         for learned, names in enumerate(expected):
-            then = relearned(template, model, learned)
+            then = with_learned_names(template, model, learned)
             assert then.names == ("sourceIPv4Address", *names)
             assert then.id == 256
-            assert relearned(then, model, learned) is then
+            assert with_learned_names(then, model, learned) is then
 
 
 def test_names_of_then_leave_netflow_v9_alone() -> None:
@@ -419,7 +419,7 @@ def test_names_of_then_leave_netflow_v9_alone() -> None:
     )
     template = Template.from_wire(v9, 9, model, True)
     assert model.learn(InformationElement("one", 1, 99999))
-    assert relearned(template, model, 0) is template
+    assert with_learned_names(template, model, 0) is template
 
 
 # What others write and read
@@ -432,7 +432,7 @@ def test_what_libfixbuf_writes() -> None:
     assert template.names == (
         *("sourceIPv4Address", "_ipfix_99999_1", "_ipfix_99999_3", "_ipfix_99999_2"),
     )
-    learning = Learning(elements)
+    learning = LearnedTypes(elements)
     lesson = learning.learn("libfixbuf", records)
     learned = {(each.pen, each.id): each for each in lesson.learned}
     assert {number: each.name for number, each in learned.items() if number[0] == 99999} == {
@@ -447,7 +447,7 @@ def test_what_libfixbuf_writes() -> None:
     assert count.range == (1, 1000)
     assert learned[99999, 3].units == "milliseconds"
     assert lesson.defects == ()
-    named = relearned(template, learning.model("libfixbuf"))
+    named = with_learned_names(template, learning.model("libfixbuf"))
     assert named.codec.dicts(body) == [
         {
             "sourceIPv4Address": "192.0.2.1",
@@ -480,9 +480,12 @@ def test_what_libfixbuf_reads(tmp_path: Any) -> None:
     assert "(99999/1)" in run.stdout
     (line,) = [line for line in run.stdout.splitlines() if line.strip().startswith("(99999/1)")]
     assert line.split() == ["(99999/1)", "exampleOctets", ":", "77"]
-    learning = Learning(elements)
+    learning = LearnedTypes(elements)
     learning.learn("a", types.codec.dicts(types.encode(record)))
-    assert relearned(mine, learning.model("a")).names == ("sourceIPv4Address", "exampleOctets")
+    assert with_learned_names(mine, learning.model("a")).names == (
+        "sourceIPv4Address",
+        "exampleOctets",
+    )
 
 
 def specifiers(template: Template) -> bytes:

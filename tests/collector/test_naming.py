@@ -364,7 +364,8 @@ def test_wide_templates_are_not_looked_at_for_lists_without_records(
     (domain,) = domains(collector)
     named: list[Template] = []
     monkeypatch.setattr(
-        "scapy_ipfix.collector.domain.relearned", lambda each, *then: named.append(each) or each
+        "scapy_ipfix.collector.domain.with_learned_names",
+        lambda each, *then: named.append(each) or each,
     )
     rows = b"".join(b"\7\3" + struct.pack("!H", 300 + each) + bytes(4) for each in range(20))
     read = collector.read(_UDP, raw_message(raw_set(290, rows)))
@@ -395,6 +396,6 @@ def test_a_message_that_describes_too_many(collector: Collector) -> None:
     assert [each.text for each in collector.diagnostics if each.code == "elements-many"] == [
         "a message describes more than 1024 elements: the rest are not learned from it"
     ]
-    assert len(dict(collector.learning.learned())[_UDP]) == IN_A_MESSAGE
+    assert len(dict(collector.learned_types.learned())[_UDP]) == IN_A_MESSAGE
     collector.read(_UDP, raw_message(raw_set(256, last)))
-    assert dict(collector.learning.learned())[_UDP][-1].name == "last"
+    assert dict(collector.learned_types.learned())[_UDP][-1].name == "last"

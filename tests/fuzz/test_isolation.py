@@ -138,7 +138,7 @@ def _read(sent: list[Sent], is_a: Callable[[Any], bool]) -> tuple[Any, ...]:
                 records.append((each.set_id, each.records(resolve=True)))
     (domain,) = filter(is_a, collector.domains)
     learned = [
-        each for key, known in collector.learning.learned() if key == domain.transport
+        each for key, known in collector.learned_types.learned() if key == domain.transport
         for each in known
     ]  # fmt: skip
     facts = [
