@@ -28,7 +28,7 @@ from scapy_ipfix.collector.learnedtypes import (
 from scapy_ipfix.collector.metadata import FACTS, Metadata, is_metadata
 from scapy_ipfix.collector.sequence import SharedSequence
 from scapy_ipfix.collector.shrinking import remake
-from scapy_ipfix.collector.supersededtemplates import FIELDS, Past
+from scapy_ipfix.collector.supersededtemplates import FIELDS, SupersededTemplates
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.model.model import InformationModel, elements
@@ -135,7 +135,7 @@ class Collector:
         self.learned_types = LearnedTypes(model, self.limits.elements)
         self.allowance = Allowance()
         self.metadata = Metadata(self.limits.metadata)
-        self.past = Past(min(FIELDS, self.limits.template_fields))
+        self.superseded = SupersededTemplates(min(FIELDS, self.limits.template_fields))
         self.template_timeout = template_timeout
         self.check_values = check_values
         self.diagnostics = Diagnostics(self.limits.diagnostics)

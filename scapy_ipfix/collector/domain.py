@@ -19,7 +19,7 @@ from scapy_ipfix.collector.learnedtypes import Allowance, LearnedTypes, is_named
 from scapy_ipfix.collector.metadata import Metadata
 from scapy_ipfix.collector.sequence import Counts, SequenceTracker, SharedSequence
 from scapy_ipfix.collector.shrinking import remake, shrink
-from scapy_ipfix.collector.supersededtemplates import Past, TemplatesThen
+from scapy_ipfix.collector.supersededtemplates import SupersededTemplates, TemplateSnapshot
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.model.model import InformationModel
 from scapy_ipfix.wire.diagnostics import Defect, Diagnostics, shown_octets
@@ -66,7 +66,7 @@ class Keeper(Protocol):
     #: For the names that templates get in the message that is being read.
     allowance: Allowance
     metadata: Metadata
-    past: Past
+    superseded: SupersededTemplates
 
     def learn(self, domain: Domain, template: Template, read: CollectedSet, late: bool) -> None: ...
     def parse(
@@ -274,7 +274,7 @@ class Domain:
         """What lists are read with: the templates of now, and later ones where there is none."""
         lists, model = self._lists, self.model
         if lists is None or lists.model is not model or lists.learned != model.learned:
-            then = TemplatesThen(self, self._changes, model, self.keeper.allowance)
+            then = TemplateSnapshot(self, self._changes, model, self.keeper.allowance)
             lists = self._lists = ListContext(
                 then.template, model, self.version, learned=model.learned, layout=then.layout
             )
@@ -292,7 +292,7 @@ class Domain:
         """
         past = None
         if self._changes > changes:
-            past = self.keeper.past.find(self.token, template_id, changes)
+            past = self.keeper.superseded.find(self.token, template_id, changes)
         if past is None and template_id in self.states:
             past = self.states[template_id].template
         return past
@@ -439,7 +439,7 @@ class Domain:
         self.ready.pop(template.id, None)
         del self.ids[template.is_options][template.id]
         if self.has_lists:
-            self.keeper.past.remember(self.token, self._changes, template)
+            self.keeper.superseded.remember(self.token, self._changes, template)
             self._changes += 1
         self._lists = None
 

@@ -22,7 +22,7 @@ from scapy_ipfix.wire.template import Template
 FIELDS = 1 << 16
 
 
-class Past:
+class SupersededTemplates:
     """The templates of all observation domains that are no longer in force, bounded.
 
     Beyond ``limit`` fields, the ones that were done away with first are forgotten.
@@ -71,7 +71,7 @@ class Changing(Protocol):
     def layout_then(self, changes: int, template_id: int) -> Template | None: ...
 
 
-class TemplatesThen:
+class TemplateSnapshot:
     """The templates of a domain as they were when lists came, for whenever someone looks.
 
     ``changes`` is how many there had been. Templates have the names of then, those that the

@@ -29,7 +29,7 @@ _BEFORE_SET = IPFIX_HEADER.size
 _BEFORE_RECORDS = SET_HEADER.size
 
 
-class PlainReader:
+class FastPathReader:
     """Reads plain messages into a collector.
 
     ``transports`` are the transport sessions by endpoints: the octets of both addresses and

@@ -31,7 +31,7 @@ from scapy_ipfix.reading.capture import (
     is_file_source,
     plain_udp,
 )
-from scapy_ipfix.reading.fastpath import PlainReader
+from scapy_ipfix.reading.fastpath import FastPathReader
 from scapy_ipfix.reading.packetreader import PacketReader
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.framing import is_export
@@ -242,11 +242,11 @@ def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[Collected
         return
     reader = session._reader
     frames = _FrameReader(reader)
-    read_plain = PlainReader(session.collector, frames.transports).read
+    read_fast = FastPathReader(session.collector, frames.transports).read
     with capture:
         for time, link_type, octets, start, stop in capture.spans():
             if link_type == ETHERNET:
-                read = read_plain(octets, start, stop, time, reader.count + 1)
+                read = read_fast(octets, start, stop, time, reader.count + 1)
                 if read is not None:
                     reader.count += 1
                     yield read

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Messages in packets of TCP connections and SCTP associations (RFC 7011 10.2, 10.4).
 
-:mod:`scapy_ipfix.collector.transport` cuts the octets of a stream into messages. This module
+:mod:`scapy_ipfix.collector.connections` cuts the octets of a stream into messages. This module
 takes those octets out of Scapy's layers and puts each message into the packet that completes
 it: chained as the payload of TCP, or as the data of an SCTP chunk.
 """
@@ -23,7 +23,7 @@ from scapy.layers.sctp import (
 from scapy.packet import Packet
 
 from scapy_ipfix.collector.collector import Collector
-from scapy_ipfix.collector.transport import Chunk, Connections, SCTPStreams, TCPStream
+from scapy_ipfix.collector.connections import Chunk, Connections, SCTPStreams, TCPStream
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.layers.lazy import raw
@@ -76,7 +76,7 @@ class StreamReader:
         elif key in self._tcp or ((data or syn) and self._is_export(key, data)):
             stream = self._tcp.get(key)
             lost, skipped = stream.lost, stream.skipped
-            messages = stream.take(segment.seq, data, syn, fin)
+            messages = stream.add_segment(segment.seq, data, syn, fin)
             if reset or stream.ended:
                 messages += stream.finish()
             self._settle(self._tcp, key)
@@ -165,7 +165,7 @@ class StreamReader:
         """Yield the messages that a data chunk completes, and put them into it."""
         association = self._sctp.get(key)
         lost = association.lost
-        found = association.take(
+        found = association.add_chunk(
             Chunk(
                 chunk.tsn or 0,
                 chunk.stream_id or 0,

@@ -863,8 +863,8 @@ def test_a_domain_that_goes_leaves_nothing_behind():
     assert len(first) == 49
     for domain in (2, 3):
         collector.read(key, ipfix(announce(lists), domain=domain))
-    assert (len(first), len(collector._streams), len(collector.past)) == (0, 0, 1)
-    held, seen = [collector.past], set()
+    assert (len(first), len(collector._streams), len(collector.superseded)) == (0, 0, 1)
+    held, seen = [collector.superseded], set()
     while held:
         each = held.pop()
         assert not isinstance(each, Domain)

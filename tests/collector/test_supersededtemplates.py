@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scapy_ipfix import Template
-from scapy_ipfix.collector.supersededtemplates import Past
+from scapy_ipfix.collector.supersededtemplates import SupersededTemplates
 
 ONE, TWO = Template(256, "octetDeltaCount"), Template(256, "packetDeltaCount")
 OTHER = Template(257, "protocolIdentifier")
 
 
 def test_what_was_in_force_before_a_change() -> None:
-    past = Past()
+    past = SupersededTemplates()
     past.remember("a", 0, ONE)
     past.remember("a", 3, OTHER)
     past.remember("a", 5, TWO)
@@ -23,7 +23,7 @@ def test_what_was_in_force_before_a_change() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([ONE, TWO, OTHER])), max_size=40))
 def test_the_oldest_go_beyond_the_limit(changes: list[tuple[str, Template]]) -> None:
-    past = Past(limit=10)
+    past = SupersededTemplates(limit=10)
     for number, (domain, template) in enumerate(changes):
         past.remember(domain, number, template)
     assert len(past) == min(len(changes), 5)
@@ -32,7 +32,7 @@ def test_the_oldest_go_beyond_the_limit(changes: list[tuple[str, Template]]) -> 
 
 
 def test_one_that_is_too_large_is_not_kept() -> None:
-    past = Past(limit=10)
+    past = SupersededTemplates(limit=10)
     past.remember("a", 0, ONE)
     past.remember("a", 1, Template(258, *["octetDeltaCount"] * 10))
     assert len(past) == 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scapy_ipfix.collector.learnedtypes import NAMED_IN_A_MESSAGE
 from scapy_ipfix.reading.capture import CaptureFile
-from scapy_ipfix.reading.fastpath import PlainReader
+from scapy_ipfix.reading.fastpath import FastPathReader
 from scapy_ipfix.reading.reader import read_capture, read_sets
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.template import Template
@@ -102,14 +102,14 @@ def both_of(frames, **options):
 def plainly(monkeypatch):
     """How many frames go the shorter way."""
     taken = []
-    read = PlainReader.read
+    read = FastPathReader.read
 
     def counted(self, *arguments):
         found = read(self, *arguments)
         taken.append(found is not None)
         return found
 
-    monkeypatch.setattr(PlainReader, "read", counted)
+    monkeypatch.setattr(FastPathReader, "read", counted)
     return lambda: sum(taken)
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.collector import transport as transports
-from scapy_ipfix.collector.transport import Chunk, Connections, SCTPStreams, TCPStream
+from scapy_ipfix.collector import connections as module
+from scapy_ipfix.collector.connections import Chunk, Connections, SCTPStreams, TCPStream
 from scapy_ipfix.exporting.exporter import Exporter
 from scapy_ipfix.wire.template import Template
 
@@ -33,7 +33,7 @@ STREAM = b"".join(MESSAGES)
 
 
 def taken(stream, segments):
-    return [message for segment in segments for message in stream.take(*segment)]
+    return [message for segment in segments for message in stream.add_segment(*segment)]
 
 
 @st.composite
@@ -51,7 +51,7 @@ def cut_up(draw, octets, start):
 @given(st.integers(0, MODULO - 1) | st.sampled_from([MODULO - 1, MODULO - 100]), st.data())
 def test_any_segments_in_any_order_give_the_messages(first, data):
     stream = TCPStream()
-    assert stream.take(first, b"", syn=True) == []
+    assert stream.add_segment(first, b"", syn=True) == []
     segments = data.draw(cut_up(STREAM, (first + 1) % MODULO))
     assert taken(stream, segments) == MESSAGES
     assert stream.lost == stream.skipped == stream.held == 0
@@ -64,31 +64,31 @@ def test_any_segments_in_any_order_give_the_messages(first, data):
 def test_the_end_waits_for_what_is_before_it(order):
     edges = [0, 60, 61, 150, 300, len(STREAM)]
     stream = TCPStream()
-    stream.take(6, b"", syn=True)
+    stream.add_segment(6, b"", syn=True)
     found = []
     for n, i in enumerate(order):
         assert not stream.ended
-        found += stream.take(7 + edges[i], STREAM[edges[i] : edges[i + 1]], fin=i == 4)
+        found += stream.add_segment(7 + edges[i], STREAM[edges[i] : edges[i + 1]], fin=i == 4)
         assert stream.ended is (n == 4)
     assert found == MESSAGES
 
 
 def test_a_syn_with_data_and_one_that_comes_late():
     stream = TCPStream()
-    assert stream.take(99, STREAM[:150], syn=True) == MESSAGES[:2]
+    assert stream.add_segment(99, STREAM[:150], syn=True) == MESSAGES[:2]
     assert stream.begins(99)
     assert not stream.begins(100)
     late = TCPStream()
-    assert late.take(100, MESSAGES[0]) == MESSAGES[:1]
+    assert late.add_segment(100, MESSAGES[0]) == MESSAGES[:1]
     assert late.begins(99)
 
 
 def test_keepalives_and_window_probes():
     stream = TCPStream()
-    stream.take(0, b"", syn=True)
-    assert stream.take(1, STREAM[:20]) == []
-    assert stream.take(20, b"") == stream.take(20, b"\0") == []
-    assert stream.take(21, STREAM[20:21]) == []
+    stream.add_segment(0, b"", syn=True)
+    assert stream.add_segment(1, STREAM[:20]) == []
+    assert stream.add_segment(20, b"") == stream.add_segment(20, b"\0") == []
+    assert stream.add_segment(21, STREAM[20:21]) == []
     assert taken(stream, [(22, STREAM[21:])]) == MESSAGES
 
 
@@ -106,28 +106,28 @@ def test_a_stream_from_its_middle_goes_on_at_the_next_message(start, size):
 
 def test_a_gap_is_given_up_when_the_other_end_has_it():
     stream = TCPStream()
-    stream.take(0, b"", syn=True)
+    stream.add_segment(0, b"", syn=True)
     edges = [1, *itertools.accumulate(map(len, MESSAGES), initial=1)][1:]
-    assert stream.take(edges[0], MESSAGES[0]) == MESSAGES[:1]
+    assert stream.add_segment(edges[0], MESSAGES[0]) == MESSAGES[:1]
     # Message 1 was not captured.
-    assert stream.take(edges[2], MESSAGES[2]) == []
+    assert stream.add_segment(edges[2], MESSAGES[2]) == []
     stream.acknowledge(edges[1])
-    assert stream.take(edges[3], MESSAGES[3]) == []
+    assert stream.add_segment(edges[3], MESSAGES[3]) == []
     stream.acknowledge(edges[4])
-    assert stream.take(edges[4], b"") == MESSAGES[2:4]
+    assert stream.add_segment(edges[4], b"") == MESSAGES[2:4]
     assert stream.lost == len(MESSAGES[1])
     assert stream.held == 0
-    assert stream.take(edges[4], MESSAGES[4], fin=True) == MESSAGES[4:5]
+    assert stream.add_segment(edges[4], MESSAGES[4], fin=True) == MESSAGES[4:5]
     assert stream.ended
 
 
 def test_what_waits_comes_at_the_end():
     stream = TCPStream()
-    stream.take(0, b"", syn=True)
+    stream.add_segment(0, b"", syn=True)
     edges = [0, *itertools.accumulate(map(len, MESSAGES))]
     for i in (0, 2, 4):
-        stream.take(1 + edges[i], MESSAGES[i])
-    stream.take(1 + edges[5], MESSAGES[5][:30])
+        stream.add_segment(1 + edges[i], MESSAGES[i])
+    stream.add_segment(1 + edges[5], MESSAGES[5][:30])
     assert stream.finish() == [MESSAGES[2], MESSAGES[4], MESSAGES[5][:30]]
     assert stream.lost == len(MESSAGES[1]) + len(MESSAGES[3])
     assert stream.finish() == []
@@ -135,12 +135,12 @@ def test_what_waits_comes_at_the_end():
 
 def test_a_gap_within_a_message_takes_that_message_only():
     stream = TCPStream()
-    stream.take(0, b"", syn=True)
+    stream.add_segment(0, b"", syn=True)
     first, second = len(MESSAGES[0]), len(MESSAGES[1])
-    assert stream.take(1, STREAM[: first + 10]) == MESSAGES[:1]
-    stream.take(1 + first + 30, STREAM[first + 30 :])
+    assert stream.add_segment(1, STREAM[: first + 10]) == MESSAGES[:1]
+    stream.add_segment(1 + first + 30, STREAM[first + 30 :])
     stream.acknowledge(1 + len(STREAM))
-    found = stream.take(1 + len(STREAM), b"")
+    found = stream.add_segment(1 + len(STREAM), b"")
     assert found == MESSAGES[2:]
     assert stream.lost == 30
     assert stream.lost + stream.skipped == second
@@ -148,13 +148,13 @@ def test_a_gap_within_a_message_takes_that_message_only():
 
 def test_a_gap_is_given_up_when_too_much_waits():
     stream = TCPStream()
-    stream.take(0, b"", syn=True)
+    stream.add_segment(0, b"", syn=True)
     size = 1460
     at, found = 1 + size, []
     octets = itertools.islice(itertools.cycle(STREAM), 2 << 20)
     rest = bytes(octets)
     for start in range(0, len(rest), size):
-        found += stream.take(at, rest[start : start + size])
+        found += stream.add_segment(at, rest[start : start + size])
         at += size
         assert stream.held < (1 << 20) + 2 * size
     assert len(found) > 1000
@@ -165,10 +165,10 @@ def test_a_gap_is_given_up_when_too_much_waits():
 
 def test_segments_of_one_octet_behind_a_gap_are_bounded():
     stream = TCPStream()
-    stream.take(0, b"", syn=True)
+    stream.add_segment(0, b"", syn=True)
     tracemalloc.start()
     for at in range(10, 60_010, 2):
-        stream.take(at, b"x")
+        stream.add_segment(at, b"x")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 << 20
@@ -178,11 +178,11 @@ def test_segments_of_one_octet_behind_a_gap_are_bounded():
 
 def test_a_segment_longer_than_one_that_waits_at_the_same_place():
     stream = TCPStream()
-    stream.take(0, b"", syn=True)
-    stream.take(101, STREAM[100:110])
-    stream.take(101, STREAM[100:105])
-    stream.take(101, STREAM[100:])
-    assert stream.take(1, STREAM[:100]) == MESSAGES
+    stream.add_segment(0, b"", syn=True)
+    stream.add_segment(101, STREAM[100:110])
+    stream.add_segment(101, STREAM[100:105])
+    stream.add_segment(101, STREAM[100:])
+    assert stream.add_segment(1, STREAM[:100]) == MESSAGES
     assert stream.held == 0
 
 
@@ -192,7 +192,7 @@ def test_any_segments_at_all(segments):
     for sequence, octets, flag in segments:
         if flag:
             stream.acknowledge(sequence)
-        for message in stream.take(sequence, octets, fin=flag):
+        for message in stream.add_segment(sequence, octets, fin=flag):
             assert message[:2] == b"\x00\x0a"
         assert stream.held >= 0
     stream.finish()
@@ -223,7 +223,7 @@ def chunks_of(messages, tsn=100, pieces=1, stream=0, sequence=0):
 
 
 def messages_of(association, chunks):
-    return [each for chunk in chunks for each in association.take(chunk)]
+    return [each for chunk in chunks for each in association.add_chunk(chunk)]
 
 
 @given(st.integers(1, 5), st.sampled_from([0, 1, MODULO - 3]), st.sampled_from([0, 65533]))
@@ -259,36 +259,36 @@ def test_streams_do_not_wait_for_each_other(data):
 
 def test_unordered_messages_come_at_once():
     association = SCTPStreams()
-    assert association.take(whole(1, b"a")) == [(0, b"a")]
-    assert association.take(whole(3, b"c", sequence=2)) == []
-    assert association.take(whole(4, b"u", unordered=True)) == [(0, b"u")]
-    assert association.take(Chunk(5, 0, 0, True, False, True, b"v")) == []
-    assert association.take(Chunk(6, 0, 0, False, True, True, b"w")) == [(0, b"vw")]
-    assert association.take(whole(2, b"b", sequence=1)) == [(0, b"b"), (0, b"c")]
+    assert association.add_chunk(whole(1, b"a")) == [(0, b"a")]
+    assert association.add_chunk(whole(3, b"c", sequence=2)) == []
+    assert association.add_chunk(whole(4, b"u", unordered=True)) == [(0, b"u")]
+    assert association.add_chunk(Chunk(5, 0, 0, True, False, True, b"v")) == []
+    assert association.add_chunk(Chunk(6, 0, 0, False, True, True, b"w")) == [(0, b"vw")]
+    assert association.add_chunk(whole(2, b"b", sequence=1)) == [(0, b"b"), (0, b"c")]
 
 
 def test_a_message_that_was_not_captured_is_waited_for_no_longer():
     association = SCTPStreams()
-    association.take(whole(1, b"a"))
+    association.add_chunk(whole(1, b"a"))
     for i in range(2, 5):
-        assert association.take(whole(1 + i, bytes((i,)), sequence=i)) == []
+        assert association.add_chunk(whole(1 + i, bytes((i,)), sequence=i)) == []
     association.acknowledge(2)
-    assert association.take(whole(6, b"\5", sequence=5)) == []
+    assert association.add_chunk(whole(6, b"\5", sequence=5)) == []
     association.acknowledge(6)
-    due = association.take(whole(7, b"\6", sequence=6))
+    due = association.add_chunk(whole(7, b"\6", sequence=6))
     assert due == [(0, bytes((i,))) for i in range(2, 7)]
     assert association.held == 0
     # What comes after all comes out of turn.
-    assert association.take(whole(2, b"\1", sequence=1)) == [(0, b"\1")]
+    assert association.add_chunk(whole(2, b"\1", sequence=1)) == [(0, b"\1")]
 
 
 def test_messages_that_wait_are_bounded():
     association = SCTPStreams()
-    association.take(whole(0, b"first"))
+    association.add_chunk(whole(0, b"first"))
     found = [
         each
         for i in range(2, 1000)
-        for each in association.take(whole(i, i.to_bytes(2, "big"), sequence=i))
+        for each in association.add_chunk(whole(i, i.to_bytes(2, "big"), sequence=i))
     ]
     assert [int.from_bytes(data, "big") for _, data in found] == list(range(2, 1000))
     assert association.held == 0
@@ -296,12 +296,12 @@ def test_messages_that_wait_are_bounded():
 
 def test_what_waits_comes_at_the_end_of_an_association():
     association = SCTPStreams()
-    association.take(whole(0, b"a", sequence=65534))
-    association.take(whole(3, b"d", sequence=1))
-    association.take(whole(2, b"c", sequence=0))
-    association.take(whole(9, b"x", stream=4))
-    association.take(whole(11, b"z", stream=4, sequence=2))
-    association.take(Chunk(20, 5, 0, True, False, False, b"half"))
+    association.add_chunk(whole(0, b"a", sequence=65534))
+    association.add_chunk(whole(3, b"d", sequence=1))
+    association.add_chunk(whole(2, b"c", sequence=0))
+    association.add_chunk(whole(9, b"x", stream=4))
+    association.add_chunk(whole(11, b"z", stream=4, sequence=2))
+    association.add_chunk(Chunk(20, 5, 0, True, False, False, b"half"))
     assert association.finish() == [(0, b"c"), (0, b"d"), (4, b"z")]
     assert association.lost == 4
     assert association.held == 0
@@ -313,7 +313,7 @@ def test_pieces_that_never_make_a_message_are_bounded(size):
     association = SCTPStreams()
     tracemalloc.start()
     for tsn in range(0, 20_000, 2):
-        assert association.take(Chunk(tsn, 0, 0, False, False, False, bytes(size))) == []
+        assert association.add_chunk(Chunk(tsn, 0, 0, False, False, False, bytes(size))) == []
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 << 20
@@ -325,18 +325,18 @@ def test_pieces_that_never_make_a_message_are_bounded(size):
 def test_messages_of_no_octets_are_bounded(streams):
     association = SCTPStreams()
     for stream in range(streams):
-        association.take(whole(stream, b"", stream))
+        association.add_chunk(whole(stream, b"", stream))
     for tsn in range(300, 20_000):
-        association.take(whole(tsn, b"", tsn % streams, 2 + 2 * (tsn // streams) % 30_000))
+        association.add_chunk(whole(tsn, b"", tsn % streams, 2 + 2 * (tsn // streams) % 30_000))
     assert association.held <= 1 << 20
 
 
 def test_two_messages_in_the_same_place():
     association = SCTPStreams()
-    association.take(whole(0, b"a"))
-    association.take(whole(2, b"c", sequence=2))
-    assert association.take(whole(3, b"C", sequence=2)) == []
-    assert association.take(whole(1, b"b", sequence=1)) == [(0, b"b"), (0, b"c")]
+    association.add_chunk(whole(0, b"a"))
+    association.add_chunk(whole(2, b"c", sequence=2))
+    assert association.add_chunk(whole(3, b"C", sequence=2)) == []
+    assert association.add_chunk(whole(1, b"b", sequence=1)) == [(0, b"b"), (0, b"c")]
     assert association.held == 0
 
 
@@ -352,7 +352,7 @@ chunk_fields = st.tuples(
 @given(st.lists(chunk_fields, max_size=60))
 def test_any_chunks_at_all(fields):
     association = SCTPStreams()
-    given_out = sum(len(data) for each in fields for _, data in association.take(Chunk(*each)))
+    given_out = sum(len(data) for each in fields for _, data in association.add_chunk(Chunk(*each)))
     given_out += sum(len(data) for _, data in association.finish())
     octets = sum(len(each[-1]) for each in fields)
     assert given_out + association.lost <= octets
@@ -397,7 +397,7 @@ def test_pieces_in_a_row_that_are_forgotten(backwards):
     pieces = association._pieces = Counted()
     tsns = range(20_000)[:: -1 if backwards else 1]
     for tsn in tsns:
-        association.take(Chunk(tsn, 0, 0, False, False, False, b"x"))
+        association.add_chunk(Chunk(tsn, 0, 0, False, False, False, b"x"))
     assert pieces.asked <= 6 * len(tsns)
     kept = len(pieces)
     assert association.lost == len(tsns) - kept
@@ -408,11 +408,11 @@ def test_pieces_in_a_row_that_are_forgotten(backwards):
 def test_a_piece_that_comes_again_much_later():
     """Its number is no longer among those remembered, but the piece is still there."""
     association = SCTPStreams()
-    association.take(Chunk(1, 7, 0, True, False, False, b"a"))
+    association.add_chunk(Chunk(1, 7, 0, True, False, False, b"a"))
     for tsn in range(10, 5010):
-        association.take(whole(tsn, b"", unordered=True))
-    association.take(Chunk(1, 7, 0, True, False, False, b"a"))
-    assert association.take(Chunk(2, 7, 0, False, True, False, b"b")) == [(7, b"ab")]
+        association.add_chunk(whole(tsn, b"", unordered=True))
+    association.add_chunk(Chunk(1, 7, 0, True, False, False, b"a"))
+    assert association.add_chunk(Chunk(2, 7, 0, False, True, False, b"b")) == [(7, b"ab")]
     assert association.held == 0
 
 
@@ -422,7 +422,7 @@ class Walked:
     def __init__(self, bound):
         self.bound, self.pieces, self.held, self.lost = bound, {}, 0, 0
 
-    def take(self, chunk):
+    def add_chunk(self, chunk):
         pieces = self.pieces
         if chunk.tsn in pieces:
             return []
@@ -454,13 +454,13 @@ ends = st.sampled_from([(False, False)] * 4 + [(True, False), (False, True)])
 )
 def test_any_pieces_at_all(chunks, bound):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transports, "_GAP_OCTETS", bound)
-        patch.setattr(transports, "_REMEMBERED", 3)
+        patch.setattr(module, "_GAP_OCTETS", bound)
+        patch.setattr(module, "_REMEMBERED", 3)
         association, walked = SCTPStreams(), Walked(bound)
         for tsn, (beginning, ending), data in chunks:
             chunk = Chunk(tsn % MODULO, 0, 0, beginning, ending, True, data)
             if chunk.tsn not in association._seen:
-                assert association.take(chunk) == walked.take(chunk)
+                assert association.add_chunk(chunk) == walked.add_chunk(chunk)
             assert association._pieces == walked.pieces
             assert (association.held, association.lost) == (walked.held, walked.lost)
             assert set(association._ends) <= set(walked.pieces)
@@ -472,7 +472,7 @@ def test_any_pieces_at_all(chunks, bound):
 def test_connections_beyond_the_count_go():
     connections = Connections(TCPStream, 3, 1 << 30)
     for key in range(5):
-        connections.get(key).take(0, b"", syn=True)
+        connections.get(key).add_segment(0, b"", syn=True)
         connections.settle(key)
         if key == 3:
             connections.get(1)
@@ -484,8 +484,8 @@ def test_connections_beyond_the_octets_go():
     connections = Connections(TCPStream, 100, 100_000)
     for key in range(20):
         stream = connections.get(key)
-        stream.take(0, b"", syn=True)
-        stream.take(1000, bytes(10_000))
+        stream.add_segment(0, b"", syn=True)
+        stream.add_segment(1000, bytes(10_000))
         connections.settle(key)
         assert connections._total <= 100_000
     assert 19 in connections
@@ -503,7 +503,9 @@ def test_costs_add_up(rng: random.Random):
         key = rng.randrange(9)
         association = connections.get(key)
         data = bytes(rng.randrange(300))
-        association.take(Chunk(step, 0, rng.randrange(9), rng.random() < 0.5, True, False, data))
+        association.add_chunk(
+            Chunk(step, 0, rng.randrange(9), rng.random() < 0.5, True, False, data)
+        )
         connections.settle(key)
         kept = sum(each.cost for each in connections._streams.values())
         assert connections._total == kept
@@ -511,10 +513,10 @@ def test_costs_add_up(rng: random.Random):
 
 def test_the_table_of_what_waited_goes():
     stream = TCPStream()
-    stream.take(0, b"", syn=True)
+    stream.add_segment(0, b"", syn=True)
     for at in range(2, 3000):
-        stream.take(at, b"x")
+        stream.add_segment(at, b"x")
     assert sys.getsizeof(stream._ahead) > 50_000
-    stream.take(1, b"x")
+    stream.add_segment(1, b"x")
     assert stream._ahead == {}
     assert sys.getsizeof(stream._ahead) < 5_000

@@ -78,7 +78,9 @@ class TCPStream:
         position = self._position(sequence)
         return self._begin is not None and self._begin <= position <= self._next - octets
 
-    def take(self, sequence: int, data: bytes, syn: bool = False, fin: bool = False) -> list[bytes]:
+    def add_segment(
+        self, sequence: int, data: bytes, syn: bool = False, fin: bool = False
+    ) -> list[bytes]:
         """Takes a segment; gives the messages that are whole now."""
         if syn:
             sequence = (sequence + 1) % _MODULO
@@ -210,7 +212,7 @@ class SCTPStreams:
             len(early.data) for stream in self._early.values() for early in stream.values()
         )
 
-    def take(self, chunk: Chunk) -> list[tuple[int, bytes]]:
+    def add_chunk(self, chunk: Chunk) -> list[tuple[int, bytes]]:
         """Takes a chunk; gives the user messages that are due now, each with its stream."""
         if chunk.tsn in self._seen or chunk.tsn in self._pieces:
             return []
