@@ -27,7 +27,7 @@ from scapy.volatile import (
     VolatileValue,
 )
 
-from scapy_ipfix.layers.lazy import LazyPacketList, build_packets, raw
+from scapy_ipfix.layers.lazy import LazyPacketList, PacketTable, build_packets, raw
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.wire.codec import STRUCTURED
 from scapy_ipfix.wire.display import value_text
@@ -356,7 +356,7 @@ class LazyListField(PacketListField):
 
         Raises ValueError for an item that cannot become a packet.
         """
-        packets = []
+        packets = PacketTable()
         for item in items:
             if isinstance(item, (bytes, bytearray)):
                 item = raw(bytes(item))
@@ -385,7 +385,7 @@ class LazyListField(PacketListField):
     def do_copy(self, x: Any) -> Any:
         if isinstance(x, LazyPacketList):
             return x.fresh()
-        return [each.copy() if isinstance(each, Packet) else each for each in x or ()]
+        return PacketTable(each.copy() if isinstance(each, Packet) else each for each in x or ())
 
     def i2len(self, pkt: Packet, x: Any) -> int:
         return len(build_packets(x))

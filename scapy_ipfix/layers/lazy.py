@@ -85,11 +85,11 @@ class LazyPacketList(PacketTable):
         self._octets = None
         super().extend(loader(owner))
 
-    def fresh(self) -> LazyPacketList | list[Packet]:
+    def fresh(self) -> PacketTable:
         """Return a copy of the list and its packets, lazy if none was made yet."""
         if self._loader is not None and self._octets is not None:
             return LazyPacketList(self._loader, self._octets, self._count)
-        return [each.copy() if isinstance(each, Packet) else each for each in self]
+        return PacketTable(each.copy() if isinstance(each, Packet) else each for each in self)
 
     def __len__(self) -> int:
         if self._loader is not None:
@@ -201,7 +201,7 @@ class LazyPacketList(PacketTable):
         return super().copy()
 
     def __reduce__(self) -> tuple[Any, ...]:  # type: ignore[override]
-        return list, (list(self),)
+        return PacketTable, (list(self),)
 
 
 class DirectPacket(Packet):

@@ -73,6 +73,7 @@ class RecordClasses(Generic[PacketT]):
             "_Record",
             (self._base,),
             {
+                "__module__": self._base.__module__,
                 "name": title,
                 "_layout": layout,
                 "_defaults": {field.name: field.default for field in fields},

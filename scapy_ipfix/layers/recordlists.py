@@ -10,7 +10,7 @@ from scapy.fields import RawVal
 from scapy.packet import Packet
 
 from scapy_ipfix.layers.fields import LazyListField
-from scapy_ipfix.layers.lazy import LazyPacketList
+from scapy_ipfix.layers.lazy import LazyPacketList, PacketTable
 from scapy_ipfix.layers.records import Record, read_records, record_class
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
@@ -54,7 +54,7 @@ class RecordsField(LazyListField):
             except ValueError:
                 if not any(map(_has_raw_values, items)):
                     raise
-        return [make_record(template, item) for item in items]
+        return PacketTable(make_record(template, item) for item in items)
 
 
 def make_record(template: Template, record: Any) -> Packet:

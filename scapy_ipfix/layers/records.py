@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from inspect import Parameter, Signature
 from typing import Any, Literal
 
 from scapy.fields import RawVal
@@ -388,6 +389,16 @@ _SLOTS = frozenset(Packet.__slots__)
 #: Mutable slots that a copy shares or that change the octets.
 _CHANGEABLE = frozenset({"default_fields", "overloaded_fields", "post_transforms"})
 _IMMUTABLE = frozenset({int, str, bytes, float, bool, type(None)})
+
+
+#: Scapy derives a signature from ``fields_desc``, which only the subclasses have.
+Record.__signature__ = Signature(
+    [
+        Parameter("template", Parameter.POSITIONAL_ONLY, default=None),
+        Parameter("octets", Parameter.POSITIONAL_ONLY, default=b""),
+        Parameter("fields", Parameter.VAR_KEYWORD),
+    ]
+)
 
 
 def _unpickle(template: Template, octets: bytes) -> Packet:

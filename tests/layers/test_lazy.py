@@ -3,6 +3,7 @@
 
 import copy
 import pickle
+import re
 
 import pytest
 from scapy.config import conf
@@ -10,7 +11,7 @@ from scapy.packet import Packet, Raw
 
 from scapy_ipfix import IPFIX, DataSet, Template, TemplateSet
 from scapy_ipfix.layers import lazy
-from scapy_ipfix.layers.lazy import LazyPacketList, build_packets
+from scapy_ipfix.layers.lazy import HTML_COLUMNS, HTML_ROWS, LazyPacketList, build_packets
 
 T = Template(256, "sourceIPv4Address", "octetDeltaCount")
 ROWS = [("192.0.2.1", 5), ("192.0.2.2", 6)]
@@ -241,3 +242,54 @@ def test_changes_at_every_depth_are_built():
 def test_octets_that_nothing_can_be_made_of():
     assert lazy.raw(b"abc") == conf.raw_layer(b"abc")
     assert lazy.raw(b"abc", message := IPFIX()).parent is message
+
+
+# Notebooks
+
+
+def cells(html, tag="td"):
+    return re.findall(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+
+
+def test_lists_of_records_are_tables_in_a_notebook():
+    template = Template(256, "octetDeltaCount[4]", "interfaceName", "protocolIdentifier")
+    hostile = "<script>\x1b[2J\n&" + "x" * 60_000
+    data = DataSet(template=template, records=[(5, hostile, 6), (6, "eth0", 17)])
+    data = DataSet(bytes(data)).bind(template)
+    html = data.records._repr_html_()
+    assert cells(html, "th") == ["octetDeltaCount", "interfaceName", "protocolIdentifier"]
+    number, text, protocol, *others = cells(html)
+    assert (number, protocol) == ("5", "tcp")
+    assert text.startswith("&lt;script&gt;\\x1b[2J\\n&amp;xxx")
+    assert len(text) < 100
+    assert others == ["6", "eth0", "udp"]
+    message = IPFIX(sets=[data])
+    for records in (message.records, data.copy().records, pickle.loads(pickle.dumps(data.records))):
+        assert records._repr_html_() == html
+
+
+def test_tables_of_records_are_bounded():
+    template = Template(256, *["octetDeltaCount[1]"] * 300)
+    data = DataSet(template=template, records=[bytes(300)] * (HTML_ROWS + 7))
+    html = data.records._repr_html_()
+    assert html.count("<tr>") == HTML_ROWS + 1
+    assert html.endswith("<p>7 more</p>")
+    assert len(cells(html, "th")) == HTML_COLUMNS + 1
+    assert cells(html, "th")[-1] == f"{300 - HTML_COLUMNS} more"
+
+
+def test_tables_of_different_packets():
+    flow, other = Template(256, "octetDeltaCount[4]"), Template(257, "basicList", "ipTTL")
+    sets = [
+        DataSet(template=flow, records=[(5,), (6,)]),
+        DataSet(template=other, records=[(("octetDeltaCount[4]", [1]), 64)]),
+        b"octets",
+    ]
+    message = IPFIX(sets=sets)
+    html = message.records._repr_html_()
+    assert html.count("<table>") == 2
+    assert cells(html) == ["5", "6", "basicList of octetDeltaCount", "64"]
+    assert cells(message.sets._repr_html_()) == [
+        *("Data Set None: 2 records", "Data Set None: 1 record", "Raw"),
+    ]
+    assert LazyPacketList(lambda owner: [], b"")._repr_html_() == ""

@@ -6,6 +6,7 @@ import ipaddress
 import math
 import pickle
 from datetime import datetime, timezone
+from inspect import signature
 
 import pytest
 from hypothesis import given
@@ -316,6 +317,12 @@ def test_conventions(capsys):
     assert len(record) == len(OCTETS)
     del clone.octetDeltaCount
     assert clone.octetDeltaCount == 0
+
+
+def test_help_shows_the_arguments():
+    assert str(signature(Record)) == "(template=None, octets=b'', /, **fields)"
+    assert signature(type(flow())) == signature(Record)
+    assert type(flow()).__module__ == Record.__module__
 
 
 def test_slots_of_records_from_the_wire():

@@ -22,6 +22,8 @@ from scapy_ipfix import (
     TemplateSet,
 )
 from scapy_ipfix.layers.sets import set_class
+from scapy_ipfix.wire.resolver import RecordContext
+from scapy_ipfix.wire.structured import ListContext
 from tests.strategies import filled, retyped
 
 T = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")
@@ -351,3 +353,20 @@ def test_pickling_keeps_the_template():
     assert data.template == T
     assert data.records[1].octetDeltaCount == 6
     assert pickle.loads(pickle.dumps(DataSet(octets(300, BODY)))).undecoded == BODY
+
+
+def test_copies_of_data_sets_keep_the_context():
+    class Context(RecordContext):
+        def sampling_rate(self, template, values):
+            return 10 * values["octetDeltaCount"]
+
+    inner = Template(300, "ipTTL")
+    outer = Template(256, "octetDeltaCount[4]", "subTemplateList")
+    rows = [(5, (inner, [(64,)]))]
+    data = DataSet(bytes(DataSet(template=outer, records=rows)))
+    data.bind(outer, ListContext({300: inner}.get), Context())
+    for each in (data, data.copy(), data.copy().copy()):
+        assert each.records[0].sampling_rate == 50
+        assert each.records[0].subTemplateList.records[0].ipTTL == 64
+        assert each.defects == []
+    assert DataSet(bytes(data)).bind(outer).copy().records[0].sampling_rate is None
