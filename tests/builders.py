@@ -64,6 +64,26 @@ def raw_options(template_id: int, scope: int, *fields: tuple[int, int]) -> bytes
     return octets + b"".join(struct.pack("!HH", *each) for each in fields)
 
 
+def raw_template_set(template: Template) -> bytes:
+    """Return the Set of IPFIX that defines a template."""
+    octets = struct.pack("!HH", template.id, len(template.fields))
+    if template.is_options:
+        octets += struct.pack("!H", template.scope_count)
+    for field in template.fields:
+        element = field.element
+        octets += struct.pack("!HH", element.id | (0x8000 if element.pen else 0), field.length)
+        octets += struct.pack("!I", element.pen) if element.pen else b""
+    return raw_set(3 if template.is_options else 2, octets)
+
+
+def raw_pcap(frames: Iterable[bytes], link_type: int = 1) -> bytes:
+    """Return a pcap of frames, a second apart; Scapy's writer chooses its own link type."""
+    octets = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, link_type)
+    for second, frame in enumerate(frames, EXPORTED):
+        octets += struct.pack("<IIII", second, 0, len(frame), len(frame)) + frame
+    return octets
+
+
 # -- layers
 
 

@@ -9,14 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.layers.messages import IPFIX, NetFlowV9
+from scapy_ipfix.layers.messages import IPFIX
 from scapy_ipfix.layers.sets import (
-    DataFlowSet,
     DataSet,
-    OptionsTemplateFlowSet,
-    OptionsTemplateSet,
     Set,
-    TemplateFlowSet,
     TemplateSet,
 )
 from scapy_ipfix.model.datatypes import data_type
@@ -33,6 +29,8 @@ from scapy_ipfix.reading.columns import (
 from scapy_ipfix.reading.reader import iter_records, iter_sets
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.template import Template
+from tests import builders
+from tests.builders import data_set, template_sets
 from tests.strategies import filled
 
 np = pytest.importorskip("numpy")
@@ -44,25 +42,15 @@ FLOWS = [("192.0.2.1", "198.51.100.1", 1500), ("192.0.2.2", "198.51.100.1", 40)]
 NAMES = [(7, "eth0", "192.0.2.3", "dns"), (8, "", "192.0.2.4", "x" * 300)]
 
 
-def announced(template, version=10):
-    """Return a Set with a template."""
-    if version == 9:
-        kind = OptionsTemplateFlowSet if template.is_options else TemplateFlowSet
-    else:
-        kind = OptionsTemplateSet if template.is_options else TemplateSet
-    return kind(templates=[template])
-
-
 def message(*parts, domain=7, version=10):
     """Return a message with templates, and (template, records) as Data Sets, in this order."""
-    whole = IPFIX(observationDomainId=domain) if version == 10 else NetFlowV9(sourceId=domain)
-    data_set = DataSet if version == 10 else DataFlowSet
+    sets = []
     for part in parts:
         if isinstance(part, Template):
-            whole = whole / announced(part, version)
+            sets += template_sets(part, version=version)
         else:
-            whole = whole / data_set(template=part[0], records=part[1])
-    return bytes(whole)
+            sets.append(data_set(*part, version=version))
+    return bytes(builders.message(*sets, domain=domain, version=version))
 
 
 def tolists(columns):

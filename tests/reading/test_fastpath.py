@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Plain messages, which are read by a shorter way: nothing may tell which way it was."""
+"""Plain messages on the fast path: records and state equal those of the general path."""
 
 import io
 import struct
@@ -15,6 +15,7 @@ from scapy_ipfix.reading.fastpath import FastPathReader
 from scapy_ipfix.reading.reader import read_capture, read_sets
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.template import Template
+from tests.builders import EXPORTED, raw_message, raw_pcap, raw_set, raw_template_set
 from tests.strategies import broken
 
 FLOW = Template(256, "sourceIPv4Address", "octetDeltaCount[4]")
@@ -25,47 +26,27 @@ LISTS = Template(259, "octetDeltaCount[1]", "basicList[5]")
 TEMPLATES = (FLOW, OTHER, NAMED, OPTIONS, LISTS)
 
 
-def announced(template):
-    """A Template Set."""
-    octets = struct.pack("!HH", template.id, len(template.fields))
-    if template.is_options:
-        octets += struct.pack("!H", template.scope_count)
-    for field in template.fields:
-        octets += struct.pack("!HH", field.element.id, field.length)
-    return struct.pack("!HH", 3 if template.is_options else 2, 4 + len(octets)) + octets
-
-
 def data(template, records, padding=0):
-    """A Data Set of records full of zeros."""
+    """Return a Data Set of records of zeros."""
     if template is LISTS:
-        octets = b"\0\xff\0\1\0\1" * records
-    else:
-        octets = bytes(template.length * records + padding)
-    return struct.pack("!HH", template.id, 4 + len(octets)) + octets
+        return raw_set(template.id, b"\0\xff\0\1\0\1" * records)
+    return raw_set(template.id, bytes(template.length * records + padding))
 
 
-def message(*sets, number=0, domain=7, exported=1_700_000_000):
-    octets = b"".join(sets)
-    return struct.pack("!HHIII", 10, 16 + len(octets), exported, number, domain) + octets
+def message(*sets, number=0, domain=7, exported=EXPORTED):
+    return raw_message(*sets, domain=domain, sequence=number, exported=exported)
 
 
 def frame(payload, sport=40000, dport=4739, trailer=b"", fragment=0x4000):
-    """Ethernet, IPv4 and UDP, checksums left out."""
+    """Return a datagram in Ethernet and IPv4, without checksums."""
     udp = struct.pack("!HHHH", sport, dport, 8 + len(payload), 0) + payload
     addresses = b"\xc0\0\2\x09\xc6\x33\x64\x09"
     ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, fragment, 64, 17, 0) + addresses
     return b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + ip + udp + trailer
 
 
-def pcap(frames, link_type=1):
-    octets = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, link_type)
-    for second, each in enumerate(frames, 1_700_000_000):
-        octets += struct.pack("<IIII", second, 0, len(each), len(each)) + each
-    return octets
-
-
-def seen(sets):
-    """What a reader of Data Sets sees of them."""
+def observed(sets):
+    """Return what a reader of Data Sets sees of them."""
     return [
         (each.body, each.set_id, each.index, each.template, each.domain.key, each.known)
         for each in sets
@@ -73,7 +54,7 @@ def seen(sets):
 
 
 def state(session):
-    """What a session remembers."""
+    """Return the state of a session."""
     domains = [
         (
             *(domain.key, asdict(domain.stats), domain.sequence, domain.shared),
@@ -85,22 +66,22 @@ def state(session):
 
 
 def both(source, **options):
-    """Reads a capture by either way, and compares; gives how many Data Sets there were."""
+    """Read a capture on both paths, compare, and return the number of Data Sets."""
     short, long = IPFIXSession(**options), IPFIXSession(**options)
-    found = seen(read_sets(CaptureFile(source()), short))
+    found = observed(read_sets(CaptureFile(source()), short))
     messages = read_capture(CaptureFile(source()), long)
-    assert found == seen(each for message in messages for each in message.ready)
+    assert found == observed(each for message in messages for each in message.ready)
     assert state(short) == state(long)
     return len(found)
 
 
 def both_of(frames, **options):
-    return both(lambda: io.BytesIO(pcap(frames)), **options)
+    return both(lambda: io.BytesIO(raw_pcap(frames)), **options)
 
 
 @pytest.fixture
-def plainly(monkeypatch):
-    """How many frames go the shorter way."""
+def fast_frames(monkeypatch):
+    """Return a function that counts the frames on the fast path."""
     taken = []
     read = FastPathReader.read
 
@@ -113,35 +94,35 @@ def plainly(monkeypatch):
     return lambda: sum(taken)
 
 
-def test_captures_of_the_project(root, plainly):
+def test_own_captures(root, fast_frames):
     for path in sorted(root.glob("pcaps/*.pcap*")):
         both(lambda path=path: path)
-    assert plainly() >= 20
+    assert fast_frames() >= 20
 
 
-def test_captures_of_others(captures):
+def test_shared_captures(captures):
     assert sum(both(lambda path=path: path) for path in sorted(captures.glob("*.pcap"))) > 100
 
 
 # What goes the shorter way, and what does not
 
-FIRST = frame(message(announced(FLOW), data(FLOW, 1)))
+FIRST = frame(message(raw_template_set(FLOW), data(FLOW, 1)))
 NEXT = message(data(FLOW, 3), number=1)
 
 
-def test_a_plain_message(plainly):
+def test_a_plain_message(fast_frames):
     assert both_of([FIRST, frame(NEXT), frame(message(data(FLOW, 2), number=4))]) == 3
-    assert plainly() == 2
+    assert fast_frames() == 2
 
 
-def test_a_frame_with_a_trailer(plainly):
+def test_a_frame_with_a_trailer(fast_frames):
     assert both_of([FIRST, frame(NEXT, trailer=b"\1\2\3\4")]) == 2
-    assert plainly() == 1
+    assert fast_frames() == 1
 
 
-def test_padding(plainly):
+def test_padding(fast_frames):
     assert both_of([FIRST, frame(message(data(FLOW, 3, padding=7), number=1))]) == 2
-    assert plainly() == 1
+    assert fast_frames() == 1
 
 
 @pytest.mark.parametrize(
@@ -158,7 +139,7 @@ def test_padding(plainly):
         frame(message(data(FLOW, 0), number=1)),
         frame(message(data(FLOW, 0, padding=7), number=1)),
         frame(message(data(NAMED, 1), number=1)),
-        frame(message(announced(FLOW), number=1)),
+        frame(message(raw_template_set(FLOW), number=1)),
         frame(message(struct.pack("!HHH", 255, 6, 0), number=1)),
         frame(b"\0\x09" + NEXT[2:]),
         frame(NEXT)[:14] + b"\x46" + frame(NEXT)[15:],
@@ -167,48 +148,49 @@ def test_padding(plainly):
         frame(b""),
     ],
 )
-def test_what_is_not_plain(plainly, second):
+def test_frames_that_are_not_plain(fast_frames, second):
     both_of([FIRST, second])
-    assert plainly() == 0
+    assert fast_frames() == 0
 
 
 @pytest.mark.parametrize("template", [NAMED, OPTIONS, LISTS])
-def test_templates_that_are_not_plain(plainly, template):
-    first = frame(message(announced(template)))
+def test_templates_that_are_not_plain(fast_frames, template):
+    first = frame(message(raw_template_set(template)))
     rest = data(template, 2) if template is not NAMED else data(template, 1)
     assert both_of([first, frame(message(rest))]) == 1
     assert template.plain_length == 0
-    assert plainly() == 0
+    assert fast_frames() == 0
 
 
-def test_another_link_type(plainly):
+def test_another_link_type(fast_frames):
     frames = [FIRST, frame(NEXT)]
-    both(lambda: io.BytesIO(pcap(frames, link_type=228)))
-    assert plainly() == 0
+    both(lambda: io.BytesIO(raw_pcap(frames, link_type=228)))
+    assert fast_frames() == 0
 
 
-def test_ports(plainly):
-    strange = [frame(message(announced(FLOW), data(FLOW, 1)), dport=777), frame(NEXT, dport=777)]
+def test_ports(fast_frames):
+    first = message(raw_template_set(FLOW), data(FLOW, 1))
+    strange = [frame(first, dport=777), frame(NEXT, dport=777)]
     assert both_of(strange, any_port=True) == 2
-    assert plainly() == 1
+    assert fast_frames() == 1
     assert both_of(strange, any_port=False) == 0
-    tunnel = [frame(message(announced(FLOW), data(FLOW, 1)), dport=4789), frame(NEXT, dport=4789)]
+    tunnel = [frame(first, dport=4789), frame(NEXT, dport=4789)]
     both_of(tunnel)
-    assert plainly() == 1
+    assert fast_frames() == 1
 
 
-def test_sessions_that_look_closer(plainly):
+def test_sessions_that_read_every_record(fast_frames):
     frames = [FIRST, frame(NEXT)]
     assert both_of(frames, template_timeout=100.0) == 2
     assert both_of(frames, check_values=True) == 2
-    assert plainly() == 0
+    assert fast_frames() == 0
 
 
-def test_scope_of_exporter(plainly):
+def test_scope_of_exporter(fast_frames):
     frames = [FIRST, frame(NEXT, sport=40001), frame(message(data(FLOW, 1), number=4), sport=40001)]
     assert both_of(frames, scope="exporter") == 3
     assert both_of(frames) == 1
-    assert plainly() == 1
+    assert fast_frames() == 1
 
 
 # Everything together
@@ -216,16 +198,16 @@ def test_scope_of_exporter(plainly):
 
 @st.composite
 def sets(draw):
-    """A Set or two, of templates and of data."""
+    """Draw a Set or two, of templates and of data."""
     template = draw(st.sampled_from(TEMPLATES))
     if draw(st.integers(0, 3)) == 0:
-        return announced(template)
+        return raw_template_set(template)
     return data(template, draw(st.integers(0, 4)), draw(st.sampled_from([0, 0, 0, 1, 9])))
 
 
 @st.composite
 def captured(draw):
-    """Frames of two exporters with two domains each, most of them in sequence."""
+    """Draw frames of two exporters with two domains each, most of them in sequence."""
     numbers = {}
     frames = []
     for _ in range(draw(st.integers(1, 12))):
@@ -236,7 +218,7 @@ def captured(draw):
             number = draw(st.integers(0, 2**32 - 1))
         parts = draw(st.lists(sets(), min_size=1, max_size=draw(st.sampled_from([1, 1, 1, 3]))))
         payload = message(*parts, number=number, domain=domain)
-        numbers[sport, domain] = number + draw(st.integers(0, 4))
+        numbers[sport, domain] = (number + draw(st.integers(0, 4))) % 2**32
         whole = frame(payload, sport)
         if draw(st.integers(0, 4)) == 0:
             whole = draw(broken(whole, keep=12))
@@ -245,13 +227,13 @@ def captured(draw):
 
 
 @given(captured())
-def test_either_way_is_the_same(frames):
+def test_both_paths_are_equal(frames):
     both_of(frames)
     both_of(frames, scope="exporter")
 
 
-def test_names_that_were_learned_come_with_the_first_message(tmp_path):
-    """However many templates wait for theirs: it is for a message to name its own."""
+def test_learned_names_apply_from_the_first_message(tmp_path):
+    """Also if many templates have names to learn: a message gives its own templates names."""
     count, wide = 60, 300
     specifiers = b"".join(struct.pack("!HHI", 0x8001 + each, 1, 99999) for each in range(wide))
     layouts = [struct.pack("!HH", 300 + each, wide) + specifiers for each in range(count)]
@@ -265,7 +247,7 @@ def test_names_that_were_learned_come_with_the_first_message(tmp_path):
     messages += [message(each) for each in rows + rows]
     assert count * wide > NAMED_IN_A_MESSAGE
     path = tmp_path / "learned.pcap"
-    path.write_bytes(pcap([frame(each) for each in messages]))
+    path.write_bytes(raw_pcap([frame(each) for each in messages]))
     sets = [each for each in read_sets(CaptureFile(path), IPFIXSession()) if each.set_id >= 300]
     assert len(sets) == 2 * count
     assert [each.template.names[0] for each in sets] == ["one"] * 2 * count

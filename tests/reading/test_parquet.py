@@ -2,7 +2,6 @@
 """Parquet files: their content, and what becomes of a file that is not finished."""
 
 import io
-import struct
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +16,7 @@ from scapy_ipfix.reading.columns import CONTEXT
 from scapy_ipfix.reading.reader import iter_records, iter_sets
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.template import Template
+from tests.builders import raw_message, raw_set, raw_template_set
 from tests.strategies import filled
 
 pytest.importorskip("numpy")
@@ -32,27 +32,16 @@ NAMES = [(7, "eth0", "192.0.2.3"), (8, b"\xffth1", "192.0.2.4")]
 
 def data(*parts, domain=7):
     """Return a message with templates, and (template, records or octets of records)."""
-    octets = b""
+    sets = []
     for part in parts:
         if isinstance(part, Template):
-            number, body = 3 if part.is_options else 2, _announced(part)
+            sets.append(raw_template_set(part))
         else:
-            number, body = part[0].id, part[1]
+            template, body = part
             if not isinstance(body, bytes):
-                body = b"".join(part[0].encode_rows(body))
-        octets += struct.pack("!HH", number, 4 + len(body)) + body
-    return struct.pack("!HHIII", 10, 16 + len(octets), 0, 0, domain) + octets
-
-
-def _announced(template):
-    octets = struct.pack("!HH", template.id, len(template.fields))
-    if template.is_options:
-        octets += struct.pack("!H", template.scope_count)
-    for field in template.fields:
-        element = field.element
-        octets += struct.pack("!HH", element.id | (0x8000 if element.pen else 0), field.length)
-        octets += struct.pack("!I", element.pen) if element.pen else b""
-    return octets
+                body = b"".join(template.encode_rows(body))
+            sets.append(raw_set(template.id, body))
+    return raw_message(*sets, domain=domain, exported=0)
 
 
 @pytest.fixture

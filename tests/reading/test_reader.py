@@ -8,7 +8,6 @@ import io
 import ipaddress
 import itertools
 import os
-import struct
 import tracemalloc
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -58,7 +57,6 @@ from scapy_ipfix import (
     IPFIXSession,
     NetFlowV9,
     OptionsTemplateFlowSet,
-    OptionsTemplateSet,
     Record,
     Template,
     TemplateFlowSet,
@@ -73,6 +71,8 @@ from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.reading.capture import CaptureError
 from scapy_ipfix.reading.reader import iter_messages, iter_sets
 from scapy_ipfix.wire.stream import MessageStream
+from tests import builders
+from tests.builders import EXPORTED, data_set, raw_pcap, template_sets
 
 FLOW = Template(
     256,
@@ -94,23 +94,16 @@ ALL = [*FLOWS[:3], OPTION, *FLOWS[3:]]
 
 
 def message(*sets: Any, sequence: int = 0) -> bytes:
-    return bytes(IPFIX(exportTime=1_700_000_000, sequenceNumber=sequence, sets=list(sets)))
-
-
-def templates(*of: Template) -> list[TemplateSet]:
-    return [
-        OptionsTemplateSet(templates=[each]) if each.is_options else TemplateSet(templates=[each])
-        for each in of
-    ]
+    return bytes(builders.message(*sets, sequence=sequence, exportTime=EXPORTED))
 
 
 def flows(rows: list[tuple[Any, ...]] = ROWS) -> DataSet:
-    return DataSet(template=FLOW, records=rows)
+    return data_set(FLOW, rows)
 
 
 #: Three messages: templates with three records, an option, two records.
 MESSAGES = [
-    message(*templates(FLOW, OPTIONS), flows(ROWS[:3])),
+    message(*template_sets(FLOW, OPTIONS), flows(ROWS[:3])),
     message(DataSet(template=OPTIONS, records=[OPTION]), sequence=3),
     message(flows(ROWS[3:]), sequence=4),
 ]
@@ -124,11 +117,7 @@ PACKETS = [ETHER / V4 / PORT / Raw(octets) for octets in MESSAGES]
 
 
 def capture(frames: list[Any], link_type: int = 1) -> bytes:
-    """Write a pcap with a link type; Scapy's writer chooses its own."""
-    octets = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, link_type)
-    for second, frame in enumerate(map(bytes, frames), 1_700_000_000):
-        octets += struct.pack("<IIII", second, 0, len(frame), len(frame)) + frame
-    return octets
+    return raw_pcap(map(bytes, frames), link_type)
 
 
 def read(source: Any, **options: Any) -> list[Any]:
@@ -231,7 +220,7 @@ def test_lists_that_are_left_as_octets() -> None:
     lists = Template(300, "octetDeltaCount", "basicList", "subTemplateList[9]")
     sub = bytes.fromhex("03 0100 0000000000ff")
     rows = [(5, ("vlanId", [7]), sub), (6, b"\xff", bytes(9))]
-    octets = message(*templates(lists), DataSet(template=lists, records=rows))
+    octets = message(*template_sets(lists), DataSet(template=lists, records=rows))
     basic = bytes.fromhex("ff 003a 0002 0007")
     left = list(iter_records(octets, lists=False))
     assert [tuple(each.values()) for each in left] == [(5, basic, sub), (6, b"\xff", bytes(9))]
@@ -272,7 +261,7 @@ def test_fields_by_other_names() -> None:
 
 def test_fields_that_no_model_knows() -> None:
     template = Template(256, (64_000, 5), "octetDeltaCount")
-    octets = message(*templates(template), DataSet(template=template, records=[(b"xy", 1)]))
+    octets = message(*template_sets(template), DataSet(template=template, records=[(b"xy", 1)]))
     (record,) = iter_records(octets)
     assert record == {"_ipfix_64000_5": b"xy", "octetDeltaCount": 1}
     assert list(iter_records(octets, fields=["_ipfix_64000_5"])) == [(b"xy",)]
@@ -282,7 +271,7 @@ def test_fields_of_a_model_of_ones_own() -> None:
     model = elements.copy()
     model.add(InformationElement("myCount", 5, 64_000, data_type("unsigned32")))
     template = Template(256, "myCount", "myCount", model=model)
-    octets = message(*templates(template), DataSet(template=template, records=[(1, 2)]))
+    octets = message(*template_sets(template), DataSet(template=template, records=[(1, 2)]))
     session = IPFIXSession(model=model)
     assert list(iter_records(octets, session=session)) == [{"myCount": 1, "myCount_2": 2}]
     session = IPFIXSession(model=model)
@@ -304,7 +293,7 @@ def test_python_values() -> None:
 def test_json_values() -> None:
     template = Template(256, "flowStartMilliseconds", "paddingOctets[3]", "sourceIPv4Address")
     rows = [(1_700_000_000_001, b"\1\2\3", "192.0.2.1")]
-    octets = message(*templates(template), DataSet(template=template, records=rows))
+    octets = message(*template_sets(template), DataSet(template=template, records=rows))
     assert list(iter_records(octets, values="json")) == [
         {
             "flowStartMilliseconds": "2023-11-14T22:13:20.001Z",
@@ -395,7 +384,7 @@ def test_exporters_are_kept_apart() -> None:
     other = Template(256, "octetTotalCount")
     packets = [
         PACKETS[0],
-        ETHER / V4 / UDP(sport=50001, dport=4739) / Raw(message(*templates(other))),
+        ETHER / V4 / UDP(sport=50001, dport=4739) / Raw(message(*template_sets(other))),
         PACKETS[2],
         ETHER / IP(src="192.0.2.8", dst="198.51.100.9") / PORT / Raw(MESSAGES[2]),
         ETHER / V4 / UDP(sport=50001, dport=4739) / Raw(MESSAGES[2]),
@@ -427,7 +416,7 @@ def test_ports_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_records_wait_for_their_template() -> None:
-    late = [message(flows(ROWS[:1])), message(flows(ROWS[1:2])), message(*templates(FLOW))]
+    late = [message(flows(ROWS[:1])), message(flows(ROWS[1:2])), message(*template_sets(FLOW))]
     for source in (late, capture([ETHER / V4 / PORT / Raw(each) for each in late])):
         session = IPFIXSession()
         records = iter_records(
@@ -439,7 +428,7 @@ def test_records_wait_for_their_template() -> None:
 
 
 def test_template_later_in_the_same_message() -> None:
-    octets = message(flows(ROWS[:2]), *templates(FLOW), flows(ROWS[2:]))
+    octets = message(flows(ROWS[:2]), *template_sets(FLOW), flows(ROWS[2:]))
     assert sorted(read([octets], fields=["octetDeltaCount"])) == [(100 * i,) for i in range(1, 6)]
     packets = dissect([ETHER / V4 / PORT / Raw(octets)])
     assert [record.values() for record in packets[0][IPFIX].records] == FLOWS
@@ -471,7 +460,7 @@ def test_dissect() -> None:
 
 
 def test_dissect_resolves_in_place() -> None:
-    late = [message(flows()), message(*templates(FLOW))]
+    late = [message(flows()), message(*template_sets(FLOW))]
     packets = [Ether(bytes(ETHER / V4 / PORT / Raw(each))) for each in late]
     session = IPFIXSession()
     (first,) = dissect(packets[:1], session)
@@ -481,7 +470,7 @@ def test_dissect_resolves_in_place() -> None:
 
 
 def test_dissect_reassembles_fragments() -> None:
-    whole = ETHER / V4 / PORT / Raw(message(*templates(FLOW), flows(ROWS * 20)))
+    whole = ETHER / V4 / PORT / Raw(message(*template_sets(FLOW), flows(ROWS * 20)))
     packets = dissect([Ether(bytes(each)) for each in fragment(whole, fragsize=200)])
     (packet,) = packets
     assert [record.values() for record in packet[IPFIX].records] == FLOWS * 20
@@ -492,7 +481,7 @@ def test_dissect_reassembles_fragments() -> None:
 # -- link types and what else is around a datagram
 
 
-LONG = [message(*templates(FLOW, OPTIONS), flows(ROWS[:3] * 12)), *MESSAGES[1:]]
+LONG = [message(*template_sets(FLOW, OPTIONS), flows(ROWS[:3] * 12)), *MESSAGES[1:]]
 LONG_RECORDS = [*FLOWS[:3] * 12, *ALL[3:]]
 DATAGRAMS = [V4 / PORT / Raw(octets) for octets in LONG]
 DATAGRAMS_V6 = [V6 / PORT / Raw(octets) for octets in LONG]
@@ -631,9 +620,9 @@ def test_frames_that_scapy_cannot_read() -> None:
 def test_message_that_fills_a_datagram() -> None:
     """65507 octets, on the loopback interface, where nothing is fragmented."""
     rows = [("192.0.2.1", "198.51.100.1", 0, 1, 2, 16, "x" * 250)] * 230
-    missing = 65507 - len(message(*templates(FLOW), flows(rows)))
+    missing = 65507 - len(message(*template_sets(FLOW), flows(rows)))
     last = (*rows[0][:-1], "y" * (missing - 28 - 3))
-    octets = message(*templates(FLOW), flows([*rows, last]))
+    octets = message(*template_sets(FLOW), flows([*rows, last]))
     assert len(octets) == 65507
     frame = ETHER / V4 / PORT / Raw(octets)
     assert read(capture([frame]), fields=["interfaceName"])[230:] == [(last[-1],)]

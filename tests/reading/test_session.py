@@ -27,10 +27,10 @@ from scapy_ipfix import (
     Record,
     Set,
     Template,
-    TemplateFlowSet,
     TemplateSet,
     dissect,
 )
+from tests.builders import data_set, message, template_sets
 from tests.strategies import broken, filled
 
 pytestmark = pytest.mark.usefixtures("debug_dissector")
@@ -42,13 +42,13 @@ ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 
 
 def ipfix(*sets, **header):
-    return bytes(IPFIX(**{"exportTime": 0, **header}, sets=list(sets)))
+    return bytes(message(*sets, **header))
 
 
-ANNOUNCED = ipfix(TemplateSet(templates=[T]))
-DATA = ipfix(DataSet(template=T, records=ROWS))
-V9_ANNOUNCED = bytes(NetFlowV9(unixSecs=0, sets=[TemplateFlowSet(templates=[T])]))
-V9_DATA = bytes(NetFlowV9(unixSecs=0, sets=[DataFlowSet(template=T, records=ROWS)]))
+ANNOUNCED = ipfix(*template_sets(T))
+DATA = ipfix(data_set(T, ROWS))
+V9_ANNOUNCED = ipfix(*template_sets(T, version=9), version=9)
+V9_DATA = ipfix(data_set(T, ROWS, version=9), version=9)
 
 
 def wire(packet, time=0.0, trailer=b""):
@@ -483,38 +483,7 @@ def test_a_message_of_16000_empty_sets():
     assert packet.sets[15999].template == T
 
 
-# Tables
-
-
-def test_tables():
-    session = IPFIXSession()
-    session.process(udp(ANNOUNCED, time=1.0))
-    session.process(udp(ANNOUNCED))
-    session.process(udp(DATA))
-    assert [(*row[:-1], row.fields) for row in session.templates] == [
-        (
-            *("192.0.2.1:1000", 0, 300, "IPFIX", "data", 1),
-            "sourceIPv4Address, octetDeltaCount[4]",
-        )
-    ]
-    assert session.templates[0].template.id == 300
-    assert "sourceIPv4Address" in str(session.templates)
-    (row,) = session.stats
-    assert row[:7] == ("192.0.2.1:1000", 0, "IPFIX", 3, len(ANNOUNCED) * 2 + len(DATA), 2, 2)
-    assert (row.domain, row.records, row.lost, type(row.lost)) == (0, 2, 0, int)
-    for table in (session.templates, session.stats):
-        assert table._repr_html_().count("<tr>") == 2
-    assert "<td>192.0.2.1:1000</td>" in session.stats._repr_html_()
-
-
-def test_lost_records_that_cannot_be_counted():
-    session = IPFIXSession()
-    for sequence in (0, 2):
-        session.process(udp(ipfix(Set(setId=300, data=bytes(8)), sequenceNumber=sequence)))
-    (row,) = session.stats
-    assert (row.lost, str(row.lost), row.lost + 1) == (0, "unknown", 1)
-    assert repr(row.lost) == "LowerBound(0)"
-    assert "unknown" in str(session.stats)
+# State
 
 
 def test_only_public_names_are_completed():
@@ -529,46 +498,6 @@ def test_help_is_readable():
     text = inspect.getdoc(IPFIXSession) + str(inspect.signature(IPFIXSession))
     assert max(map(len, text.splitlines())) < 500
     assert "'exporter'" in text
-
-
-# Templates by id
-
-
-def test_template_by_id():
-    session = IPFIXSession()
-    with pytest.raises(LookupError, match="no template 300; there are: no templates"):
-        session.template(300)
-    session.process(udp(ANNOUNCED))
-    assert session.template(300) == session.template(300, domain=0) == T
-    for wrong in ({"domain": 7}, {"exporter": "192.0.2.2"}, {"exporter": "192.0.2.1:1"}):
-        with pytest.raises(LookupError, match=r"there are: 300 \(exporter 192.0.2.1:1000"):
-            session.template(300, **wrong)
-    with pytest.raises(LookupError, match="no template 301;"):
-        session.template(301)
-
-
-def test_template_by_id_domain_and_exporter():
-    session = IPFIXSession()
-    session.process(udp(ANNOUNCED))
-    session.process(udp(ANNOUNCED, sport=1001))
-    assert session.template(300) == T, "equal templates of two exporters"
-    other = ipfix(TemplateSet(templates=[OTHER]), observationDomainId=7)
-    session.process(udp(other, src="192.0.2.2"))
-    with pytest.raises(ValueError, match="2 templates have id 300, give domain= or exporter=") as e:
-        session.template(300)
-    assert "exporter 192.0.2.2:1000, domain 7" in str(e.value)
-    assert session.template(300, domain=0) == session.template(300, exporter="192.0.2.1") == T
-    assert session.template(300, domain=7) == session.template(300, exporter="192.0.2.2") == OTHER
-    assert session.template(300, exporter="192.0.2.2:1000") == OTHER
-
-
-def test_template_error_lists_a_few():
-    session = IPFIXSession()
-    templates = [T.with_id(id) for id in range(400, 500)]
-    session.process(udp(ipfix(TemplateSet(templates=templates))))
-    with pytest.raises(LookupError, match="407 .*; and 92 more$") as e:
-        session.template(300)
-    assert "408" not in str(e.value)
 
 
 def test_diagnostics_name_the_packet():
