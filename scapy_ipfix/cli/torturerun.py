@@ -143,7 +143,8 @@ def _list(cases: Iterable[Case]) -> int:
     for case in cases:
         kind = "legal" if case.legal else "illegal"
         over = "" if case.transport == "any" else f", over {case.transport}"
-        print(f"{case.name} ({kind}, {case.section}{over})\n    {case.what}\n    -> {case.must}")
+        print(f"{case.name} ({kind}, {case.section}{over})")
+        print(f"    {case.description}\n    -> {case.expected}")
     return 0
 
 

@@ -208,7 +208,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     names = [case.name for case in torture(legal=False)]
     assert text.count("\n") == 3 * len(names)
     assert [line.split(" ")[0] for line in text.splitlines()[::3]] == names
-    assert "message-length-zero (illegal, RFC 7011 3.1)\n    The header says" in text
+    assert "message-length-zero (illegal, RFC 7011 3.1)\n    The message header has " in text
 
 
 @pytest.mark.parametrize("version", [[], ["--v9"]])

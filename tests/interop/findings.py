@@ -185,7 +185,7 @@ def _differs(case: Case, text: str) -> str:
 
     Records without an address, and records in lists, may count as flows or not.
     """
-    if not case.legal or "or drop" in case.must:
+    if not case.legal or "or drop" in case.expected:
         return NOTHING
     wanted = sum(
         each.get("octetDeltaCount", 0)

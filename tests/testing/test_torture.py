@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The torture catalogue, and what our own session makes of it."""
+"""Torture catalogue: its cases, their diagnostics and their records."""
 
 import logging
 import math
@@ -34,7 +34,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def datagram(octets: bytes) -> Packet:
-    """A message as a sniffed packet has it, without IP's limit of 65535 octets."""
+    """Return a message as a sniffed packet, without the limit of 65535 octets of IP."""
     return _sniffed(UDP(sport=40000, dport=4739), octets)
 
 
@@ -46,7 +46,7 @@ def _sniffed(transport: Packet, octets: bytes) -> Packet:
 
 
 def packets(case: Case) -> list[Packet]:
-    """The messages of a case in datagrams, or each in a segment of a connection."""
+    """Return the messages of a case in datagrams, or in TCP segments."""
     if case.transport != "tcp":
         return [datagram(octets) for octets in case.messages]
     segments = []
@@ -60,7 +60,7 @@ def packets(case: Case) -> list[Packet]:
 # -- the catalogue
 
 
-def test_there_are_enough() -> None:
+def test_number_of_cases() -> None:
     assert len(CASES) == len(RECIPES) >= 60
     assert sum(case.legal for case in CASES.values()) >= 30
     assert sum(not case.legal for case in CASES.values()) >= 30
@@ -68,12 +68,12 @@ def test_there_are_enough() -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_each_case_says_what_it_is(case: Case) -> None:
+def test_each_case_is_described(case: Case) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", case.name)
     assert re.fullmatch(r"RFC (7011|7012|3954|5103|5610|6313) [0-9]+(\.[0-9]+)*", case.section)
-    assert case.what.endswith(".")
-    assert len(case.what) > 20
-    assert case.must
+    assert case.description.endswith(".")
+    assert len(case.description) > 20
+    assert case.expected
     assert case.packets
     assert case.transport in ("any", "udp", "tcp")
     assert set(case.diagnostics) <= CATALOGUE.keys()
@@ -84,11 +84,11 @@ def test_each_case_says_what_it_is(case: Case) -> None:
 @pytest.mark.parametrize(
     "case", [case for case in CASES.values() if case.legal], ids=lambda c: c.name
 )
-def test_no_error_is_named_for_what_is_legal(case: Case) -> None:
+def test_legal_cases_have_no_error(case: Case) -> None:
     assert not [code for code in case.diagnostics if CATALOGUE[code].severity == ERROR]
 
 
-def test_packets_are_fresh() -> None:
+def test_packets_are_new() -> None:
     first, second = (next(torture("padding-of-one-octet", export_time=TIME)) for _ in range(2))
     assert first.messages == second.messages
     assert first.packets[0] is not second.packets[0]
@@ -109,7 +109,7 @@ def test_filter() -> None:
     assert list(torture("no-such-case")) == []
 
 
-def test_cases_keep_to_domains_of_their_own() -> None:
+def test_each_case_has_its_own_domains() -> None:
     owners: dict[int, str] = {}
     for case in CASES.values():
         for packet in case.packets:
@@ -131,7 +131,7 @@ def test_export_time() -> None:
     assert cut.messages[-1][4:8] == (1234).to_bytes(4, "big")
 
 
-def test_a_wrong_code_is_refused_when_the_case_is_written() -> None:
+def test_unknown_code_of_a_diagnostic() -> None:
     with pytest.raises(ValueError, match="'no-such-code' is no code"):
         illegal("RFC 7011 3.1", "nothing", "no-such-code")
     with pytest.raises(ValueError, match="'nor-such'"):
@@ -142,21 +142,21 @@ def test_a_wrong_code_is_refused_when_the_case_is_written() -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_session_takes_it_with_the_diagnostics_that_it_names(case: Case) -> None:
+def test_session_notes_the_diagnostics_of_the_case(case: Case) -> None:
     session = IPFIXSession(check_values=True)
     processed = [session.process(packet) for packet in packets(case)]
     for octets, packet in zip(case.messages, processed, strict=True):
         assert packet is not None
-        said = packet.summary()
+        summary = packet.summary()
         assert packet.show(dump=True)
         message = packet.payload.payload
         assert bytes(message) == octets
-        assert packet.summary() == said
+        assert packet.summary() == summary
     assert set(session.diagnostics.counts) == set(case.diagnostics)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_iter_records_gives_the_records_of_the_packets(case: Case, tmp_path: Path) -> None:
+def test_iter_records_equals_the_records_of_packets(case: Case, tmp_path: Path) -> None:
     session = IPFIXSession()
     shown = [
         record.values()
@@ -171,7 +171,7 @@ def test_iter_records_gives_the_records_of_the_packets(case: Case, tmp_path: Pat
         assert repr(list(iter_records(tmp_path / "case.pcap"))) == repr(fast)
 
 
-def test_one_session_takes_all_of_it_and_reads_every_canary() -> None:
+def test_one_session_reads_all_cases_and_every_canary() -> None:
     session = IPFIXSession()
     found = []
     for number, case in enumerate(CASES.values()):
@@ -225,7 +225,7 @@ VALUES: dict[str, list[dict[str, Any]]] = {
     * 2,
     "v9-sequence-wraps": [FLOW] * 6,
     "v9-data-before-template": [FLOW],
-    # what can be read of what is wrong
+    # illegal cases with records that can be read
     "message-length-of-the-header": [],
     "set-ids-reserved": [FLOW],
     "padding-not-zero": [FLOW],
@@ -276,7 +276,7 @@ def test_truncation_is_at_every_octet() -> None:
 
 
 @pytest.mark.parametrize("version", [9, 10])
-def test_canaries_are_plain_and_tell_themselves_apart(version: int) -> None:
+def test_canaries_have_different_addresses(version: int) -> None:
     session = IPFIXSession()
     octets = [bytes(canary(number, TIME, version)) for number in range(300)]
     read = list(iter_records([datagram(each) for each in octets], session=session))
@@ -288,7 +288,7 @@ def test_canaries_are_plain_and_tell_themselves_apart(version: int) -> None:
     assert not session.diagnostics.counts
 
 
-def test_canaries_that_cannot_be() -> None:
+def test_invalid_canaries() -> None:
     assert canary_address(MAX_CANARIES - 1) == "198.19.255.254"
     with pytest.raises(ValueError, match=r"canary 65534 is not in 0\.\.65533"):
         canary_address(MAX_CANARIES)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a case of the torture catalogue is, and what its messages are made of.
+"""Cases of the torture catalogue, and the parts of their messages.
 
-A case is written as a function that gives its packets: its name is the case's, its docstring
-says what the case does, and :func:`legal` or :func:`illegal` before it says the rest::
+A case is written as a function that returns its packets. Its name is that of the case, its
+docstring describes the case, and the decorator :func:`legal` or :func:`illegal` has the rest::
 
     @illegal("RFC 7011 3.1", "discard the message", "message-length")
     def message_length_zero() -> Packets:
-        "The header says that the message has 0 octets."
+        "The message header has length 0."
         return [IPFIX(length=0) / FLOWS]
 """
 
@@ -23,7 +23,7 @@ from scapy_ipfix.wire.diagnostics import CATALOGUE
 from scapy_ipfix.wire.framing import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, V9_VERSION
 from scapy_ipfix.wire.template import Template
 
-#: What a case's function gives: messages, or octets that are none.
+#: Packets of a case: messages, or octets that are no message.
 Packets = Iterable[Packet | bytes]
 
 #: The template of most cases: records of 12 octets.
@@ -37,58 +37,59 @@ OPTIONS = Template(258, "exportingProcessId", "ingressInterface", "interfaceName
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case of the catalogue.
+    """Case of the catalogue.
 
-    ``section`` is the RFC's that it is about, ``what`` what it does, ``must`` what a
-    collector has to do with it. ``packets`` are its messages in order, as packets; octets
-    that are no message are Raw. ``diagnostics`` are the codes of
-    :data:`scapy_ipfix.wire.diagnostics.CATALOGUE` that a session notes for it, each at least
-    once and no others. ``transport`` is "udp" or "tcp" where the case is one over that
-    only, else "any".
+    ``section`` is the RFC section that it tests, ``description`` describes its messages,
+    ``expected`` the behaviour of a collector. ``packets`` are its messages in order, as
+    packets; octets that are no message are Raw. ``diagnostics`` are the codes of
+    :data:`scapy_ipfix.wire.diagnostics.CATALOGUE` that a session notes, each at least once
+    and no others. ``transport`` is "udp" or "tcp" for a case of that transport alone, else
+    "any".
     """
 
     name: str
     section: str
     legal: bool
-    what: str
-    must: str
+    description: str
+    expected: str
     packets: tuple[Packet, ...]
     diagnostics: tuple[str, ...] = ()
     transport: str = "any"
 
     @property
     def messages(self) -> tuple[bytes, ...]:
-        """The octets to send, a datagram each over UDP."""
+        """Octets of each message; over UDP, each is one datagram."""
         return tuple(bytes(packet) for packet in self.packets)
 
     def __str__(self) -> str:
-        return f"{self.name} ({'legal' if self.legal else 'illegal'}, {self.section}): {self.what}"
+        kind = "legal" if self.legal else "illegal"
+        return f"{self.name} ({kind}, {self.section}): {self.description}"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A case without its packets: ``make`` gives fresh ones."""
+    """Case without its packets; ``make`` returns new ones."""
 
     name: str
     section: str
     legal: bool
-    what: str
-    must: str
+    description: str
+    expected: str
     diagnostics: tuple[str, ...]
     transport: str
     make: Callable[[], Packets]
 
     def case(self, domain: int, export_time: int) -> Case:
-        """The case, its messages in observation domains from ``domain`` on.
+        """Return the case with its messages in Observation Domains from ``domain`` on.
 
-        ``export_time`` (seconds since 1970) is for messages that do not give their own.
+        ``export_time``, in seconds since 1970, is for messages without their own.
         """
         return Case(
             self.name,
             self.section,
             self.legal,
-            self.what,
-            self.must,
+            self.description,
+            self.expected,
             tuple(_placed(each, domain, export_time) for each in self.make()),
             self.diagnostics,
             self.transport,
@@ -99,37 +100,42 @@ RECIPES: list[Recipe] = []
 
 
 def legal(
-    section: str, must: str, *diagnostics: str, transport: str = "any"
+    section: str, expected: str, *diagnostics: str, transport: str = "any"
 ) -> Callable[[Callable[[], Packets]], Callable[[], Packets]]:
-    """Takes a function into the catalogue as a case that an exporter may send."""
-    return _decorator(section, True, must, diagnostics, transport)
+    """Return a decorator that adds a function to the catalogue as a legal case.
+
+    ``section`` is the RFC section, ``expected`` the behaviour of a collector.
+    """
+    return _decorator(section, True, expected, diagnostics, transport)
 
 
 def illegal(
-    section: str, must: str, *diagnostics: str, transport: str = "any"
+    section: str, expected: str, *diagnostics: str, transport: str = "any"
 ) -> Callable[[Callable[[], Packets]], Callable[[], Packets]]:
-    """Takes a function into the catalogue as a case that no honest exporter sends."""
-    return _decorator(section, False, must, diagnostics, transport)
+    """Return a decorator that adds a function to the catalogue as an illegal case."""
+    return _decorator(section, False, expected, diagnostics, transport)
 
 
 def _decorator(
-    section: str, is_legal: bool, must: str, diagnostics: tuple[str, ...], transport: str
+    section: str, is_legal: bool, expected: str, diagnostics: tuple[str, ...], transport: str
 ) -> Callable[[Callable[[], Packets]], Callable[[], Packets]]:
     unknown = [code for code in diagnostics if code not in CATALOGUE]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no code of the catalogue of diagnostics")
+        raise ValueError(f"{unknown[0]!r} is no code of diagnostics.CATALOGUE")
 
-    def take(make: Callable[[], Packets]) -> Callable[[], Packets]:
+    def register(make: Callable[[], Packets]) -> Callable[[], Packets]:
         name = make.__name__.replace("_", "-")
-        what = " ".join((make.__doc__ or "").split())
-        RECIPES.append(Recipe(name, section, is_legal, what, must, diagnostics, transport, make))
+        description = " ".join((make.__doc__ or "").split())
+        RECIPES.append(
+            Recipe(name, section, is_legal, description, expected, diagnostics, transport, make)
+        )
         return make
 
-    return take
+    return register
 
 
 def _placed(item: Packet | bytes, domain: int, export_time: int) -> Packet:
-    """A message of a case's own domain; those that it gives itself count from there."""
+    """Return a message as a packet, its domain moved by ``domain``, with an export time."""
     if isinstance(item, bytes):
         return conf.raw_layer(_placed_octets(item, domain, export_time))
     if isinstance(item, IPFIX):
@@ -153,19 +159,19 @@ def _placed_octets(octets: bytes, domain: int, export_time: int) -> bytes:
 
 
 def basic_list(element: int, length: int, *values: bytes, semantic: int = 3, pen: int = 0) -> bytes:
-    """A basicList (RFC 6313 4.5.1) of values given as octets; semantic 3 is allOf."""
+    """Return a basicList (RFC 6313 4.5.1) of values given as octets; semantic 3 is allOf."""
     number = element | 0x8000 if pen else element
     head = bytes((semantic,)) + number.to_bytes(2, "big") + length.to_bytes(2, "big")
     return head + (pen.to_bytes(4, "big") if pen else b"") + b"".join(values)
 
 
 def sub_template_list(template: int, *records: bytes, semantic: int = 3) -> bytes:
-    """A subTemplateList (RFC 6313 4.5.2) of records given as octets."""
+    """Return a subTemplateList (RFC 6313 4.5.2) of records given as octets."""
     return bytes((semantic,)) + template.to_bytes(2, "big") + b"".join(records)
 
 
 def sub_template_multi_list(*parts: tuple[int, bytes], semantic: int = 3) -> bytes:
-    """A subTemplateMultiList (RFC 6313 4.5.3) of template ids and the octets of records."""
+    """Return a subTemplateMultiList (RFC 6313 4.5.3) of (template id, octets of records)."""
     return bytes((semantic,)) + b"".join(
         template.to_bytes(2, "big") + (4 + len(octets)).to_bytes(2, "big") + octets
         for template, octets in parts

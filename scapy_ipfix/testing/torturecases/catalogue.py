@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The torture catalogue: messages that collectors get wrong, legal ones and illegal ones.
+"""Torture catalogue: legal and illegal messages that collectors get wrong.
 
     for case in torture():
         print(case)
         for octets in case.messages:
             socket.send(octets)
 
-Whoever tests a collector sends a :func:`canary` before each case and after the last: a plain
-flow of a source address that is nowhere else. Canaries that do not come out of the collector
-tell which case it did not survive.
+Send a :func:`canary` before each case and after the last: a plain flow with its own source
+address. The canaries that are missing in the output of the collector show after which case it
+failed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,16 @@ from ipaddress import IPv4Address
 
 from scapy_ipfix.layers.messages import IPFIX, Message, NetFlowV9
 from scapy_ipfix.layers.sets import DataFlowSet, DataSet, TemplateFlowSet, TemplateSet
-
-# imported for what they put into RECIPES
 from scapy_ipfix.testing.torturecases.case import RECIPES, Case
 from scapy_ipfix.wire.template import Template
 
 __all__ = ["Case", "canary", "canary_address", "torture"]
 
-#: Each case may use that many observation domains; the first is a multiple of it.
+#: Observation Domains of each case; the first is a multiple of this number.
 DOMAINS = 16
-#: The observation domain of canaries.
+#: Observation Domain of canaries.
 CANARY_DOMAIN = 1
-#: Canaries come from 198.19.0.1 and following addresses (RFC 2544), as many as there are.
+#: Source addresses of canaries are 198.19.0.1 and the following (RFC 2544), this many.
 _FIRST_CANARY = int(IPv4Address("198.19.0.1"))
 MAX_CANARIES = 65534
 
@@ -45,11 +43,12 @@ _CANARY_TEMPLATE = Template(
 def torture(
     name: str = "*", legal: bool | None = None, *, export_time: int | None = None
 ) -> Iterator[Case]:
-    """The cases whose name matches the pattern ``name``, with fresh packets; legal ones first.
+    """Yield the cases whose name matches the pattern ``name``, legal ones first.
 
-    ``legal`` True or False gives only these. Cases are in observation domains of their own,
-    so that none spoils the templates of another. ``export_time`` (seconds since 1970) is
-    when messages say they were sent, unless that is the point of the case; None for now.
+    ``name`` may have ``*`` and ``?``. ``legal`` True or False selects legal or illegal cases.
+    Each case has new packets and Observation Domains of its own, so that no case changes the
+    templates of another. ``export_time`` is that of the messages in seconds since 1970,
+    except for cases that test it; None is now.
     """
     if export_time is None:
         export_time = int(time.time())
@@ -60,16 +59,17 @@ def torture(
 
 
 def canary_address(number: int) -> str:
-    """The source address of a canary, counted from 0. Raises ValueError above 65533."""
+    """Return the source address of canary ``number``. Raises ValueError outside 0..65533."""
     if not 0 <= number < MAX_CANARIES:
         raise ValueError(f"canary {number} is not in 0..{MAX_CANARIES - 1}")
     return str(IPv4Address(_FIRST_CANARY + number))
 
 
 def canary(number: int, export_time: int | None = None, version: int = 10) -> Message:
-    """A message with a template and a flow, from an address that says which canary it is.
+    """Return a message with a template and one flow from the address of canary ``number``.
 
-    ``version`` is 10 or 9. Raises ValueError for another, and for a number above 65533.
+    ``version`` is 10 for IPFIX or 9. Raises ValueError for another version, and for a number
+    outside 0..65533.
     """
     if export_time is None:
         export_time = int(time.time())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The torture catalogue: IPFIX that is rare and legal. A collector has to read all of it."""
+"""Torture cases: unusual and legal IPFIX, which a collector has to read."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from scapy_ipfix.wire.template import Template
 # -- messages
 
 
-@legal("RFC 7011 3", "take it, it keeps the session alive")
+@legal("RFC 7011 3", "accept the message")
 def message_without_sets() -> Packets:
-    """A message of a header and nothing else: zero or more Sets follow it."""
+    """A message consists of its header alone, with no Set."""
     return [IPFIX()]
 
 
-@legal("RFC 7011 10", "read all of it: messages have up to 65535 octets", transport="tcp")
+@legal("RFC 7011 10", "read the whole message", transport="tcp")
 def message_of_65535_octets() -> Packets:
-    """The longest message that the length field can say."""
+    """A message has the greatest length that its header can hold."""
     pad = Template(300, "paddingOctets[65503]")
     return [IPFIX() / TemplateSet(templates=[pad]) / DataSet(template=pad, records=[(b"",)])]
 
 
-@legal("RFC 7011 10", "read all of it, however many fragments it came in", transport="udp")
+@legal("RFC 7011 10", "read the whole message, reassembled from its fragments", transport="udp")
 def message_of_65507_octets() -> Packets:
-    """The longest message that fits a UDP datagram over IPv4: 5455 records."""
+    """A message of 5455 records has the greatest length of a UDP datagram over IPv4."""
     rows = DataSet(template=FLOW, records=[ROW] * 5455, padding=b"\0" * 7)
     return [IPFIX() / TemplateSet(templates=[FLOW]) / rows]
 
 
-@legal("RFC 7011 3.3", "read them all, without a stack that grows with them")
+@legal("RFC 7011 3.3", "read all Sets without recursion")
 def two_thousand_sets() -> Packets:
-    """A message of two thousand Data Sets, a record each."""
+    """A message has two thousand Data Sets of one record each."""
     message = IPFIX() / TemplateSet(templates=[FLOW])
     message.sets = [*message.sets, *(DataSet(template=FLOW, records=[ROW]) for _ in range(2000))]
     return [message]
 
 
-@legal("RFC 7011 3.1", "see no gap: the number counts records modulo 2^32")
+@legal("RFC 7011 3.1", "report no gap: the number counts records modulo 2^32")
 def sequence_wraps() -> Packets:
-    """Sequence numbers go from 4294967295 to 0 in the middle of a message."""
+    """The sequence number wraps from 4294967295 to 0 within a message."""
     return [
         IPFIX(sequenceNumber=0xFFFFFFFE)
         / TemplateSet(templates=[FLOW])
@@ -53,22 +53,22 @@ def sequence_wraps() -> Packets:
     ]
 
 
-@legal("RFC 7011 3.1", "see no gap: templates are not counted")
+@legal("RFC 7011 3.1", "report no gap: templates are not counted")
 def templates_do_not_count() -> Packets:
-    """Three messages with templates only have the sequence number of the data after them."""
+    """Three messages with templates alone have the sequence number of the data after them."""
     refresh = [IPFIX(sequenceNumber=5) / TemplateSet(templates=[FLOW]) for _ in range(3)]
     return [*refresh, IPFIX(sequenceNumber=5) / DataSet(template=FLOW, records=[ROW])]
 
 
-@legal("RFC 7011 5.2", "read it as unsigned, which ends in 2106", "export-time")
+@legal("RFC 7011 5.2", "read an unsigned number, valid until 2106", "export-time")
 def export_time_past_2038() -> Packets:
-    """The export time has its top bit set: 2040-01-01."""
+    """The export time is 2040-01-01, which sets its highest bit."""
     return [IPFIX(exportTime="2040-01-01") / TemplateSet(templates=[FLOW])]
 
 
-@legal("RFC 7011 3.1", "keep the domains apart")
+@legal("RFC 7011 3.1", "keep the templates of each domain apart")
 def same_id_in_two_domains() -> Packets:
-    """Two observation domains use template id 256, each for a template of its own."""
+    """Two Observation Domains use template id 256 for different templates."""
     other = Template(256, "octetDeltaCount", "packetDeltaCount")
     return [
         IPFIX(observationDomainId=0) / TemplateSet(templates=[FLOW]),
@@ -90,7 +90,7 @@ def padding_of_one_octet() -> Packets:
 
 @legal("RFC 7011 3.3.1", "read one record, not two")
 def padding_almost_a_record() -> Packets:
-    """The padding is one octet shorter than a record, the longest that there can be."""
+    """The padding is one octet shorter than a record, the longest that is allowed."""
     rows = DataSet(template=FLOW, records=[ROW], padding=b"\0" * 11)
     return [IPFIX() / TemplateSet(templates=[FLOW]) / rows]
 
@@ -105,26 +105,26 @@ def padding_after_templates() -> Packets:
     ]
 
 
-@legal("RFC 7011 3.3.1", "read the records, drop the paddingOctets")
+@legal("RFC 7011 3.3.1", "read the record without the paddingOctets")
 def padding_as_an_element() -> Packets:
-    """Records are aligned with the element paddingOctets, twice in a template."""
+    """A template aligns its fields with the element paddingOctets, twice."""
     pad = "paddingOctets[3]"
     aligned = Template(300, "protocolIdentifier", pad, "ipClassOfService", pad)
     rows = DataSet(template=aligned, records=[(6, b"", 0, b"")])
     return [IPFIX() / TemplateSet(templates=[aligned]) / rows]
 
 
-@legal("RFC 7011 3.3.1", "read four records; padding is impossible here")
+@legal("RFC 7011 3.3.1", "read four records")
 def records_of_one_octet() -> Packets:
-    """Records are one octet long, so that a set of four cannot have padding."""
+    """Records are one octet long, so that a Set of four of them cannot have padding."""
     tiny = Template(300, "protocolIdentifier")
     rows = DataSet(template=tiny, records=[(0,), (6,), (17,), (0,)])
     return [IPFIX() / TemplateSet(templates=[tiny]) / rows]
 
 
-@legal("RFC 7011 3.4", "read each Data Set with the template before it")
+@legal("RFC 7011 3.4", "decode each Data Set with its template")
 def templates_and_data_interleaved() -> Packets:
-    """Template, data, template, data in one message."""
+    """One message holds a template, its data, another template and its data."""
     return [
         IPFIX()
         / TemplateSet(templates=[FLOW])
@@ -135,15 +135,15 @@ def templates_and_data_interleaved() -> Packets:
     ]
 
 
-@legal("RFC 7011 8", "keep the data and read it, or drop it and go on", "missing-template")
+@legal("RFC 7011 8", "decode the data once the template is known, or drop it", "missing-template")
 def data_before_template_in_a_message() -> Packets:
-    """A message has a Data Set first and the Template Set that it needs after it."""
+    """A message has a Data Set before the Template Set that defines its template."""
     return [IPFIX() / DataSet(template=FLOW, records=[ROW]) / TemplateSet(templates=[FLOW])]
 
 
-@legal("RFC 7011 8", "keep the data and read it, or drop it and go on", "missing-template")
+@legal("RFC 7011 8", "decode the data once the template is known, or drop it", "missing-template")
 def data_before_template() -> Packets:
-    """Data comes in a message before its template's, as after a restart of the collector."""
+    """A Data Set arrives a message before its template, as after a restart of the collector."""
     return [
         IPFIX() / DataSet(template=FLOW, records=[ROW]),
         IPFIX(sequenceNumber=1) / TemplateSet(templates=[FLOW]),
@@ -154,7 +154,7 @@ def data_before_template() -> Packets:
 # -- templates
 
 
-@legal("RFC 7011 3.4.1", "store them all")
+@legal("RFC 7011 3.4.1", "store all templates")
 def two_hundred_templates_in_a_set() -> Packets:
     """One Template Set defines two hundred templates."""
     many = [FLOW.with_id(1000 + number) for number in range(200)]
@@ -163,20 +163,20 @@ def two_hundred_templates_in_a_set() -> Packets:
 
 @legal("RFC 7011 3.4.1", "assume nothing about the order of ids")
 def template_ids_out_of_order() -> Packets:
-    """Template ids 65535, 256 and 40000, in that order."""
+    """Templates have the ids 65535, 256 and 40000, in that order."""
     three = [FLOW.with_id(number) for number in (65535, 256, 40000)]
     return [IPFIX() / TemplateSet(templates=three) / DataSet(template=three[0], records=[ROW])]
 
 
-@legal("RFC 7011 8", "give both values")
+@legal("RFC 7011 8", "return both values")
 def same_element_twice() -> Packets:
-    """A template has tcpControlBits twice, as Cisco sends it."""
+    """A template has tcpControlBits twice, as some Cisco exporters send it."""
     twice = Template(300, "tcpControlBits", "tcpControlBits")
     rows = DataSet(template=twice, records=[(0x02, 0x12)])
     return [IPFIX() / TemplateSet(templates=[twice]) / rows]
 
 
-@legal("RFC 7011 8", "give all values")
+@legal("RFC 7011 8", "return all values")
 def same_element_three_hundred_times() -> Packets:
     """A template has three hundred fields of one element."""
     wide = Template(300, *["octetDeltaCount[1]"] * 300)
@@ -184,9 +184,9 @@ def same_element_three_hundred_times() -> Packets:
     return [IPFIX() / TemplateSet(templates=[wide]) / rows]
 
 
-@legal("RFC 7011 8.4", "take it as the same template, and log nothing", transport="udp")
+@legal("RFC 7011 8.4", "keep the template and log nothing", transport="udp")
 def template_refreshed() -> Packets:
-    """The same template again, as templates are refreshed over UDP."""
+    """The same template is sent again, as refreshes over UDP do."""
     first = IPFIX() / TemplateSet(templates=[FLOW]) / DataSet(template=FLOW, records=[ROW])
     again = IPFIX(sequenceNumber=1) / TemplateSet(templates=[FLOW])
     return [first, again / DataSet(template=FLOW, records=[ROW])]
@@ -194,7 +194,7 @@ def template_refreshed() -> Packets:
 
 @legal("RFC 7011 8.4", "replace the template", "template-redefined", transport="udp")
 def template_redefined_over_udp() -> Packets:
-    """Template 256 is defined anew, which over UDP needs no withdrawal."""
+    """Template 256 is redefined, which over UDP needs no withdrawal."""
     other = Template(256, "octetDeltaCount", "packetDeltaCount")
     return [
         IPFIX() / TemplateSet(templates=[FLOW]) / DataSet(template=FLOW, records=[ROW]),
@@ -206,12 +206,12 @@ def template_redefined_over_udp() -> Packets:
 
 @legal(
     "RFC 7011 8.1",
-    "forget the template, then take the new one",
+    "remove the template, then store the new one",
     "template-withdrawn",
     transport="tcp",
 )
 def withdrawal_then_reuse() -> Packets:
-    """A template is withdrawn and its id used for another one, in one message."""
+    """A template is withdrawn and its id used for another one in the same message."""
     other = Template(256, "octetDeltaCount", "packetDeltaCount")
     return [
         IPFIX() / TemplateSet(templates=[FLOW]) / DataSet(template=FLOW, records=[ROW]),
@@ -224,13 +224,13 @@ def withdrawal_then_reuse() -> Packets:
 
 @legal(
     "RFC 7011 8.1",
-    "forget all templates, and the data after that as well",
+    "remove all templates, and decode no data for them",
     "template-withdrawn",
     "missing-template",
     transport="tcp",
 )
 def withdrawal_of_all_templates() -> Packets:
-    """A withdrawal of template id 2 takes back every template, options templates excepted."""
+    """A withdrawal of id 2 removes all templates, but no Options Template."""
     return [
         IPFIX()
         / TemplateSet(templates=[FLOW, NAMED])
@@ -241,17 +241,17 @@ def withdrawal_of_all_templates() -> Packets:
     ]
 
 
-@legal("RFC 7011 3.2", "note the element and give its octets, or leave it out")
+@legal("RFC 7011 3.2", "return the octets of the element, or omit it")
 def enterprise_4294967295() -> Packets:
-    """An element of the highest enterprise number."""
+    """A template has an element of the highest enterprise number."""
     last = Template(300, "(4294967295/1)[4]", "octetDeltaCount[4]")
     rows = DataSet(template=last, records=[(b"\0\0\0\1", 1500)])
     return [IPFIX() / TemplateSet(templates=[last]) / rows]
 
 
-@legal("RFC 7011 9", "note the element and give its octets, or leave it out")
+@legal("RFC 7011 9", "return the octets of the element, or omit it")
 def unknown_elements() -> Packets:
-    """Elements that nobody has defined: IANA's 32767 in 7 octets, an enterprise's in any."""
+    """A template has unknown elements: 32767 of IANA and one of an enterprise."""
     new = Template(300, "(32767)[7]", "octetDeltaCount[4]", "(64999/32767)[v]")
     rows = DataSet(template=new, records=[(b"seven..", 1500, b"any number")])
     return [IPFIX() / TemplateSet(templates=[new]) / rows]
@@ -260,7 +260,7 @@ def unknown_elements() -> Packets:
 # -- options
 
 
-@legal("RFC 7011 3.4.2.1", "tell the two scope fields from the rest")
+@legal("RFC 7011 3.4.2.1", "distinguish the two scope fields from the others")
 def options_of_two_scopes() -> Packets:
     """An Options Template has two scope fields."""
     rows = DataSet(template=OPTIONS, records=[(1, 2, "eth0")])
@@ -275,9 +275,9 @@ def options_of_nothing_but_scope() -> Packets:
     return [IPFIX() / OptionsTemplateSet(templates=[scope]) / rows]
 
 
-@legal("RFC 5610 3", "take the type from the wire, or go on without")
+@legal("RFC 5610 3", "use the type from the record, or return octets")
 def options_that_define_an_element() -> Packets:
-    """An options record says name and type of an element, then data uses it."""
+    """An options record defines name and type of an element, and data uses the element."""
     about = Template(
         *(300, "privateEnterpriseNumber", "informationElementId"),
         *("informationElementDataType", "informationElementName"),
@@ -299,14 +299,14 @@ def options_that_define_an_element() -> Packets:
 
 @legal("RFC 7011 7", "read a string of 3 octets")
 def long_form_of_a_short_length() -> Packets:
-    """A string of 3 octets gives its length in 3 octets, 255 first."""
+    """A string of 3 octets has its length in the long form, 255 and two more octets."""
     rows = DataSet(template=NAMED, records=[(RawVal(b"\xff\x00\x03lab"), 1500)])
     return [IPFIX() / TemplateSet(templates=[NAMED]) / rows]
 
 
 @legal("RFC 7011 7", "read strings of 254, 255 and 256 octets")
 def lengths_around_255() -> Packets:
-    """Strings whose length is the last of the short form and the first of the long one."""
+    """Strings have the greatest length of the short form and the least of the long form."""
     rows = [("a" * 254, 1), ("b" * 255, 2), ("c" * 256, 3)]
     return [IPFIX() / TemplateSet(templates=[NAMED]) / DataSet(template=NAMED, records=rows)]
 
@@ -320,7 +320,7 @@ def string_of_no_octets() -> Packets:
 
 @legal("RFC 7011 6.2", "read 1500 from 3 octets")
 def integer_of_three_octets() -> Packets:
-    """An unsigned64 travels in 3 octets."""
+    """An unsigned64 is encoded in 3 octets."""
     three = Template(300, "octetDeltaCount[3]", "packetDeltaCount[3]")
     rows = DataSet(template=three, records=[(1500, 1)])
     return [IPFIX() / TemplateSet(templates=[three]) / rows]
@@ -328,7 +328,7 @@ def integer_of_three_octets() -> Packets:
 
 @legal("RFC 7011 6.2", "read eight times the same number")
 def integers_of_one_to_eight_octets() -> Packets:
-    """An unsigned64 travels in every length from 1 to 8 octets, in one record."""
+    """One record has an unsigned64 encoded in every length from 1 to 8 octets."""
     every = Template(300, *(f"octetDeltaCount[{length}]" for length in range(1, 9)))
     rows = DataSet(template=every, records=[(200,) * 8])
     return [IPFIX() / TemplateSet(templates=[every]) / rows]
@@ -336,29 +336,29 @@ def integers_of_one_to_eight_octets() -> Packets:
 
 @legal("RFC 7011 6.2", "extend the sign: the number is -2")
 def negative_integer_of_three_octets() -> Packets:
-    """A signed32 of -2 travels in 3 octets."""
+    """A signed32 with value -2 is encoded in 3 octets."""
     signed = Template(300, "mibObjectValueInteger[3]")
     return [IPFIX() / TemplateSet(templates=[signed]) / DataSet(template=signed, records=[(-2,)])]
 
 
 @legal("RFC 7011 6.2", "read 0.125")
 def float64_of_four_octets() -> Packets:
-    """A float64 travels as a float32."""
+    """A float64 is encoded as a float32."""
     half = Template(300, "samplingProbability[4]")
     return [IPFIX() / TemplateSet(templates=[half]) / DataSet(template=half, records=[(0.125,)])]
 
 
 @legal("RFC 7011 6.1.9", "read a time of 2040, in the NTP era that begins in 2036")
 def ntp_times_past_2036() -> Packets:
-    """Microseconds and nanoseconds count NTP seconds that have begun at 0 again."""
+    """Microseconds and nanoseconds have NTP seconds of the era that begins in 2036."""
     late = Template(300, "flowStartMicroseconds", "flowEndNanoseconds")
     rows = DataSet(template=late, records=[("2040-01-01", "2040-01-01T00:00:01Z")])
     return [IPFIX() / TemplateSet(templates=[late]) / rows]
 
 
-@legal("RFC 7011 6.1.6", "keep the octets out of terminals, logs, SQL and HTML")
+@legal("RFC 7011 6.1.6", "escape the text for terminals, logs, SQL and HTML")
 def string_of_control_characters() -> Packets:
-    """Strings hold an escape sequence, a newline, a NUL, quotes, and letters of 4 octets."""
+    """Strings hold an escape sequence, a newline, NUL, quotes, markup and 4-octet characters."""
     texts = ("\x1b[2J\n\r\0", "'; DROP TABLE flows; --", "<script>", "\U0001f408 \u202e")
     rows = [(text, 1) for text in texts]
     return [IPFIX() / TemplateSet(templates=[NAMED]) / DataSet(template=NAMED, records=rows)]
@@ -366,7 +366,7 @@ def string_of_control_characters() -> Packets:
 
 @legal("RFC 7011 6.1.6", "read 'lab'")
 def string_of_fixed_length() -> Packets:
-    """A string in a field of 16 octets, and one in a field of none."""
+    """A string has a fixed length of 16 octets, and another one of 0."""
     fixed = Template(300, "wlanSSID[16]", "interfaceName[0]", "octetDeltaCount[4]")
     rows = DataSet(template=fixed, records=[("lab", "", 1500)])
     return [IPFIX() / TemplateSet(templates=[fixed]) / rows]
@@ -374,7 +374,7 @@ def string_of_fixed_length() -> Packets:
 
 @legal("RFC 5103 5.1", "read both directions")
 def biflow() -> Packets:
-    """A record with the other direction in it: elements of enterprise 29305."""
+    """A record holds both directions of a flow, with reverse elements of enterprise 29305."""
     both = Template(300, *FLOW.fields, "reverseOctetDeltaCount[4]", "biflowDirection")
     return [
         IPFIX() / TemplateSet(templates=[both]) / DataSet(template=both, records=[(*ROW, 9, 1)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The torture catalogue: lists in records (RFC 6313), legal ones and wrong ones."""
+"""Torture cases: structured data (RFC 6313), legal and malformed."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from scapy_ipfix.testing.torturecases.case import (
 from scapy_ipfix.wire.template import Template
 
 LISTS = Template(300, "basicList", "subTemplateList", "subTemplateMultiList")
-#: interfaceName, an element of variable length, in a list.
+#: A basicList of interfaceName, an element of variable length.
 _NAMES = basic_list(82, 65535, b"\x04eth0", b"\xff\x00\x04eth1")
 _PAIR = bytes((192, 0, 2, 1, 192, 0, 2, 2)) + (1500).to_bytes(4, "big")
 
 
 @legal("RFC 6313 4.5", "read three lists")
 def lists_of_each_kind() -> Packets:
-    """A basicList, a subTemplateList and a subTemplateMultiList in one record."""
+    """One record holds a basicList, a subTemplateList and a subTemplateMultiList."""
     multi = sub_template_multi_list((256, _PAIR), (257, b"\x03lab" + bytes(4)), (256, _PAIR * 2))
     rows = DataSet(template=LISTS, records=[(_NAMES, sub_template_list(256, _PAIR), multi)])
     return [IPFIX() / TemplateSet(templates=[FLOW, NAMED, LISTS]) / rows]
 
 
-@legal("RFC 6313 4.5", "read three lists of nothing")
+@legal("RFC 6313 4.5", "read three empty lists")
 def lists_of_nothing() -> Packets:
-    """Lists without elements: semantic noneOf, undefined, and a part without records."""
+    """Lists are empty, with the semantics noneOf and undefined, one with an empty block."""
     multi = sub_template_multi_list((256, b""), semantic=255)
     empty = (basic_list(8, 4, semantic=0), sub_template_list(256, semantic=255), multi)
     rows = DataSet(template=LISTS, records=[empty])
@@ -42,15 +42,15 @@ def lists_of_nothing() -> Packets:
 
 @legal("RFC 6313 4.5.1", "read a list of two numbers")
 def basic_list_of_an_enterprise() -> Packets:
-    """A basicList of an enterprise's element of reduced size."""
+    """A basicList holds an element of an enterprise in reduced-size encoding."""
     octets = basic_list(1, 2, b"\0\1", b"\0\2", pen=29305)
     rows = DataSet(template=LISTS, records=[(octets, sub_template_list(256), b"\x03")])
     return [IPFIX() / TemplateSet(templates=[FLOW, LISTS]) / rows]
 
 
-@legal("RFC 6313 4.6", "read a list in a list in a list in a list")
+@legal("RFC 6313 4.6", "read four nested lists")
 def lists_nested_four_deep() -> Packets:
-    """A basicList of basicLists of basicLists of names."""
+    """A basicList holds basicLists of basicLists of basicLists of names."""
     nested = _NAMES
     for _ in range(3):
         nested = basic_list(291, 65535, b"\xff" + len(nested).to_bytes(2, "big") + nested)
@@ -58,9 +58,9 @@ def lists_nested_four_deep() -> Packets:
     return [IPFIX() / TemplateSet(templates=[FLOW, LISTS]) / rows]
 
 
-@legal("RFC 6313 4.5.2", "read the list in the list")
+@legal("RFC 6313 4.5.2", "read the nested lists")
 def sub_template_list_of_lists() -> Packets:
-    """A subTemplateList whose records have a basicList, and a mixture of both in a third."""
+    """A subTemplateList has records with a basicList, and a third list mixes both."""
     inner = Template(301, "basicList", "octetDeltaCount[4]")
     record = bytes((len(_NAMES),)) + _NAMES + bytes(4)
     multi = sub_template_multi_list((301, record), (256, _PAIR))
@@ -70,103 +70,103 @@ def sub_template_list_of_lists() -> Packets:
 
 
 def _tree(depth: int) -> bytes:
-    """A subTemplateList of template 302, which is a subTemplateList, and so on."""
+    """Return a subTemplateList of template 302 that is nested in itself ``depth`` times."""
     nested = sub_template_list(302)
     for _ in range(depth):
         nested = sub_template_list(302, b"\xff" + len(nested).to_bytes(2, "big") + nested)
     return nested
 
 
-@legal("RFC 6313 4.6", "read a list in a list in a list")
+@legal("RFC 6313 4.6", "read three nested lists")
 def sub_template_list_of_its_own_template() -> Packets:
-    """A subTemplateList refers to the template that it is in, as trees do: three deep."""
+    """A subTemplateList refers to the template that contains it, three levels deep."""
     holder = Template(302, "subTemplateList")
     rows = DataSet(template=holder, records=[(_tree(2),)])
     return [IPFIX() / TemplateSet(templates=[holder]) / rows]
 
 
-# -- wrong ones
+# -- malformed
 
 
 def _with(element: str, *lists: bytes) -> Packets:
-    """A message with a record of each of these lists, whose template may be 256."""
+    """Return a message with a record for each of these lists; template 256 is defined."""
     holder = Template(302, element)
     rows = DataSet(template=holder, records=[(octets,) for octets in lists])
     return [IPFIX() / TemplateSet(templates=[FLOW, holder]) / rows]
 
 
-@illegal("RFC 6313 4.5.1", "give the octets and log it", "list-malformed")
+@illegal("RFC 6313 4.5.1", "return the octets and log it", "list-malformed")
 def basic_list_cut_at_every_octet() -> Packets:
-    """A basicList of an enterprise's element is cut within its header, at every octet."""
+    """A basicList of an element of an enterprise is cut off after every octet of its header."""
     octets = basic_list(1, 2, pen=29305)
     return _with("basicList", *(octets[:stop] for stop in range(9)))
 
 
-@illegal("RFC 6313 4.5.1", "give the octets and log it", "list-malformed")
+@illegal("RFC 6313 4.5.1", "return the octets and log it", "list-malformed")
 def basic_list_cut_in_an_element() -> Packets:
-    """The last element of a basicList has 3 of its 4 octets."""
+    """The last value of a basicList has 3 of its 4 octets."""
     return _with("basicList", basic_list(8, 4, b"\xc0\0\2\1", b"\xc0\0\2"))
 
 
-@illegal("RFC 6313 4.5.1", "give the octets, count no elements", "list-malformed")
+@illegal("RFC 6313 4.5.1", "return the octets as no list, and log it", "list-malformed")
 def basic_list_of_elements_of_no_octets() -> Packets:
-    """The elements of a basicList have length 0: it has as many as one likes."""
+    """The values of a basicList have length 0; it could hold any number of them."""
     return _with("basicList", basic_list(8, 0, b"\xc0\0\2\1"))
 
 
-@illegal("RFC 6313 4.5.1", "give the octets and log it", "list-malformed")
+@illegal("RFC 6313 4.5.1", "return the octets and log it", "list-malformed")
 def basic_list_element_beyond_the_list() -> Packets:
-    """An element of variable length says 200 octets, the list ends after 4 of them."""
+    """A value of variable length has length 200, and the list ends 4 octets later."""
     return _with("basicList", basic_list(82, 65535, b"\xc8eth0"))
 
 
-@illegal("RFC 6313 11", "stop at some depth, with memory to spare", "list-too-deep")
+@illegal("RFC 6313 11", "stop at a limited depth and use bounded memory", "list-too-deep")
 def lists_nested_thousands_deep() -> Packets:
-    """A basicList in a basicList, four thousand deep: recursion ends badly."""
+    """A basicList is nested four thousand levels deep, which overflows a recursive reader."""
     nested = basic_list(82, 65535, b"\x04eth0")
     for _ in range(4000):
         nested = basic_list(291, 65535, b"\xff" + len(nested).to_bytes(2, "big") + nested)
     return _with("basicList", nested)
 
 
-@illegal("RFC 6313 11", "stop at some depth, with memory to spare", "list-too-deep")
+@illegal("RFC 6313 11", "stop at a limited depth and use bounded memory", "list-too-deep")
 def sub_template_lists_nested_thousands_deep() -> Packets:
-    """A subTemplateList refers to the template that it is in, two thousand times over."""
+    """A subTemplateList refers to the template that contains it, two thousand levels deep."""
     return _with("subTemplateList", _tree(2000))
 
 
-@illegal("RFC 6313 4.5.2", "give the octets and log it", "missing-template")
+@illegal("RFC 6313 4.5.2", "return the octets and log it", "missing-template")
 def sub_template_list_of_an_unknown_template() -> Packets:
     """A subTemplateList refers to a template that was never defined."""
     return _with("subTemplateList", sub_template_list(9999, bytes(12)))
 
 
-@illegal("RFC 6313 4.5.2", "give the octets and log it", "list-malformed")
+@illegal("RFC 6313 4.5.2", "return the octets and log it", "list-malformed")
 def sub_template_list_of_template_two() -> Packets:
     """A subTemplateList refers to template 2, which is the id of Template Sets."""
     return _with("subTemplateList", sub_template_list(2, bytes(12)))
 
 
-@illegal("RFC 6313 4.5.2", "give the octets and log it", "list-malformed")
+@illegal("RFC 6313 4.5.2", "return the octets and log it", "list-malformed")
 def sub_template_list_cut() -> Packets:
-    """A subTemplateList ends within its header, and within a record."""
+    """A subTemplateList is cut off within its header, and within a record."""
     return _with("subTemplateList", b"\x03\x01", sub_template_list(256, _PAIR[:11]))
 
 
-@illegal("RFC 6313 4.5.3", "give the octets, stand still nowhere", "list-malformed")
+@illegal("RFC 6313 4.5.3", "return the octets, make progress, and log it", "list-malformed")
 def sub_template_multi_list_of_length_zero() -> Packets:
-    """A part of a subTemplateMultiList says 0 octets, less than its own header."""
+    """A block of a subTemplateMultiList has length 0, less than its own header."""
     return _with("subTemplateMultiList", b"\x03\x01\x00\x00\x00" + _PAIR)
 
 
-@illegal("RFC 6313 4.5.3", "give the octets and log it", "list-malformed")
+@illegal("RFC 6313 4.5.3", "return the octets and log it", "list-malformed")
 def sub_template_multi_list_beyond_the_list() -> Packets:
-    """A part of a subTemplateMultiList says 65535 octets."""
+    """A block of a subTemplateMultiList has length 65535."""
     return _with("subTemplateMultiList", b"\x03\x01\x00\xff\xff" + _PAIR)
 
 
-@illegal("RFC 6313 4.5.3", "give the octets and log it", "list-malformed")
+@illegal("RFC 6313 4.5.3", "return the octets and log it", "list-malformed")
 def sub_template_multi_list_cut() -> Packets:
-    """A subTemplateMultiList ends within the header of its second part."""
+    """A subTemplateMultiList is cut off within the header of its second block."""
     octets = sub_template_multi_list((256, _PAIR)) + b"\x01\x00\x00"
     return _with("subTemplateMultiList", octets)
