@@ -29,9 +29,9 @@ from scapy.volatile import (
 
 from scapy_ipfix.layers.lazy import LazyPacketList, PacketTable, build_packets, raw
 from scapy_ipfix.model.datatypes import data_type
-from scapy_ipfix.wire.codec import STRUCTURED
 from scapy_ipfix.wire.display import value_text
 from scapy_ipfix.wire.field import TemplateField, prefixed
+from scapy_ipfix.wire.layout import STRUCTURED
 from scapy_ipfix.wire.structured import ListContext, encode_list, templates_of
 from scapy_ipfix.wire.template import Template
 

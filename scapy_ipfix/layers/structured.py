@@ -23,8 +23,9 @@ from scapy_ipfix.layers.lazy import LazyPacket, LazyPacketList, raw
 from scapy_ipfix.layers.recordlists import RecordsField, bind_records
 from scapy_ipfix.layers.templates import FieldSpecifier
 from scapy_ipfix.model.model import elements
-from scapy_ipfix.wire.codec import STRUCTURED, RecordCodec, record_codec
+from scapy_ipfix.wire.codec import RecordCodec, record_codec
 from scapy_ipfix.wire.diagnostics import Defect
+from scapy_ipfix.wire.layout import STRUCTURED
 from scapy_ipfix.wire.structured import (
     SEMANTICS,
     UNDEFINED,

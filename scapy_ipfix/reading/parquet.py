@@ -13,8 +13,8 @@ from scapy_ipfix.collector.collected import CollectedSet
 from scapy_ipfix.reading.arrays import address_text, fixed_arrays, is_address
 from scapy_ipfix.reading.columns import CONTEXT, Layout, LayoutBuffers
 from scapy_ipfix.reading.extras import extra
-from scapy_ipfix.wire.codec import STRUCTURED
 from scapy_ipfix.wire.field import TemplateField
+from scapy_ipfix.wire.layout import STRUCTURED
 from scapy_ipfix.wire.template import Template
 
 #: Records, or octets of them, after which a row group is written.

@@ -23,9 +23,10 @@ from scapy_ipfix.exporting.sending import Address, Pace, Sender
 from scapy_ipfix.reading.capture import CaptureFile
 from scapy_ipfix.reading.reader import read_capture
 from scapy_ipfix.reading.session import IPFIXSession
-from scapy_ipfix.wire.codec import STRUCTURED, WIDE, RecordCodec, record_codec
+from scapy_ipfix.wire.codec import WIDE, RecordCodec, record_codec
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, V9_VERSION, walk_sets
+from scapy_ipfix.wire.layout import STRUCTURED
 from scapy_ipfix.wire.structured import ListContext, list_parts
 from scapy_ipfix.wire.template import Template, kept_by_template
 

@@ -6,6 +6,6 @@ Template's codec decodes the Data Records of a Set; lists (RFC 6313) and checks 
 The package imports ``model`` and ``text``, and neither keeps state nor knows Scapy.
 
 Modules, each importing only from those before it: ``diagnostics``, ``framing``, ``stream``,
-``field``, ``codec``, ``structured``, ``template``, ``validation``, ``display``,
+``field``, ``layout``, ``codec``, ``structured``, ``template``, ``validation``, ``display``,
 ``facts``, ``contextfields``, ``resolver``.
 """

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple, Protocol
 from scapy_ipfix.model.datatypes import DataType
 from scapy_ipfix.model.element import MAX_ID, InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
-from scapy_ipfix.wire.codec import CODEC_CACHE, STRUCTURED, RecordCodec, record_codec
+from scapy_ipfix.wire.codec import RecordCodec, record_codec
 from scapy_ipfix.wire.diagnostics import Defect
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import IPFIX_VERSION, MINIMUM_DATA_SET
+from scapy_ipfix.wire.layout import CODEC_CACHE, STRUCTURED
 
 #: How lists relate their elements (RFC 6313 4.4); 255 is undefined.
 SEMANTICS = {
