@@ -47,7 +47,7 @@ class RecordClasses(Generic[PacketT]):
         )
         self._uncollected = 0.0
         self._by_layout = lru_cache(CLASS_CACHE)(self._make)
-        # By template, whose hash is cached, unlike that of thousands of fields.
+        # The key is the template, whose hash is cached, unlike that of thousands of fields.
         self._wide = lru_cache(WIDE_CLASSES)(
             lambda template: self._make(template.fields, template.scope_count)
         )
@@ -69,7 +69,7 @@ class RecordClasses(Generic[PacketT]):
         # Scapy keeps every class whose name begins without an underscore in conf.layers for
         # ever, and compares each field of a new class with all others; so name and fields are
         # set afterwards.
-        made: Any = type(self._base)(
+        cls: Any = type(self._base)(
             "_Record",
             (self._base,),
             {
@@ -84,12 +84,12 @@ class RecordClasses(Generic[PacketT]):
                 "_attributes": attributes,
             },
         )
-        made.__name__ = made.__qualname__ = self._base.__name__
-        made.fields_desc = fields
-        # As descriptors, fields are read without the detour over Packet.__getattr__.
+        cls.__name__ = cls.__qualname__ = self._base.__name__
+        cls.fields_desc = fields
+        # Fields are descriptors, so that reading one avoids Packet.__getattr__.
         for field in fields:
-            setattr(made, field.name, field)
-        return made  # type: ignore[no-any-return]
+            setattr(cls, field.name, field)
+        return cls  # type: ignore[no-any-return]
 
     def _collect_evicted(self, fields: int) -> None:
         """Count a new class of ``fields`` fields; free evicted ones when there are too many."""

@@ -55,7 +55,7 @@ class FieldSpecifier(DirectPacket):
 
     @property
     def is_enterprise(self) -> bool:
-        """Whether an enterprise number follows: by the bit, or if that is None by the number."""
+        """True if an enterprise number follows: by the bit, or if that is None by the number."""
         bit = self.fields.get("enterpriseBit")
         return bool(self.fields.get("enterpriseNumber")) if bit is None else bool(bit)
 

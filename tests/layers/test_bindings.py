@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which ports lead where, whoever is imported first."""
+"""Bindings of ports, in any order of imports."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ T = Template(300, "octetDeltaCount")
 MESSAGES = {IPFIX: bytes(IPFIX(sets=[T])), NetFlowV9: bytes(NetFlowV9(sets=[T]))}
 V5 = bytes(NetflowHeader(version=5) / NetflowHeaderV5(count=1) / NetflowRecordV5())
 V1 = bytes(NetflowHeader(version=1) / NetflowHeaderV1())
-#: With addresses given, Scapy does not ask the network for them.
+#: Complete addresses, for which Scapy does not query the network.
 ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 UDP_PORTS = [4739, 2055, 2056, 9995, 9996, 9025, 9026]
 
@@ -66,7 +66,7 @@ def test_other_versions_stay_with_the_layers_of_scapy(port, direction):
 @pytest.mark.parametrize(
     "octets", [b"\0", b"\5", b"\x09", b"\x0a", b"\1\2\3", b"\0\x0b" + bytes(30), b"\0\0" * 20]
 )
-def test_what_is_of_no_version_is_raw(octets):
+def test_octets_of_no_known_version_are_raw(octets):
     packet = udp(octets, dport=2055)
     assert type(packet[UDP].payload) is Raw
     assert packet[Raw].load == octets
@@ -131,12 +131,12 @@ def test_bind_port():
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, "4739", None, 4739.0])
-def test_what_is_no_port(port):
+def test_bind_port_rejects_other_ports(port):
     with pytest.raises(ValueError, match=r"not in 1..65535"):
         bind_port(port)
 
 
-def test_what_is_no_protocol():
+def test_bind_port_rejects_other_protocols():
     with pytest.raises(ValueError, match="'udp', 'tcp', 'sctp', not 'dccp'"):
         bind_port(4739, "dccp")
 
@@ -167,7 +167,7 @@ print("right")
         "import scapy_ipfix; import scapy.layers.all",
     ],
 )
-def test_whoever_is_imported_first(imports):
+def test_bindings_do_not_depend_on_the_order_of_imports(imports):
     done = subprocess.run(
         [sys.executable, "-c", imports + CHECK], capture_output=True, text=True, timeout=120
     )
@@ -175,5 +175,5 @@ def test_whoever_is_imported_first(imports):
     assert done.stdout == "right\n"
 
 
-def test_the_dispatcher_is_no_layer_to_list():
+def test_the_dispatcher_is_not_listed_as_a_layer():
     assert "_FlowExport" not in {each.__name__ for each in conf.layers}

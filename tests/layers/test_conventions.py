@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What works with Scapy's own layers works with these: loading, looking, crafting, sniffing."""
+"""Conventions of Scapy's layers: loading, showing, crafting, sniffing."""
 
 import importlib.metadata
 import io
@@ -56,7 +56,7 @@ WHOLE /= IP(src="192.0.2.9", dst="192.0.2.10") / UDP(sport=40000) / MESSAGE
 
 
 def python(program: str) -> str:
-    """What a program prints, in a Python of its own where warnings are errors."""
+    """Return the output of a program in another process, where warnings are errors."""
     result = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", program],
         cwd=ROOT,
@@ -103,7 +103,7 @@ def test_as_an_extension_of_scapy(installed: None) -> None:
 
 
 def test_as_an_extension_beside_the_package(installed: None) -> None:
-    """Both ways of loading give the same classes."""
+    """Load the extension either way to the same classes."""
     printed = python(
         "from scapy.all import *\n"
         "import scapy_ipfix\n"
@@ -114,8 +114,8 @@ def test_as_an_extension_beside_the_package(installed: None) -> None:
     assert printed == "True True\n"
 
 
-def test_a_star_import_takes_no_name_of_scapys() -> None:
-    # Of what comes along from other modules, as typing.Set, there is no telling.
+def test_a_star_import_hides_no_name_of_scapy() -> None:
+    # Scapy reexports names of other modules, such as typing.Set; those do not count.
     printed = python(
         "from scapy.all import *\n"
         "before = dict(globals())\n"
@@ -129,7 +129,7 @@ def test_a_star_import_takes_no_name_of_scapys() -> None:
     assert printed == "[]\n12831283\n"
 
 
-def test_everything_named_is_there() -> None:
+def test_all_public_names_exist() -> None:
     for name in scapy_ipfix.__all__:
         assert getattr(scapy_ipfix, name) is not None
         assert getattr(scapy_ipfix, name).__doc__
@@ -140,7 +140,7 @@ def test_layers_are_known_to_scapy(cls: type) -> None:
     assert cls in conf.layers
 
 
-# -- looking
+# -- showing
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_ls(cls: type) -> None:
         assert field.name in text.getvalue()
 
 
-def test_looking_at_a_packet() -> None:
+def test_showing_a_packet() -> None:
     (packet,) = dissect([Ether(bytes(WHOLE))])
     text = io.StringIO()
     with redirect_stdout(text):
@@ -206,7 +206,7 @@ def test_crafted_packets_find_their_port() -> None:
     assert isinstance(again.payload.payload, IPFIX)
 
 
-def test_copies_are_packets_of_their_own() -> None:
+def test_copies_are_independent() -> None:
     packet = Ether(bytes(WHOLE))
     copy = packet.copy()
     copy[IPFIX].sets[1].records[0].octetDeltaCount = 7
@@ -217,7 +217,7 @@ def test_copies_are_packets_of_their_own() -> None:
     assert copy != packet
 
 
-def test_commands_give_the_packet_again() -> None:
+def test_commands_recreate_the_packet() -> None:
     packet = dissect([Ether(bytes(WHOLE))])[0]
     assert bytes(eval(packet[IPFIX].command(), vars(scapy_ipfix))) == bytes(packet[IPFIX])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Scapy Fields: one an abstract data type, lists of packets, header times."""
+"""Scapy Fields: one for each abstract data type, lists of packets, header times."""
 
 import ipaddress
 from datetime import datetime, timezone
@@ -89,7 +89,7 @@ def test_random_values_fit(template):
         assert scapy_field.getfield(None, octets)[0] == b""
 
 
-def test_fields_are_typed_where_they_are_assigned():
+def test_values_are_converted_on_assignment():
     record = Record(
         Template(
             256,
@@ -134,7 +134,7 @@ def test_fields_are_typed_where_they_are_assigned():
         ("protocolIdentifier", "tpc", "'tpc' is no value of protocolIdentifier"),
     ],
 )
-def test_what_does_not_fit_names_template_field_value_and_limit(spec, value, message):
+def test_errors_name_template_field_value_and_limit(spec, value, message):
     record = Record(Template(300, spec))
     name = spec.partition("[")[0]
     with pytest.raises(ValueError, match=f"template 300, field {name}: {message}"):
@@ -164,7 +164,7 @@ def test_flags_of_many_bits():
     assert str(Record(Template(256, "tcpControlBits[v]"), tcpControlBits=2).tcpControlBits) == "S"
 
 
-def test_how_values_are_shown():
+def test_shown_values():
     assert field_of("protocolIdentifier").i2repr(None, 6).lower() == "tcp"
     assert field_of("protocolIdentifier").i2repr(None, 255) != ""
     assert field_of("tcpControlBits").i2repr(None, 0x12) == "SA"
@@ -176,13 +176,13 @@ def test_how_values_are_shown():
     assert "5000 octets" in long
 
 
-def test_octets_of_a_persons_own():
+def test_raw_values():
     record = Record(Template(256, "protocolIdentifier", "octetDeltaCount[2]"))
     record.protocolIdentifier = RawVal(b"abc")
     assert bytes(record) == b"abc\0\0"
 
 
-def test_an_element_field_of_its_own():
+def test_an_element_field_without_a_record():
     field = field_of("octetDeltaCount[2]")
     assert isinstance(field, ElementField)
     assert (field.default, field.sz) == (0, 2)
@@ -192,7 +192,7 @@ def test_an_element_field_of_its_own():
 
 
 def test_a_list_beside_a_field_of_no_octets():
-    """Such a record is built field by field; its list is a packet by then."""
+    """Build such a record field by field, its list being a packet by then."""
     template = Template(256, "templateId[0]", "basicList[9]")
     octets = b"\x03\x00\x08\x00\x04\xc0\x00\x02\x01"
     record = Record(template, octets)
@@ -210,12 +210,12 @@ def test_lists_take_one_or_many():
 
 
 @pytest.mark.parametrize("item", [5, "text", None, {"a": 1}, [1]])
-def test_lists_refuse_what_is_no_packet(item):
+def test_lists_reject_other_items(item):
     with pytest.raises(ValueError, match=r"sets: .*neither a packet nor bytes"):
         IPFIX(sets=[item])
 
 
-def test_a_message_takes_templates_where_it_takes_sets():
+def test_a_message_takes_templates_as_sets():
     template = Template(256, "octetDeltaCount")
     options = Template(257, "meteringProcessId", "octetDeltaCount", scope=1)
     message = IPFIX(exportTime=0, sets=[template, options])
@@ -225,7 +225,7 @@ def test_a_message_takes_templates_where_it_takes_sets():
     assert [each.setId for each in NetFlowV9(bytes(message)).sets] == [0, 1]
 
 
-def test_what_is_put_into_a_list_later_is_what_it_takes_at_first():
+def test_appended_items_become_packets():
     template = Template(256, "octetDeltaCount[1]", "protocolIdentifier")
     data = DataSet(template=template, records=[(1, 2)])
     data.records.append((3, 4))

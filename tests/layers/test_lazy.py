@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lists that come to be when read, and packets that build from their octets until then."""
+"""Lists that make their packets on first access, and packets that build from octets until then."""
 
 import copy
 import pickle
@@ -24,7 +24,7 @@ MESSAGE = bytes(
 
 
 class Loader:
-    """Makes two packets and counts how often it is asked to."""
+    """Loader of two packets that records its calls."""
 
     def __init__(self):
         self.calls = []
@@ -78,7 +78,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_every_look_makes_the_packets_once(look):
+def test_every_access_makes_the_packets_once(look):
     loader, lazily = fresh()
     look(lazily)
     assert len(loader.calls) == 1
@@ -87,7 +87,7 @@ def test_every_look_makes_the_packets_once(look):
     assert len(loader.calls) == 1
 
 
-def test_what_is_no_look():
+def test_accesses_that_make_no_packets():
     loader, lazily = fresh()
     assert len(lazily) == 2
     assert lazily
@@ -95,29 +95,29 @@ def test_what_is_no_look():
     assert not loader.calls
 
 
-def test_looks_give_what_a_list_would():
-    made = [Raw(b"a"), Raw(b"b")]
-    assert fresh()[1] == made
-    assert made == fresh()[1]
-    assert fresh()[1][1] == made[1]
-    assert fresh()[1][:] == made
-    assert [Raw(b"c")] + fresh()[1] == [Raw(b"c"), *made]
-    assert fresh()[1] + [Raw(b"c")] == [*made, Raw(b"c")]
-    assert fresh()[1] * 2 == 2 * fresh()[1] == made * 2
-    assert fresh()[1].pop(0) == made[0]
-    assert pickle.loads(pickle.dumps(fresh()[1])) == made
+def test_accesses_return_the_same_as_a_list():
+    packets = [Raw(b"a"), Raw(b"b")]
+    assert fresh()[1] == packets
+    assert packets == fresh()[1]
+    assert fresh()[1][1] == packets[1]
+    assert fresh()[1][:] == packets
+    assert [Raw(b"c")] + fresh()[1] == [Raw(b"c"), *packets]
+    assert fresh()[1] + [Raw(b"c")] == [*packets, Raw(b"c")]
+    assert fresh()[1] * 2 == 2 * fresh()[1] == packets * 2
+    assert fresh()[1].pop(0) == packets[0]
+    assert pickle.loads(pickle.dumps(fresh()[1])) == packets
     lazily = fresh()[1]
     lazily += [Raw(b"c")]
-    assert lazily == [*made, Raw(b"c")]
+    assert lazily == [*packets, Raw(b"c")]
 
 
-def test_a_length_that_nobody_knows_yet():
+def test_an_unknown_length():
     loader, lazily = fresh(count=None)
     assert len(lazily) == 2
     assert len(loader.calls) == 1
 
 
-def test_a_copy_of_what_nobody_has_looked_at_is_lazy():
+def test_copies_of_lazy_lists_are_lazy():
     loader, lazily = fresh()
     other = lazily.fresh()
     assert isinstance(other, LazyPacketList)
@@ -129,8 +129,8 @@ def test_a_copy_of_what_nobody_has_looked_at_is_lazy():
 
 
 @pytest.fixture
-def made(monkeypatch):
-    """The classes of the packets that come to be."""
+def class_names(monkeypatch):
+    """Return a list of the classes of packets made from now on."""
     counted = []
     original = Packet.__init__
 
@@ -142,31 +142,31 @@ def made(monkeypatch):
     return counted
 
 
-def test_a_message_that_nobody_looks_at_makes_no_sets(made):
+def test_an_untouched_message_makes_no_sets(class_names):
     message = IPFIX(MESSAGE)
-    assert made == ["IPFIX"]
+    assert class_names == ["IPFIX"]
     assert bytes(message) == MESSAGE
     assert message.observationDomainId == 0
-    assert made == ["IPFIX"]
+    assert class_names == ["IPFIX"]
 
 
-def test_a_copy_of_a_message_makes_no_sets(made):
+def test_a_copy_of_a_message_makes_no_sets(class_names):
     message = IPFIX(MESSAGE).copy()
     assert bytes(message) == MESSAGE
-    assert set(made) == {"IPFIX"}
-    del made[:]
+    assert set(class_names) == {"IPFIX"}
+    del class_names[:]
     assert len(message.sets) == 2
-    assert "DataSet" in made
+    assert "DataSet" in class_names
 
 
-def test_a_changed_header_makes_no_sets(made):
+def test_a_changed_header_makes_no_sets(class_names):
     message = IPFIX(MESSAGE)
     message.observationDomainId = 7
     assert bytes(message) == MESSAGE[:12] + b"\0\0\0\7" + MESSAGE[16:]
-    assert made == ["IPFIX"]
+    assert class_names == ["IPFIX"]
 
 
-def test_a_set_that_nobody_looks_into_makes_no_records(monkeypatch):
+def test_an_untouched_set_makes_no_records(monkeypatch):
     monkeypatch.setattr("scapy_ipfix.layers.recordlists.read_records", None)
     message = IPFIX(MESSAGE)
     data = message.sets[1]
@@ -175,7 +175,7 @@ def test_a_set_that_nobody_looks_into_makes_no_records(monkeypatch):
     assert bytes(message) == MESSAGE
 
 
-def test_rows_become_octets_without_a_packet_each(monkeypatch):
+def test_rows_are_encoded_without_a_packet_for_each(monkeypatch):
     monkeypatch.setattr("scapy_ipfix.layers.recordlists.read_records", None)
     data = DataSet(template=T, records=ROWS * 100)
     assert len(bytes(data)) == 4 + 200 * 12
@@ -192,7 +192,7 @@ def test_sets_know_their_message_and_records_their_set():
     assert other.sets[1] is not data
 
 
-def test_a_copy_goes_its_own_way():
+def test_copies_are_independent():
     message = IPFIX(MESSAGE)
     for looked in (False, True):
         if looked:
@@ -203,7 +203,7 @@ def test_a_copy_goes_its_own_way():
         assert bytes(other) == MESSAGE.replace(bytes((0, 5)), bytes((0, 9)))
 
 
-def test_a_copy_notes_its_own_defects():
+def test_copies_have_defects_of_their_own():
     octets = MESSAGE[:2] + (len(MESSAGE) + 4).to_bytes(2, "big") + MESSAGE[4:] + b"\1\0\0\3"
     message = IPFIX(octets)
     other = message.copy()
@@ -212,7 +212,7 @@ def test_a_copy_notes_its_own_defects():
     assert [each.code for each in other.copy().defects] == ["set-length"]
 
 
-def test_looking_at_everything_does_not_change_the_octets():
+def test_accessing_everything_does_not_change_the_octets():
     message = IPFIX(MESSAGE)
     message.show(dump=True)
     message.show2(dump=True)
@@ -233,13 +233,13 @@ def test_changes_at_every_depth_are_built():
     assert bytes(message) == MESSAGE.replace(b"\0\1\0\x08", b"\0\1\0\4")
     message = IPFIX(MESSAGE)
     message.sets[1].records.pop()
-    assert bytes(message) == MESSAGE[:-12]  # lengths as they came, as everywhere in Scapy
+    assert bytes(message) == MESSAGE[:-12]  # Scapy keeps dissected lengths.
     del message.length, message.sets[1].length
     assert bytes(message)[2:4] == (len(MESSAGE) - 12).to_bytes(2, "big")
     assert bytes(message)[-16:-12] == b"\1\0\0\x10"
 
 
-def test_octets_that_nothing_can_be_made_of():
+def test_raw_octets():
     assert lazy.raw(b"abc") == conf.raw_layer(b"abc")
     assert lazy.raw(b"abc", message := IPFIX()).parent is message
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IPFIX and NetFlow v9 messages: building, dissecting, and what Scapy expects of layers."""
+"""IPFIX and NetFlow v9 messages: building, dissecting, and Scapy's conventions."""
 
 import copy
 import pickle
@@ -37,14 +37,14 @@ pytestmark = pytest.mark.usefixtures("debug_dissector")
 
 T = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")
 ROWS = [("192.0.2.1", 5), ("192.0.2.2", 6)]
-#: With addresses given, Scapy does not ask the network for them.
+#: Complete addresses, for which Scapy does not query the network.
 ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 OPTIONS = Template(301, "meteringProcessId", "interfaceName", scope=1)
 SCOPED = Template(301, "scopeInterface[2]", "interfaceName[4]", scope=1)
 
 
 def message(version, *cases):
-    """A message that announces templates and holds their records."""
+    """Return a message with templates and their records."""
     if version == 10:
         cls, data, templates, options = IPFIX, DataSet, TemplateSet, OptionsTemplateSet
         header = {"exportTime": 1}
@@ -63,8 +63,8 @@ IPFIX_OCTETS = bytes(message(10, (T, ROWS), (OPTIONS, [(1, "eth0"), (2, "")])))
 V9_OCTETS = bytes(message(9, (T, ROWS), (SCOPED, [(1, "eth0"), (2, "lo")])))
 
 
-def look_at_everything(packet):
-    """Every way of looking that there is; none may change anything."""
+def access_everything(packet):
+    """Access a packet in every way that must not change it."""
     packet.show(dump=True)
     packet.show2(dump=True)
     packet.summary()
@@ -87,7 +87,7 @@ def look_at_everything(packet):
 
 
 @given(st.sampled_from([9, 10]), st.data())
-def test_messages_come_back(version, data):
+def test_dissected_messages_equal_built_ones(version, data):
     cases = data.draw(st.lists(filled(version), max_size=3, unique_by=lambda c: c.template.id))
     whole = bytes(message(version, *((case.template, case.rows) for case in cases)))
     read = make_message(whole)
@@ -98,11 +98,11 @@ def test_messages_come_back(version, data):
     for case, each in zip(cases, read.sets[1::2]):
         if version == 10 or case.template.length > 3:  # else padding reads as records
             assert [tuple(one.values().values()) for one in each.records] == case.rows
-    look_at_everything(read)
+    access_everything(read)
     assert bytes(read) == whole
     rebuilt = retyped(read)
     assert bytes(rebuilt) == whole
-    # built from all that was read, of which nothing is kept
+    # Build from the fields alone, without cached octets.
     for each in read.sets:
         each.raw_packet_cache = None
         for record in (*each.fields.get("records", ()), *each.fields.get("templates", ())):
@@ -117,7 +117,7 @@ def test_any_octets_are_a_message(octets):
     if read is None:
         return
     assert bytes(read) == octets
-    look_at_everything(read)
+    access_everything(read)
     assert bytes(read) == octets
     assert bytes(read.copy()) == octets
     assert bytes(copy.deepcopy(read)) == octets
@@ -129,11 +129,11 @@ def test_any_octets_are_a_message(octets):
 
 
 @given(st.sampled_from([b"\0\x09", b"\0\x0a"]), st.binary(max_size=120))
-def test_octets_without_sense_are_a_message(version, rest):
+def test_random_octets_after_a_version_are_a_message(version, rest):
     octets = version + rest
     for read in (make_message(octets), IPFIX(octets), NetFlowV9(octets)):
         assert bytes(read) == octets
-        look_at_everything(read)
+        access_everything(read)
         assert bytes(read) == octets
 
 
@@ -142,7 +142,7 @@ def test_a_message_cut_anywhere(whole):
     for cut in range(1, len(whole)):
         read = make_message(whole[:cut]) or IPFIX(whole[:cut])
         assert bytes(read) == whole[:cut]
-        look_at_everything(read)
+        access_everything(read)
         assert bytes(read) == whole[:cut]
         assert bytes(retyped(read)) == whole[:cut]
         if whole is IPFIX_OCTETS:
@@ -197,7 +197,7 @@ def test_sets_by_division_and_in_a_list_are_the_same():
     assert IPFIX().sets == []
 
 
-def test_what_is_no_set_follows_the_message():
+def test_other_packets_follow_the_message():
     built = IPFIX(exportTime=1) / TemplateSet() / Raw(b"abc")
     assert bytes(built) == bytes(IPFIX(exportTime=1, sets=[TemplateSet()])) + b"abc"
     assert bytes(built)[2:4] == b"\0\x14"
@@ -226,12 +226,12 @@ def test_counts_of_netflow_v9():
     assert bytes(by_division)[2:4] == b"\0\4"
 
 
-def test_lengths_given_are_left_alone():
+def test_given_lengths_are_kept():
     assert bytes(IPFIX(length=3, sets=[DataSet()]))[2:4] == b"\0\3"
     assert bytes(IPFIX(version=77))[:2] == b"\0\x4d"
 
 
-def test_a_message_of_more_octets_than_its_length_can_say():
+def test_a_message_too_long_for_its_length_field():
     built = IPFIX(sets=[DataSet(setId=300, records=[bytes(60000)])] * 2)
     with pytest.raises(ValueError, match="120024 octets; a Message has at most 65535"):
         bytes(built)
@@ -269,7 +269,7 @@ def test_wrong_lengths(length, codes):
 
 
 @pytest.mark.parametrize("octets", [IPFIX_OCTETS, V9_OCTETS], ids=["IPFIX", "v9"])
-def test_a_message_defines_templates_for_itself(octets):
+def test_a_message_is_bound_to_its_own_templates(octets):
     read = make_message(octets)
     assert [len(each.records) for each in read.sets[1::2]] == [2, 2]
     assert read.sets[1].template == T
@@ -311,7 +311,7 @@ def test_a_template_that_changes_within_a_message():
     assert read.sets[3].records[0].destinationIPv4Address == "192.0.2.9"
 
 
-def test_what_follows_the_last_set():
+def test_octets_after_the_last_set():
     octets = bytearray(IPFIX_OCTETS + b"\0\0\0")
     octets[2:4] = len(octets).to_bytes(2, "big")
     read = IPFIX(bytes(octets))
@@ -374,7 +374,7 @@ def test_a_header_cut_off(cls, whole):
         if cut >= 2:
             assert read.version == cls.version_number
         assert bytes(read.copy()) == whole[:cut]
-        look_at_everything(read)
+        access_everything(read)
 
 
 def test_make_message():
@@ -440,7 +440,7 @@ def test_pickling(octets):
         assert bytes(again) == octets
         assert again.records == read.records
         assert again.records[0].template == T
-        look_at_everything(again)
+        access_everything(again)
     read.time = 5.5
     assert pickle.loads(pickle.dumps(read)).time == 5.5
 
@@ -453,7 +453,7 @@ def test_pickling_keeps_templates_that_the_message_does_not_define():
     assert again.sets[0].template == T
 
 
-def test_what_lists_go_by_is_found_once_after_pickling():
+def test_unpickled_sets_share_the_context_of_lists():
     sets = [TemplateSet(templates=[T]), *(DataSet(template=T, records=ROWS) for _ in range(3))]
     again = pickle.loads(pickle.dumps(IPFIX(bytes(IPFIX(sets=sets)))))
     contexts = [again.context.lists(index) for index in (1, 2, 3)]
@@ -478,7 +478,7 @@ def test_layers_that_carry_a_message_can_be_rebuilt():
     frame = bytes(ETHER / IP() / UDP(sport=4739, dport=4739) / Raw(IPFIX_OCTETS))
     read = Ether(frame)
     assert bytes(read) == frame
-    look_at_everything(read[IPFIX])
+    access_everything(read[IPFIX])
     assert bytes(read) == frame
     read[Record].octetDeltaCount = 77
     del read[IP].len, read[IP].chksum, read[UDP].len, read[UDP].chksum
@@ -494,7 +494,7 @@ def test_several_values_give_several_packets():
     assert [bytes(each[IPFIX]) for each in packets] == [bytes(message(10, (T, ROWS)))] * 2
 
 
-def test_everything_by_star():
+def test_a_star_import():
     program = (
         "from scapy.all import *\n"
         "from scapy_ipfix import *\n"

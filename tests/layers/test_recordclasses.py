@@ -64,10 +64,10 @@ def test_few_classes_of_wide_layouts_are_kept():
     wide = [Template(256 + at, *[(99999, at + 1)] * (WIDE + 1)) for at in range(WIDE_CLASSES + 3)]
     gc.collect()
     before = len(Record.__subclasses__())
-    made = [record_class(each) for each in wide]
-    assert record_class(wide[-1]) is made[-1]
-    assert len(set(made)) == len(wide)
-    del made
+    classes = [record_class(each) for each in wide]
+    assert record_class(wide[-1]) is classes[-1]
+    assert len(set(classes)) == len(wide)
+    del classes
     gc.collect()
     assert len(Record.__subclasses__()) <= before + WIDE_CLASSES
     assert len(record_class(wide[0]).fields_desc) == WIDE + 1
@@ -96,8 +96,8 @@ def test_garbage_collection_counts_fields_of_wide_classes():
 def test_evicted_classes_are_freed_without_python_collecting_garbage():
     for id in range(1, CLASS_CACHE + 400):
         record_class(Template(256, (77777, id), (77777, id + 1)))
-    made = len(Record.__subclasses__())
-    assert made <= CLASS_CACHE + 100 + 10
+    classes = len(Record.__subclasses__())
+    assert classes <= CLASS_CACHE + 100 + 10
 
 
 def test_garbage_collection_stays_disabled(monkeypatch):
@@ -115,16 +115,16 @@ def test_garbage_collection_stays_disabled(monkeypatch):
 
 def test_the_class_of_a_wide_layout_is_evicted():
     template = Template(256, *["octetDeltaCount[1]"] * 300)
-    made = record_class(template)
-    assert record_class(template) is made
-    assert record_class(template.with_id(257)) is not made
+    classes = record_class(template)
+    assert record_class(template) is classes
+    assert record_class(template.with_id(257)) is not classes
     assert Record(template, bytes(300)).octetDeltaCount_300 == 0
-    made = ref(made)
+    classes = ref(classes)
     del template
     for at in range(WIDE_CLASSES):
         record_class(Template(256, *["packetDeltaCount[1]"] * (301 + at)))
     gc.collect()
-    assert made() is None
+    assert classes() is None
 
 
 # Names

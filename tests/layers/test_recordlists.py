@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lists in records (RFC 6313), any lists: every part as a packet, an octet, a value."""
+"""Lists in records (RFC 6313) as packets, octets and values; generated ones and single cases."""
 
 import pickle
 from typing import Any
@@ -44,12 +44,12 @@ def announced(*templates: Template, **fields: Any) -> IPFIX:
 
 
 def message(holder: Template, *rows: Any, also: tuple[Template, ...] = ()) -> bytes:
-    """A message with its templates and with records of one that has lists."""
+    """Return a message with templates and with records that have lists."""
     return bytes(announced(*also, holder) / DataSet(template=holder, records=list(rows)))
 
 
 def look(packet: Packet) -> str:
-    """Looks into every corner of a packet."""
+    """Access every part of a packet."""
     text: str = packet.show(dump=True)
     packet.summary()
     repr(packet)
@@ -57,12 +57,12 @@ def look(packet: Packet) -> str:
 
 
 def the_list(packet: IPFIX) -> Any:
-    """The first field of the first record."""
+    """Return the first field of the first record."""
     record = packet.records[0]
     return record[record.template.names[0]]
 
 
-# -- whatever lists there are
+# -- generated lists
 
 
 def held(made: Made, *, options: bool = False) -> Template:
@@ -71,7 +71,7 @@ def held(made: Made, *, options: bool = False) -> Template:
 
 
 @given(lists(), st.booleans())
-def test_what_is_crafted_is_dissected(made, options):
+def test_dissected_lists_equal_crafted_ones(made, options):
     holder = held(made, options=options)
     row = {"octetDeltaCount": 7, made.kind: made.given, "interfaceName": "x"}
     octets = message(holder, row, tuple(row.values()), also=tuple(made.templates.values()))
@@ -96,8 +96,8 @@ def test_what_is_crafted_is_dissected(made, options):
 
 
 @given(lists())
-def test_every_part_builds_again_from_what_it_shows(made):
-    """With nothing remembered of the octets, the fields alone give them."""
+def test_every_part_builds_from_its_fields(made):
+    """Build without cached octets."""
     octets = message(held(made), (1, made.given, ""), also=tuple(made.templates.values()))
     (packet,) = dissect([IPFIX(octets)])
     look(packet)
@@ -173,7 +173,7 @@ def test_lists_show_their_semantic(number, name):
     assert f"= {name}\n" in packet.show(dump=True)
 
 
-def test_what_stands_in_a_list_is_shown_as_in_a_record():
+def test_values_in_a_list_are_shown_as_in_a_record():
     packet = BasicList(basic_list(4, 1, b"\x06", b"\x11", b"\xfd"))
     assert "[tcp, udp, exp253]" in packet.show(dump=True)
     hostile = BasicList(basic_list(82, 65535, b"\x05\x1b[2J\n"))
@@ -239,7 +239,7 @@ def test_empty_octets_in_a_list_of_lists(kind):
 
 
 def test_lengths_of_the_wire_are_kept_until_changed():
-    """A length below 255 may be written in three octets (RFC 7011 7)."""
+    """Keep a length below 255 that takes three octets (RFC 7011 7)."""
     octets = basic_list(82, 65535, b"\xff\x00\x04eth0", b"\x01x")
     packet = BasicList(octets)
     assert packet.values == ["eth0", "x"]
@@ -253,7 +253,7 @@ def test_lengths_of_the_wire_are_kept_until_changed():
     assert bytes(record) == prefixed(basic_list(82, 65535, b"\x04eth0", b"\x01y"))
 
 
-def test_floats_that_are_not_equal_to_themselves():
+def test_nan_values():
     octets = basic_list(311, 4, b"\x7f\xc0\x00\x01", b"\xff\xc0\x00\x00")
     packet = BasicList(octets)
     assert packet.values[0] != packet.values[0]
@@ -312,12 +312,12 @@ def test_records_of_lists_are_reached_from_the_message():
     assert inner[0]["octetDeltaCount"] == 1500
 
 
-# -- templates that come, go and change
+# -- templates that arrive late or change
 
 
 @pytest.mark.parametrize("look_first", [False, True])
 @pytest.mark.parametrize("kind", ["subTemplateList", "subTemplateMultiList", "basicList"])
-def test_a_list_whose_template_comes_later(kind, look_first):
+def test_a_list_whose_template_arrives_later(kind, look_first):
     holder = Template(300, kind)
     given_: Any = {
         "subTemplateList": (FLOW, [ROW]),
@@ -342,7 +342,7 @@ def test_a_list_whose_template_comes_later(kind, look_first):
     assert bytes(packet.copy()) == octets
 
 
-def test_a_list_keeps_the_template_of_its_time():
+def test_a_list_keeps_the_template_in_force_when_it_arrived():
     holder = Template(300, "subTemplateList")
     session = IPFIXSession()
     first = session.process(IPFIX(message(holder, [(FLOW, [ROW])], also=(FLOW,))))
@@ -355,7 +355,7 @@ def test_a_list_keeps_the_template_of_its_time():
     assert second.records[0].values() == {"subTemplateList": [names]}
 
 
-def test_templates_of_another_domain_are_not_taken():
+def test_templates_of_another_domain_are_not_used():
     holder = Template(300, "subTemplateList")
     session = IPFIXSession()
     session.process(announced(FLOW, observationDomainId=1))
@@ -396,11 +396,11 @@ def test_two_lists_of_the_same_element():
     assert record.basicList_2.values == [1]
 
 
-# -- depth, and lists of very many
+# -- depth, and long lists
 
 
 @pytest.mark.parametrize("depth", [7, 8, 9, 500])
-def test_packets_are_nested_to_a_depth(depth):
+def test_nested_packets_are_bounded(depth):
     octets = message(Template(300, "basicList"), [nest(depth)])
     (packet,) = dissect([IPFIX(octets)])
     assert look(packet)
@@ -415,7 +415,7 @@ def test_packets_are_nested_to_a_depth(depth):
     assert packet.records[0].values() == next(iter_records([octets]))
 
 
-def test_a_template_that_holds_itself():
+def test_a_template_that_contains_itself():
     tree = Template(258, "octetDeltaCount[1]", "subTemplateList")
     given_: Any = (tree, [])
     for n in range(12):
@@ -449,7 +449,7 @@ def test_elements_of_no_octets():
     assert listed.undecoded == b"more"
 
 
-# -- what real exporters send
+# -- captures of exporters
 
 
 def test_yaf_nests_the_mac_addresses_of_a_flow(captures):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Data Records as packets: fields, scope, names, and what Scapy does not keep of them."""
+"""Data Records as packets: fields, scope, names, copies, and Scapy's conventions."""
 
 import copy
 import ipaddress
@@ -29,7 +29,7 @@ def flow():
 
 
 def read(template, rows):
-    """Records as a set from the wire has them."""
+    """Return the records of a dissected Data Set."""
     return DataSet(bytes(DataSet(template=template, records=rows))).bind(template).records
 
 
@@ -43,7 +43,7 @@ def test_records_from_the_wire_rebuild(case, data):
         octets = template.encode(row)
         assert bytes(record) == octets
         assert tuple(record.values().values()) == row
-        # changed and changed back, so that the record is built of its fields
+        # Assign a field its own value, so that the record builds from fields.
         name = data.draw(st.sampled_from(record._attributes))
         value = record.fields[name]
         record.setfieldval(name, value)
@@ -106,7 +106,7 @@ def test_names_that_the_template_does_not_have():
             flow()[name]
 
 
-def test_what_a_set_takes_for_a_record():
+def test_forms_of_a_record():
     for item in (
         flow(),
         OCTETS,
@@ -139,7 +139,7 @@ def test_what_a_set_takes_for_a_record():
         (None, "template 256: None is not a record"),
     ],
 )
-def test_what_a_set_refuses(item, message):
+def test_a_set_rejects_other_records(item, message):
     with pytest.raises(ValueError, match=message):
         DataSet(template=FLOW, records=[("192.0.2.1", 5, "eth0"), item])
     with pytest.raises(ValueError, match=message):
@@ -153,7 +153,7 @@ def test_a_set_without_a_template_takes_packets_and_octets_only():
             DataSet(records=[item])
 
 
-# Looking
+# Access
 
 
 def test_values():
@@ -196,7 +196,7 @@ def test_the_same_element_more_than_once():
     assert bytes(record) == b"\1\6\3"
 
 
-def test_elements_whose_name_a_packet_uses():
+def test_elements_with_the_name_of_a_packet_attribute():
     names = ("payload", "fields", "show", "template", "values", "time", "name", "scope", "copy")
     chosen = [InformationElement(name, i, 99999) for i, name in enumerate(names, 1)]
     template = Template(256, *chosen)
@@ -215,7 +215,7 @@ def test_elements_whose_name_a_packet_uses():
     assert Record(Template(256, known), payload_=b"x").values() == {"payload": b"x"}
 
 
-def test_elements_whose_name_python_cannot_say():
+def test_elements_whose_name_is_no_identifier():
     names = ("a.b", "a-b", "a_b", "class", "None", "post_transform", "_internal", "_underlayer")
     chosen = [InformationElement(name, i, 99999) for i, name in enumerate(names, 1)]
     template = Template(256, *chosen)
@@ -239,14 +239,14 @@ def test_names_of_any_kind_are_attributes(names):
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 @pytest.mark.parametrize("field", ["absoluteError", "absoluteError[4]", "absoluteError[v]"])
-def test_floats_that_python_has_no_literal_for(field, value):
+def test_floats_without_a_literal(field, value):
     template = Template(256, field)
     data = DataSet(template=template, records=[(value,)])
     assert bytes(retyped(data)) == bytes(data)
     assert bytes(retyped(data.records[0])) == bytes(data)[4:]
 
 
-def test_elements_that_no_model_knows():
+def test_unknown_elements():
     template = Template(256, (4242, 7), (0, 30000))
     (record,) = read(template, [(b"ab", b"")])
     assert record._ipfix_4242_7 == b"ab"
@@ -264,7 +264,7 @@ def test_octets_after_the_record_follow_it():
     assert cut.payload == Raw(OCTETS[:5])
 
 
-def test_variable_length_of_the_wire_is_kept_until_changed():
+def test_the_form_of_a_variable_length_is_kept_until_a_change():
     octets = bytes.fromhex("c0000201 00000005 ff0004") + b"eth0"
     record = Record(FLOW, octets)
     assert bytes(record) == octets
@@ -282,7 +282,7 @@ def test_variable_length_of_the_wire_is_kept_until_changed():
         ("interfaceName[4]", "61006200"),
     ],
 )
-def test_what_values_do_not_say_is_typed_as_octets(field, octets):
+def test_commands_have_octets_where_values_are_not_exact(field, octets):
     template, octets = Template(256, field), bytes.fromhex(octets)
     record = Record(template, octets)
     assert bytes(retyped(record)) == octets
@@ -347,7 +347,7 @@ def test_fuzz(case):
         assert codec.spans(octets) == ([(0, len(octets))], len(octets))
 
 
-def test_fuzz_leaves_what_was_given():
+def test_fuzz_keeps_given_values():
     record = fuzz(Record(FLOW, sourceIPv4Address="192.0.2.1"))
     assert {bytes(record)[:4] for _ in range(5)} == {OCTETS[:4]}
     assert len({bytes(record) for _ in range(20)}) > 1
@@ -369,7 +369,7 @@ def test_no_records():
     assert bytes(Record()) == b""
 
 
-def test_records_of_no_octets_that_a_person_puts_into_a_set():
+def test_crafted_records_of_no_octets():
     template = Template(256, "octetDeltaCount[0]")
     for cls in (DataSet, DataFlowSet):
         data = cls(template=template, records=[(None,), (None,)])
@@ -382,7 +382,7 @@ def test_records_of_no_octets_that_a_person_puts_into_a_set():
 
 
 def both(touch):
-    """A record that was touched, its copy, and what Scapy makes the copy of one like it."""
+    """Return a changed record, its copy, and Scapy's copy of an equal record."""
     template = Template(256, "interfaceName", "basicList", "octetDeltaCount[4]")
     one, other = read(template, [("eth0", b"\3\0\4\0\1\6\x11", 5)] * 2)
     touch(one)
@@ -416,7 +416,7 @@ TOUCHES = {
 
 
 @pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
-def test_copies_are_what_scapy_makes_them(touch):
+def test_copies_equal_those_of_scapy(touch):
     one, copied, expected = both(touch)
     expected.template = one.template
     assert bytes(copied) == bytes(expected) == bytes(one)
@@ -425,7 +425,7 @@ def test_copies_are_what_scapy_makes_them(touch):
         assert getattr(copied, slot) == getattr(expected, slot), slot
     assert bytes(copied.payload) == bytes(expected.payload)
     assert len(copied.post_transforms) == len(expected.post_transforms)
-    # and go their own way
+    # They are independent.
     copied.octetDeltaCount = 99
     copied.basicList.values.append(8)
     copied.post_transforms.append(bytes)
@@ -434,11 +434,11 @@ def test_copies_are_what_scapy_makes_them(touch):
     assert one.values() == expected.values()
 
 
-def test_untouched_records_are_copied_and_built_as_they_are(monkeypatch):
+def test_untouched_records_are_copied_and_built_from_octets(monkeypatch):
     data = DataSet(bytes(DataSet(template=FLOW, records=[OCTETS] * 50))).bind(FLOW)
     octets = bytes(data)
     assert len(list(data.records)) == 50
-    # nor does it touch a record to look at it
+    # Showing a record does not touch it.
     assert not data.haslayer(Raw)
     assert data.show(dump=True).count("eth0") == repr(data).count("eth0") == 50
     calls = []

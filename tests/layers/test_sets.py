@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sets and FlowSets: headers, padding, records, and what no template explains."""
+"""Sets and FlowSets: headers, padding, records, and undecoded octets."""
 
 import pickle
 import struct
@@ -59,7 +59,7 @@ def octets(set_id, body, length=None):
         (Set(), "00000004"),
     ],
 )
-def test_headers_are_filled_in(packet, header):
+def test_headers_are_computed(packet, header):
     assert bytes(packet).hex() == header
 
 
@@ -76,7 +76,7 @@ def test_the_class_of_an_id(version, set_id, cls):
     assert set_class(version, set_id) is cls
 
 
-def test_v9_forms_are_forms_of_the_others():
+def test_flowsets_are_sets():
     assert issubclass(DataFlowSet, DataSet)
     assert issubclass(TemplateFlowSet, TemplateSet)
     assert issubclass(OptionsTemplateFlowSet, OptionsTemplateSet)
@@ -84,7 +84,7 @@ def test_v9_forms_are_forms_of_the_others():
     assert all(issubclass(each, Set) for each in (DataSet, TemplateSet))
 
 
-def test_a_set_of_more_octets_than_its_length_can_say():
+def test_a_set_too_long_for_its_length_field():
     with pytest.raises(ValueError, match="65540 octets; a Set has at most 65535"):
         bytes(DataSet(records=[bytes(65536)]))
     assert len(bytes(DataSet(records=[bytes(65536)], length=4))) == 65540
@@ -114,7 +114,7 @@ def test_any_octets_are_a_set(version, whole):
 
 
 @given(st.sampled_from([9, 10]).flatmap(filled), st.integers(0, 9))
-def test_data_sets_come_back(case, padding):
+def test_dissected_data_sets_equal_built_ones(case, padding):
     template = case.template
     for cls in (DataSet, DataFlowSet):
         data = cls(template=template, records=case.rows, padding=bytes(padding))
@@ -128,7 +128,7 @@ def test_data_sets_come_back(case, padding):
         if padding < template.length:
             assert [tuple(each.values().values()) for each in read.records] == case.rows
             assert read.padding == bytes(padding)
-            # values may be what a type does not allow, as a boolean that is 3
+            # Values may violate their type, such as a boolean of 3.
             assert set(codes(read)) <= {"set-empty", "value", "padding-long"}
         assert bytes(read) == whole
         assert bytes(retyped(read)) == whole
@@ -228,7 +228,7 @@ def test_a_data_set_of_unknown_template():
     assert [each.code for each in DataSet(octets(300, b"")).bind(T).defects] == ["set-empty"]
 
 
-def test_what_is_no_template():
+def test_other_templates_are_rejected():
     with pytest.raises(ValueError, match="'T' is not a Template"):
         DataSet(template="T")
 
@@ -287,7 +287,7 @@ def test_padding_of_template_sets(zeros):
         assert bytes(read) == whole
 
 
-def test_what_follows_templates_and_is_no_padding():
+def test_octets_after_templates_that_are_not_padding():
     whole = bytes(TemplateSet(templates=[T], padding=b"\0\1\2"))
     read = TemplateSet(whole)
     assert read.padding == b"\0\1\2"
@@ -308,7 +308,7 @@ def test_sets_of_reserved_ids_keep_their_octets():
     assert bytes(read) == octets(77, b"xyz")
 
 
-def test_what_follows_a_set_follows_it():
+def test_octets_after_a_set_become_its_payload():
     read = Set(octets(77, b"abc") + b"more")
     assert bytes(read) == octets(77, b"abc") + b"more"
     assert Set(b"\1\2").payload == Raw(b"\1\2") or bytes(Set(b"\1\2")) == b"\1\2"

@@ -61,7 +61,7 @@ def message(*templates: Template) -> IPFIX:
     return IPFIX(sets=[*sets, DataSet(template=OUTER, records=[ROW])])
 
 
-def test_crafted_from_lists_and_dicts_and_read_back() -> None:
+def test_crafted_from_lists_and_dicts() -> None:
     octets = bytes(message(OUTER, INNER, NESTED))
     assert list(iter_records([octets])) == [VALUES]
     packet = IPFIX(octets)
@@ -112,7 +112,7 @@ def test_crafted_from_packets() -> None:
     )
 
 
-def test_an_unknown_template_keeps_octets_until_it_comes() -> None:
+def test_octets_are_kept_until_their_template_arrives() -> None:
     session = IPFIXSession()
     (packet,) = dissect([IPFIX(bytes(message(OUTER)))], session=session)
     octets = bytes(packet)
@@ -124,7 +124,7 @@ def test_an_unknown_template_keeps_octets_until_it_comes() -> None:
     assert bytes(packet) == octets
 
 
-def test_a_template_that_changes_does_not_change_what_came_before() -> None:
+def test_a_changed_template_does_not_change_earlier_lists() -> None:
     session = IPFIXSession()
     (packet,) = dissect([IPFIX(bytes(message(OUTER, INNER, NESTED)))], session=session)
     other = Template(300, "destinationIPv4Address", "packetDeltaCount[4]")
@@ -264,7 +264,7 @@ def _depth(value: Any) -> int:
 
 @settings(max_examples=100, deadline=None)
 @given(_lists.filter(lambda value: _depth(value) <= DEPTH_LIMIT))
-def test_nested_lists_come_back(value: Any) -> None:
+def test_dissected_nested_lists_equal_crafted_ones(value: Any) -> None:
     octets = encode_list("basicList", value)
     assert read_list("basicList", octets, ListContext()) == _plain(value)
     assert bytes(BasicList(octets)) == octets
@@ -273,7 +273,7 @@ def test_nested_lists_come_back(value: Any) -> None:
 @pytest.mark.parametrize(
     "value", [5, "text", ("octetDeltaCount", [1 << 64]), ("nosuch", [1]), {"semantic": "any"}]
 )
-def test_a_persons_mistakes(value: Any) -> None:
+def test_wrong_values_are_rejected(value: Any) -> None:
     with pytest.raises(ValueError, match="template 256, field basicList"):
         DataSet(template=Template(256, "basicList"), records=[(value,)])
 
@@ -293,7 +293,7 @@ def test_yaf_and_ixia() -> None:
 
 
 def test_a_copy_of_lists_that_are_too_deep() -> None:
-    """What is too deep stays octets, in copies as well, with the lengths that the wire had."""
+    """Keep octets of lists nested too deep, in copies too, with the lengths on the wire."""
     octets = bytes.fromhex("03 0004 0001 06")
     for _ in range(9):
         octets = bytes.fromhex("03 0123 ffff ff") + len(octets).to_bytes(2, "big") + octets

@@ -104,7 +104,7 @@ def test_elements_of_field_specifiers():
     assert ScopeFieldSpecifier(informationElementId=99).element.name == "_scope_99"
 
 
-def test_field_specifiers_are_one_line():
+def test_field_specifiers_are_shown_in_one_line():
     line = FieldSpecifier(informationElementId=8, fieldLength=4).show(dump=True)
     assert line.strip() == "sourceIPv4Address (8) 4 octets"
     line = FieldSpecifier(informationElementId=7, fieldLength=65535, enterpriseNumber=4242)
@@ -116,7 +116,7 @@ def test_field_specifiers_are_one_line():
 
 
 @given(st.sampled_from([9, 10]), st.booleans(), st.data())
-def test_templates_come_back(version, options, data):
+def test_dissected_templates_equal_crafted_ones(version, options, data):
     template = data.draw(templates(version, options))
     if template.is_options is not options:
         return  # v9 names no scope where only elements are left
@@ -207,7 +207,7 @@ def test_v9_has_no_withdrawals():
     assert not FlowSetTemplateRecord(bytes.fromhex("012c0000")).is_withdrawal
 
 
-def test_a_record_that_its_octets_cut_off():
+def test_a_truncated_record():
     octets = bytes.fromhex("012c0002 00080004 0001")
     read = TemplateRecord(octets)
     assert codes(read) == ["template-truncated"]
