@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What has to hold for any octets: :func:`check` says so of the messages of one exporter.
+"""Invariants that hold for any octets; :func:`check` tests them on messages of one exporter.
 
-* Nothing raises, whatever is asked of the packets and of the session.
-* ``bytes()`` of a packet are the octets that came, before and after its records were read, and
-  so are those of a copy.
-* The fast reader and the layers give the same records, and note the same diagnostics.
-* Records are inside of their Set, one behind the other.
-* What was not read has a diagnostic.
-* A stream gives the same messages however it is cut; octets of it are in a message, or said to
-  be skipped, lost or waiting.
-* Time goes with the octets.
+* No operation on the packets and the session raises.
+* ``bytes()`` of a packet, and of a copy, are the octets received, before and after its records
+  are read.
+* The fast reader and the layers give the same records and the same diagnostics.
+* Records are inside of their Set, one after the other.
+* Octets that are not read have a diagnostic.
+* A stream gives the same messages wherever it is cut; each of its octets is in a message, or
+  counted as skipped, lost or pending.
+* Time is linear in the octets.
 """
 
 from __future__ import annotations
 
 import pickle
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from random import Random
@@ -38,19 +37,22 @@ from scapy_ipfix.wire.stream import MessageStream
 
 from .mutation import Mutant
 from .shape import HEADER, Shape, number
+from .worstcase import seconds, yardstick
 from .wrapping import DATAGRAM, OTHER_PORT, chunks, packets, pcap, segments, udp
 
-#: CPU seconds that reading may take: so many a message, and so many an octet. Four times what
-#: the worst takes, for a machine with other things to do; test_time.py is strict.
-READ_FIXED, READ_OCTET = 0.01, 6e-6
-#: The same for all that is asked of a mutant; showing a field is Scapy's and takes its time.
-ALL_FIXED, ALL_OCTET = 1.0, 0.002
+#: CPU time for reading, in times of the yardstick: for each message, and for each octet. Four
+#: times what the worst messages take; test_worst.py is strict.
+READ_FIXED, READ_OCTET = 1.5, 9e-4
+#: The same for all checks of a mutant; Scapy takes most of it, to show fields.
+ALL_FIXED, ALL_OCTET = 150.0, 0.3
 _MEASURED = 3
+#: Seconds of the yardstick when this module was imported, to find out cheaply what to measure.
+_YARDSTICK = min(seconds(yardstick) for _ in range(_MEASURED))
 _OF_SCAPY = frozenset({1, 5, 6, 7, 8})
 
 
 class Broken(AssertionError):
-    """An invariant that does not hold: ``what`` says which."""
+    """Violation of the invariant ``what``."""
 
     def __init__(self, what: str, *details: object) -> None:
         super().__init__(": ".join([what, *(f"{each}"[:2000] for each in details)]))
@@ -63,21 +65,23 @@ def _same(what: str, got: object, expected: object, *details: object) -> None:
 
 
 def check(mutant: Mutant, thorough: bool = False) -> None:
-    """Holds a mutant against everything above. Raises what is wrong, :class:`Broken` or not.
+    """Check all invariants on a mutant; raise :class:`Broken`, or the error of the package.
 
-    What costs most, to show, copy and type a packet, is asked of one message of the mutant;
-    ``thorough`` asks it of all.
+    Showing, copying and evaluating a packet are slow, and done for one message of the mutant;
+    ``thorough`` does them for all.
     """
     before = conf.debug_dissector
-    # Scapy's own layers of these versions fail on what is cut off, and it makes Raw of them.
+    # Scapy's own layers of these versions raise on truncated octets, and become Raw.
     conf.debug_dissector = not any(number(each) in _OF_SCAPY for each in mutant.messages)
-    started = time.process_time()
     carry = CARRIERS[mutant.carrier]
-    try:
+
+    def run() -> None:
         carry(mutant.messages, Random(mutant.number), thorough)
+
+    try:
         allowed = _allowed(mutant.messages, ALL_FIXED, ALL_OCTET)
-        if time.process_time() - started > allowed:
-            _timed(lambda: carry(mutant.messages, Random(mutant.number), thorough), allowed)
+        if seconds(run) > allowed * _YARDSTICK:
+            _measure_again(run, allowed)
     finally:
         conf.debug_dissector = before
 
@@ -86,16 +90,14 @@ def _allowed(messages: Sequence[bytes], fixed: float, octet: float) -> float:
     return fixed * len(messages) + octet * sum(map(len, messages))
 
 
-def _timed(run: Callable[[], object], allowed: float) -> None:
-    """Measures again what took too long: somebody else may have had the machine."""
+def _measure_again(run: Callable[[], object], allowed: float) -> None:
+    """Raise Broken if ``run`` takes longer than ``allowed`` yardsticks, measured next to it."""
     best = float("inf")
     for _ in range(_MEASURED):
-        started = time.process_time()
-        run()
-        best = min(best, time.process_time() - started)
+        best = min(best, seconds(run) / seconds(yardstick))
         if best <= allowed:
             return
-    raise Broken("time", f"{best:.3f} s of CPU, {allowed:.3f} s would do")
+    raise Broken("time", f"{best:.1f} times the yardstick, {allowed:.1f} are allowed")
 
 
 # -- UDP
@@ -123,11 +125,11 @@ def _over_udp(
     _look(made, rng, thorough)
     fast = IPFIXSession()
     capture = pcap(frames)
-    started = time.process_time()
-    found = list(iter_records(capture, session=fast))
+    found: list[dict[str, Any]] = []
+    took = seconds(lambda: found.extend(iter_records(capture, session=fast)))
     allowed = _allowed(messages, READ_FIXED, READ_OCTET)
-    if time.process_time() - started > allowed:
-        _timed(lambda: list(iter_records(pcap(frames))), allowed)
+    if took > allowed * _YARDSTICK:
+        _measure_again(lambda: list(iter_records(pcap(frames))), allowed)
     _agree(found, records, frames)
     _same_state(fast, session)
     if thorough or rng.random() < 0.1:
@@ -137,7 +139,7 @@ def _over_udp(
 
 
 def _same_state(one: IPFIXSession, other: IPFIXSession) -> None:
-    """Two sessions know the same of the same exporters, when there is no more to come."""
+    """Check that two sessions have the same state at the end of the messages."""
     other._reader.note_incomplete("packets")
     if not other.collector.check_values:
         _same("diagnostics", one.diagnostics.counts, other.diagnostics.counts)
@@ -155,12 +157,12 @@ def _known(session: IPFIXSession) -> dict[Any, Any]:
 def _agree(
     fast: list[dict[str, Any]], layers: list[dict[str, Any]], frames: Sequence[bytes]
 ) -> None:
-    """The same records in any order: those that waited come late, in a packet they do not."""
+    """Check for the same records in any order: pending ones are later in the fast reader."""
     if fast == layers:
         return
     one, other = sorted(map(repr, fast)), sorted(map(repr, layers))
     if one != other:
-        # A list waits for its template as well: the layers are looked at when all have come.
+        # Lists wait for their template too: the layers are read after all messages.
         reads = list(read_sets(CaptureFile(pcap(frames)), IPFIXSession()))
         late = [record for read in reads for record in read.records()]
         one = sorted(map(repr, late))
@@ -170,7 +172,7 @@ def _agree(
 
 
 def layer_records(packet: Packet) -> Iterator[dict[str, Any]]:
-    """The values of all records of a packet's messages."""
+    """Yield the values of all records of a packet's messages."""
     for message in messages_of(packet):
         for record in message.records:
             if isinstance(record, Record):
@@ -178,7 +180,7 @@ def layer_records(packet: Packet) -> Iterator[dict[str, Any]]:
 
 
 def messages_of(packet: Packet) -> Iterator[Message]:
-    """The messages of a packet, those in SCTP chunks as well."""
+    """Yield the messages of a packet, also those in SCTP chunks."""
     layer = packet
     while layer:
         if isinstance(layer, Message):
@@ -195,7 +197,7 @@ def _noted(session: IPFIXSession) -> int:
 
 
 def _look(made: Sequence[Packet], rng: Random, thorough: bool) -> None:
-    """What a person asks of packets, which stay what they were."""
+    """Check that an interactive look at packets leaves them unchanged."""
     for packet in made:
         packet.summary()
         if thorough:
@@ -234,7 +236,7 @@ def _look_at_session(session: IPFIXSession) -> None:
 
 
 def _typed(command: str) -> Packet:
-    """The packet that typing a command gives. What is from the wire in it are literals."""
+    """Return the packet of a command; octets from the wire are literals in it."""
     if not _WORDS:
         _WORDS.update({each.__name__: each for each in conf.layers})
         _WORDS.update({"RawVal": RawVal, "Template": Template, "__builtins__": {}})
@@ -246,7 +248,7 @@ _WORDS: dict[str, Any] = {}
 
 
 def _alone(messages: Sequence[bytes], rng: Random) -> None:
-    """The layers without a session, and messages as octets and as packets."""
+    """Read messages without a session, as octets and as packets."""
     made = []
     for octets in messages:
         cls = MESSAGE_CLASSES.get(number(octets))
@@ -269,7 +271,7 @@ def _alone(messages: Sequence[bytes], rng: Random) -> None:
 
 
 def check_octets(read: CollectedMessage, noted: bool) -> None:
-    """Whether records are where they should be, and what was not read was noted."""
+    """Check the places of records, and that unread octets have a diagnostic."""
     shape = Shape.of(read.octets)
     stop = len(read.octets) - len(shape.rest)
     unread = shape.rest.count(0) != len(shape.rest)
@@ -290,7 +292,7 @@ def check_octets(read: CollectedMessage, noted: bool) -> None:
 
 
 def check_records(data: CollectedSet, octets: bytes) -> bool:
-    """Whether a Data Set holds its records; gives whether octets of it are left over."""
+    """Check the places of a Data Set's records; return True if octets are left over."""
     if data.template is None:
         return len(octets) > 4
     body = octets[4:]
@@ -309,7 +311,7 @@ def check_records(data: CollectedSet, octets: bytes) -> bool:
 
 
 def read_all(messages: Sequence[bytes]) -> int:
-    """Reads messages without packets; gives how many records there were."""
+    """Read messages without packets; return the number of records."""
     collector, key, records = Collector(), TransportKey("message"), 0
     for octets in messages:
         read = collector.read(key, octets)
@@ -336,7 +338,7 @@ def _over_sctp(messages: Sequence[bytes], rng: Random, thorough: bool) -> None:
 
 
 def _over_stream(frames: Sequence[bytes], rng: Random, thorough: bool) -> list[Message]:
-    """Reads packets of a stream; gives the messages that came to be in them."""
+    """Read the packets of a stream; return the messages found in them."""
     session, fast = IPFIXSession(), IPFIXSession()
     made = packets(frames)
     for packet, frame in zip(made, frames):
@@ -356,7 +358,7 @@ def _over_stream(frames: Sequence[bytes], rng: Random, thorough: bool) -> list[M
 
 
 def _own(message: Message) -> bytes:
-    """The octets of a message without what follows it."""
+    """Return the octets of a message without those after it."""
     return bytes(message.raw_packet_cache or b"")
 
 

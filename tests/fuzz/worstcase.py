@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the messages that ask most of a reader are made with, and how their time is taken."""
+"""Parts of the messages that take the most time to read, and the measurement of that time."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 from scapy_ipfix.collector.collector import Collector
@@ -20,19 +22,19 @@ V9_BODY = BODY - 4
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """Messages, the last of which is the worst; ``codes`` are of diagnostics that they get."""
+    """Messages, the last of which is measured; ``codes`` are those of diagnostics they cause."""
 
     name: str
     make: Callable[[], tuple[bytes, ...]]
     codes: frozenset[str] = field(default_factory=frozenset)
     check_values: bool = False
     protocol: str = "udp"
-    #: What records are asked for with: whether metadata is looked up, and how values are read.
+    #: Arguments for reading the records: names and rates resolved, and the kind of values.
     resolve: bool = False
     values: str = "scapy"
 
     def reader(self) -> tuple[Collector, Callable[[], None]]:
-        """A collector that read the other messages, and what has it read the worst, and records."""
+        """Return a collector that has read the other messages, and a function to read the last."""
         *others, last = self.make()
         key = TransportKey(self.protocol, "192.0.2.1", 1, "192.0.2.2", 2)
         collector = Collector(check_values=self.check_values)
@@ -49,10 +51,32 @@ class Worst:
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Of CPU, for one call."""
+    """Return the CPU time of a call."""
     started = time.process_time()
     run()
     return time.process_time() - started
+
+
+def yardstick() -> list[dict[str, int]]:
+    """Make 65,000 dicts; the CPU time of this is the unit in which other times are judged."""
+    return [{"value": each} for each in bytes(65_000)]
+
+
+def calls(run: Callable[[], object]) -> int:
+    """Return the number of function calls and returns while ``run`` runs."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return count
 
 
 WORST: list[Worst] = []
@@ -61,7 +85,7 @@ WORST: list[Worst] = []
 def worst_case(
     *codes: str, **how: Any
 ) -> Callable[[Callable[[], tuple[bytes, ...]]], Callable[[], tuple[bytes, ...]]]:
-    """Adds to :data:`WORST`; ``how`` are fields of it."""
+    """Add the decorated function to :data:`WORST`; ``how`` are fields of :class:`Worst`."""
 
     def take(make: Callable[[], tuple[bytes, ...]]) -> Callable[[], tuple[bytes, ...]]:
         WORST.append(Worst(make.__name__, make, frozenset(codes), **how))
