@@ -93,7 +93,7 @@ class StructuredList(LazyPacket):
         if not self._read(s):
             # The header is cut off.
             self.fields = {"undecoded": s, "semantic": None}
-            self._noted.append(Defect.of("list-malformed", name=self.name, flaw="cut off"))
+            self._noted.append(Defect.of("list-malformed", name=self.name, flaw="truncated"))
         return b""
 
     def _read(self, s: bytes) -> bool:

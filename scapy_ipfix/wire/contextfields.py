@@ -85,7 +85,7 @@ _CONTEXT_ELEMENTS = frozenset(
 @kept_by_template
 def context_fields(template: Template) -> ContextFields:
     """Return the context fields of a layout, :data:`NO_CONTEXT_FIELDS` where it has none."""
-    # By index, which is faster than by name: a message may define 3,000 layouts.
+    # Index access, which is faster than by name: a message may define 3,000 layouts.
     fields = [
         each for each in template.fields if each[0].name in _CONTEXT_ELEMENTS and not each[0].pen
     ]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Values that a person reads otherwise than their data type has them.
+"""Text of values: names of enumerations and flags, and elements that pack several numbers.
 
-Names of values come first (enumerations, flags), then what a few elements pack into their
-octets: MPLS label stack entries (RFC 3032), application ids (RFC 6759), ICMP type and code.
+The latter are MPLS label stack entries (RFC 3032), application ids (RFC 6759), and ICMP type
+and code.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scapy_ipfix.wire.template import Template, kept_by_template
 
 
 def value_text(field: TemplateField, value: Any) -> str | None:
-    """What a value of a field is called, None where its data type says it all."""
+    """Return the text of a value, None if that of its data type suffices."""
     values = field.element.values
     if values is not None and isinstance(value, int):
         name = values.text(value)
@@ -30,7 +30,7 @@ def value_text(field: TemplateField, value: Any) -> str | None:
 
 
 def _label(value: Any) -> str | None:
-    """Label, traffic class (once called EXP) and the bottom of the stack."""
+    """Format label, traffic class (formerly EXP) and the bottom of the stack."""
     if not isinstance(value, bytes) or len(value) not in (3, 4):
         return None
     entry = int.from_bytes(value[:3], "big")
@@ -39,9 +39,9 @@ def _label(value: Any) -> str | None:
 
 
 def _application(value: Any) -> str | None:
-    """Engine by name, then the selector."""
+    """Format the name of the engine, then the selector."""
     if isinstance(value, int):
-        value = value.to_bytes(4, "big")  # some exporters type it so
+        value = value.to_bytes(4, "big")  # some exporters define it as unsigned32
     if not isinstance(value, bytes) or len(value) < 2:
         return None
     engines = elements.element(0, 101).values
@@ -71,11 +71,11 @@ def _octets(value: Any) -> str:
 
 @kept_by_template
 def field_texts(template: Template) -> tuple[Callable[[Any], str], ...]:
-    """For each field of a template, what makes text of its value in the Scapy domain."""
-    return tuple(_texter(field) for field in template.fields)
+    """Return for each field of a template the function that formats its values."""
+    return tuple(_formatter(field) for field in template.fields)
 
 
-def _texter(field: TemplateField) -> Callable[[Any], str]:
+def _formatter(field: TemplateField) -> Callable[[Any], str]:
     kind = field.data_type
     plain = str if kind.name == "string" else kind.to_text
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One field of a template: an element and the octets it takes (RFC 7011 3.2, 6.2, 7)."""
+"""Field of a template: an element and its length on the wire (RFC 7011 3.2, 6.2, 7)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 from scapy_ipfix.model.datatypes import VARIABLE, DataType
 from scapy_ipfix.model.element import InformationElement, ValueNames, close_matches
 
-#: Types and lengths that are remembered: a peer may use any length there is.
-_REMEMBERED = 4096
-#: Fields without octets that a record may have, beyond one for each octet.
+#: Entries of the cache by type and length: an exporter may use any length.
+_CACHE_SIZE = 4096
+#: Fields of 0 octets that a record may have, beyond one for each octet.
 EMPTY_FIELDS = 1
 
 
 class TemplateField(NamedTuple):
-    """One field of a template: its element, its length on the wire, its name in records.
+    """Field of a template: its element, its length on the wire, its name in records.
 
     ``length`` is in octets, 65535 for variable length (RFC 7011 section 7). ``name`` is the
-    element's, with ``_2`` and so on behind it from the second time on.
+    element's, with ``_2`` and so on appended for repetitions.
     """
 
     element: InformationElement
@@ -38,7 +38,7 @@ class TemplateField(NamedTuple):
 
     @property
     def is_forbidden(self) -> bool:
-        """Whether the data type may not travel in this length (RFC 7011 6.2, 7)."""
+        """True if the data type does not permit the length (RFC 7011 6.2, 7)."""
         return is_forbidden(self.element.type, self.length)
 
     def __str__(self) -> str:
@@ -48,11 +48,11 @@ class TemplateField(NamedTuple):
         return self.name if natural else f"{self.name}[{self.length}]"
 
     def encode(self, value: Any) -> Any:
-        """``value`` as the item that the codec packs. Raises ValueError."""
+        """Convert ``value`` to the item that the codec packs. Raises ValueError."""
         if isinstance(value, str) and self.element.values is not None:
             value = self._named_value(value, self.element.values)
         if self.is_variable:
-            # Octets go as they are: of no natural length the wire had it, or a person wants it.
+            # Octets stay as they are, also in a length that the type does not permit.
             octets = value if type(value) is bytes else self.data_type.encode(value)
             if len(octets) > 65535:
                 raise ValueError(f"{len(octets)} octets, a variable-length field holds 65535")
@@ -65,12 +65,12 @@ class TemplateField(NamedTuple):
             return value
         if self.data_type.is_integer and not text[:1].isdigit():
             close = close_matches(text, values.names.values())
-            hint = f"; close are {', '.join(close)}" if close else ""
+            hint = f"; similar names: {', '.join(close)}" if close else ""
             raise ValueError(f"{text!r} is no value of {self.element.name}{hint}")
         return text
 
     def normalise(self, value: Any) -> Any:
-        """``value`` as a record holds it: what decoding its octets would give."""
+        """Return the value that decoding the octets of ``value`` gives."""
         item = self.encode(value)
         if self.is_variable:
             return self.data_type.decode(item)
@@ -79,20 +79,20 @@ class TemplateField(NamedTuple):
 
     @property
     def zero(self) -> Any:
-        """The value of a field that nobody gave one (None: a field of no octets)."""
+        """Default value of the field, None for a field of 0 octets."""
         return self.normalise(self.data_type.zero)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHE_SIZE)
 def is_forbidden(kind: DataType, length: int) -> bool:
-    """Whether a data type may not travel in a length (RFC 7011 6.2, 7)."""
+    """Return True if a data type does not permit a length (RFC 7011 6.2, 7)."""
     if length in (kind.length, 0):
         return False
     return kind.length > 0 if length == VARIABLE else not kind.permits(length)
 
 
 def prefixed(octets: bytes) -> bytes:
-    """Octets of a variable-length field with their length before them (RFC 7011 7)."""
+    """Return the octets of a variable-length field after their length (RFC 7011 7)."""
     length = len(octets)
     if length < 255:
         return bytes((length,)) + octets
@@ -100,10 +100,10 @@ def prefixed(octets: bytes) -> bytes:
 
 
 def shortest(fields: Sequence[TemplateField]) -> int:
-    """Octets of the shortest record of a layout; 0 for one whose records are not read.
+    """Return the length of the shortest record of a layout, 0 if records are not decoded.
 
-    Fields may have no octets. With ten of these beside one octet, a message would hold 600,000
-    values, with thousands a thousand million. Exporters are known to have three in 46 octets.
+    Fields may have 0 octets. With ten of these beside one octet, a message would hold 600,000
+    values, with thousands 10^9. A known exporter has three in a record of 46 octets.
     """
     octets = empty = 0
     for _, length, _, _ in fields:

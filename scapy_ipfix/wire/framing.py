@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where things begin and end in a message: the one place that walks octets.
+"""Framing: offsets of messages, Sets and Template Records (RFC 7011 3, RFC 3954 5).
 
-Messages are walked into Sets and Template Sets into Template Records, by offsets, without
-making anything of them. Layers and sessions both read through these functions, so that they
-cannot disagree about what a message holds. Nothing here raises on what it reads.
+Layers and sessions share these functions, so that they agree on the contents of a message.
+None raises on octets from the wire.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _PAIR = struct.Struct("!HH")
 _pair = _PAIR.unpack_from
 _triple = struct.Struct("!HHH").unpack_from
 
-#: What a named tuple is made with, in a call less: a message may hold 16,000 of them.
+#: Constructor of named tuples, one call less: a message may have 16,000 of them.
 _new = tuple.__new__
 #: Octets of the shortest Template Record: a withdrawal (RFC 7011 8.1).
 SHORTEST_TEMPLATE = _PAIR.size
@@ -43,7 +42,7 @@ TEMPLATE_SETS = {
 
 
 class SetSpan(NamedTuple):
-    """A Set between two offsets, its header included."""
+    """Set between two offsets, its header included."""
 
     set_id: int
     start: int
@@ -51,7 +50,7 @@ class SetSpan(NamedTuple):
 
 
 class Specifier(NamedTuple):
-    """A Field Specifier (RFC 7011 3.2): ``pen`` 0 for IANA's and for NetFlow v9 types."""
+    """Field Specifier (RFC 7011 3.2); ``pen`` is 0 for IANA's and for NetFlow v9 types."""
 
     pen: int
     id: int
@@ -59,19 +58,19 @@ class Specifier(NamedTuple):
 
 
 class TemplateSpan(NamedTuple):
-    """A Template Record between two offsets; no specifiers means a withdrawal (IPFIX)."""
+    """Template Record between two offsets; without specifiers, a withdrawal (IPFIX)."""
 
     template_id: int
     scope_count: int
     specifiers: tuple[Specifier, ...]
     start: int
     stop: int
-    #: Whether the enterprise bit stood before number 0, which RFC 7011 does not allow.
+    #: The element whose enterprise bit is set beside enterprise number 0 (RFC 7011 3.2).
     enterprise_zero: int | None = None
 
 
 def message_stop(octets: bytes, start: int = 0) -> tuple[int, Defect | None]:
-    """Where the IPFIX Message that begins at ``start`` ends, whatever its header says."""
+    """Return the end of the IPFIX Message at ``start``, within the octets available."""
     length = int.from_bytes(octets[start + 2 : start + 4], "big")
     available = len(octets) - start
     if length < IPFIX_HEADER.size:
@@ -82,10 +81,10 @@ def message_stop(octets: bytes, start: int = 0) -> tuple[int, Defect | None]:
 
 
 def walk_sets(octets: bytes, start: int, stop: int) -> tuple[list[SetSpan], list[Defect], int]:
-    """The Sets between two offsets, what is wrong with them, and where the walk ended.
+    """Return the Sets between two offsets, their defects, and the end of the last Set.
 
-    A Set that runs past ``stop`` ends there. What begins at the last offset is no Set: fewer
-    than 4 octets, or a length that leads nowhere.
+    A Set that runs past ``stop`` ends there. Octets after the last Set are fewer than 4, or
+    have a length below 4.
     """
     spans: list[SetSpan] = []
     defects: list[Defect] = []
@@ -110,10 +109,10 @@ def walk_sets(octets: bytes, start: int, stop: int) -> tuple[list[SetSpan], list
 def walk_templates(
     body: bytes, *, options: bool, version: int
 ) -> tuple[list[TemplateSpan], list[Defect], int]:
-    """The Template Records in the body of a Set, what is wrong, and where the walk ended.
+    """Return the Template Records in the body of a Set, defects, and the end of the last one.
 
-    ``body`` is the Set without its header; ``options`` says which kind of Set it is. What
-    begins at the last offset is padding, or a record that the Set cuts off.
+    ``body`` is the Set without its header, ``options`` is True for Options Templates. Octets
+    after the last record are padding or a truncated record.
     """
     if version == V9_VERSION:
         return _walk_v9_options(body) if options else _walk_v9(body)
@@ -122,14 +121,14 @@ def walk_templates(
 
 def _walk_ipfix(body: bytes, options: bool) -> tuple[list[TemplateSpan], list[Defect], int]:
     spans: list[TemplateSpan] = []
-    # All of a Template Set is in units of two octets; positions count these.
+    # A Template Set consists of units of two octets; positions count these.
     words = _words(body)
     position, end, zeros = 0, len(words), _zeros(body)
     while end - position >= 2:
         start = position
         template_id, count = words[position], words[position + 1]
         if template_id == 0 and 2 * position >= zeros:
-            break  # padding that is as long as a withdrawal
+            break  # padding of the length of a withdrawal
         position += 2
         scope = 0
         if options and count and position < end:
@@ -155,19 +154,19 @@ def _walk_ipfix(body: bytes, options: bool) -> tuple[list[TemplateSpan], list[De
         if len(specifiers) < count:
             defect = Defect.of("template-truncated", template_id=template_id, fields=count)
             return spans, [defect], 2 * start
-        where = 2 * start, 2 * position
-        span = template_id, scope, tuple(specifiers), *where, enterprise_zero
+        offsets = 2 * start, 2 * position
+        span = template_id, scope, tuple(specifiers), *offsets, enterprise_zero
         spans.append(_new(TemplateSpan, span))
     return spans, [], 2 * position
 
 
 def _zeros(octets: bytes) -> int:
-    """From where on there are only zeros."""
+    """Return the offset of the trailing zeros."""
     return len(octets.rstrip(b"\0"))
 
 
 def _words(octets: bytes) -> array[int]:
-    """Numbers of two octets each, in network byte order; an odd octet at the end is left."""
+    """Return the 16-bit numbers in network byte order, without an odd octet at the end."""
     words = array("H", octets[: len(octets) & ~1])
     if sys.byteorder == "little":
         words.byteswap()
@@ -223,10 +222,10 @@ def _v9_specifiers(octets: bytes) -> tuple[Specifier, ...]:
 
 
 def is_export(octets: bytes) -> bool:
-    """Whether a UDP payload is unmistakably an export message, whatever port it came from.
+    """Return True if a UDP payload is an export message, for ports without a binding.
 
-    Its Sets must add up to the last octet and have ids that there are; IPFIX gives its length
-    besides, which must be the payload's.
+    Its Sets extend to the last octet and have defined ids; the length in an IPFIX header is
+    that of the payload.
     """
     version = int.from_bytes(octets[:2], "big")
     if version == IPFIX_VERSION and octets[2:4] == len(octets).to_bytes(2, "big"):

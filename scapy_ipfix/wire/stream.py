@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages out of a stream of octets: an IPFIX File (RFC 5655), a connection (RFC 7011 10.4).
+"""Division of a stream into messages: IPFIX Files (RFC 5655), connections (RFC 7011 10.4).
 
-And NetFlow v9 packets end to end, as collectors keep them, whose header has no length.
+NetFlow v9 packets end to end, as some collectors store them, have no length in the header.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from scapy_ipfix.wire.framing import (
 _VERSION = b"\x00\x0a"
 _V9_VERSION = b"\x00\x09"
 _CHUNK = 1 << 16
-#: Octets that a packet of NetFlow v9 can have: more than UDP carries.
+#: The limit of octets in a NetFlow v9 packet, more than UDP carries.
 _LONGEST = 65535
-#: Octets that it takes to say whether a message begins: its header and that of its first Set.
+#: Octets needed to recognise a message: its header and that of its first Set.
 _RECOGNISABLE = IPFIX_HEADER.size + SET_HEADER.size
 
 
 class Cutter(Protocol):
-    """What cuts a stream into messages; ``skipped`` counts the octets that were none."""
+    """Divider of a stream into messages; ``skipped`` counts octets outside of messages."""
 
     skipped: int
 
@@ -38,29 +38,29 @@ class Cutter(Protocol):
 
 
 class MessageStream:
-    """Cuts a stream into IPFIX Messages; :attr:`skipped` octets were none.
+    """Divider of a stream into IPFIX Messages; ``skipped`` counts octets outside of them.
 
-    Where no message can begin, the stream goes on at the next octets that look like one: a
-    version, a length, and a first Set that fits into it.
+    Where no message begins, it resumes at the next octets that are plausible: a version, a
+    length, and a first Set within that length.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        #: Octets of the message that waits, 0 as long as that is not known.
+        #: Octets of the pending message, 0 if unknown.
         self._whole = 0
         self._lost = False
         self.skipped = 0
 
     @property
     def waiting(self) -> int:
-        """Octets of a message that is not whole yet."""
+        """Octets of a message that is incomplete."""
         return len(self._buffer)
 
     def feed(self, octets: bytes) -> list[bytes]:
-        """Takes octets; gives the messages that are whole now."""
+        """Add octets; return the messages that are complete."""
         waiting = self._buffer
         if len(waiting) + len(octets) < self._whole:
-            waiting += octets  # in place: a message may come octet by octet
+            waiting += octets  # in place: a message may arrive octet by octet
             return []
         buffer = b"".join((waiting, octets)) if waiting else octets
         self._whole = 0
@@ -89,11 +89,11 @@ class MessageStream:
         return messages
 
     def lose(self) -> None:
-        """Octets are missing from here on: goes on where a message seems to begin."""
+        """Note missing octets: resume where a message plausibly begins."""
         self._buffer, self._whole, self._lost = bytearray(), 0, True
 
     def finish(self) -> bytes:
-        """What is left when the stream has ended: octets of a message that was cut off."""
+        """End the stream; return the octets of a truncated message."""
         rest, self._buffer, self._whole = bytes(self._buffer), bytearray(), 0
         if self._lost:
             self.skipped += len(rest)
@@ -102,18 +102,18 @@ class MessageStream:
 
 
 def _find(buffer: bytes, start: int) -> int:
-    """Where a message seems to begin, or may when more octets are there to see it by."""
+    """Return the offset where a message begins, or may begin once more octets arrive."""
     while True:
         at = buffer.find(_VERSION, start)
         if at < 0:
-            return max(start, len(buffer) - 1)  # the last octet may be half a version
+            return max(start, len(buffer) - 1)  # the last octet may begin a version
         if len(buffer) - at < _RECOGNISABLE or plausible(buffer, at):
             return at
         start = at + 1
 
 
 def plausible(buffer: bytes, at: int) -> bool:
-    """Whether a message seems to begin there: a length, and a first Set that it holds."""
+    """Return True if an offset has the length and the first Set of a message."""
     length = int.from_bytes(buffer[at + 2 : at + 4], "big")
     if length < _RECOGNISABLE:
         return False
@@ -122,23 +122,23 @@ def plausible(buffer: bytes, at: int) -> bool:
 
 
 class FlowStream:
-    """Cuts a stream into NetFlow v9 packets (RFC 3954 5); :attr:`skipped` octets were none.
+    """Divider of a stream into NetFlow v9 packets (RFC 3954 5), with ``skipped`` as above.
 
-    A header says how many records follow, which only templates make octets of. But FlowSet
-    ids 2 to 255 are reserved: where the next FlowSet would have id 9, it is the version of the
-    next header. So a packet is known to be whole when that has come, or the stream has ended.
+    A header has the number of records, not of octets. FlowSet ids 2 to 255 are reserved, so
+    an id of 9 is the version of the next header. A packet is complete once that header
+    arrives or the stream ends.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        #: Where the next FlowSet begins; 0 before the header.
+        #: Offset of the next FlowSet, 0 before the header.
         self._at = 0
         self.skipped = 0
 
     def feed(self, octets: bytes) -> list[bytes]:
-        """Takes octets; gives the packets that are whole now."""
+        """Add octets; return the packets that are complete."""
         buffer, at = self._buffer, self._at
-        buffer += octets  # in place: a packet may come octet by octet
+        buffer += octets  # in place: a packet may arrive octet by octet
         messages = []
         start, end = 0, len(buffer)
         while True:
@@ -156,7 +156,7 @@ class FlowStream:
                 at += length
                 continue
             messages.append(bytes(buffer[start:at]))
-            # What follows is a header, or nothing that can be read.
+            # Next is a header, or octets to skip.
             start, at = at, (at + V9_HEADER.size if set_id == V9_VERSION else 0)
             if at and end - start < V9_HEADER.size:
                 at = 0
@@ -166,7 +166,7 @@ class FlowStream:
         return messages
 
     def finish(self) -> bytes:
-        """What is left when the stream has ended: the last packet, whole or cut off."""
+        """End the stream; return the last packet, complete or truncated."""
         rest, self._buffer, self._at = bytes(self._buffer), bytearray(), 0
         if rest[:2] == _V9_VERSION:
             return rest
@@ -180,7 +180,7 @@ def _is_flowset(set_id: int, length: int) -> bool:
 
 
 def _find_v9(buffer: bytearray, start: int) -> int:
-    """As :func:`_find`, of a header of NetFlow v9 and a FlowSet, or another header, behind it."""
+    """Return the offset of a NetFlow v9 header with a FlowSet or a header after it."""
     while True:
         at = buffer.find(_V9_VERSION, start)
         if at < 0:
@@ -194,8 +194,8 @@ def _find_v9(buffer: bytearray, start: int) -> int:
 
 
 def read_messages(stream: BinaryIO, cutter: Cutter) -> Iterator[bytes]:
-    """The messages of a binary stream, one after the other; what is cut off comes last."""
-    # As much as there is: a connection may be quiet for long before it has so many octets.
+    """Yield the messages of a binary stream in order; the last may be truncated."""
+    # read1 returns the octets available, without waiting for a whole chunk.
     read = getattr(stream, "read1", stream.read)
     while octets := read(_CHUNK):
         yield from cutter.feed(octets)

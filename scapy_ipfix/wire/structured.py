@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Structured data (RFC 6313): the octets of basicList, subTemplateList, subTemplateMultiList.
+"""Structured data (RFC 6313): basicList, subTemplateList and subTemplateMultiList.
 
-A list of values names the element that they are of; a list of records names its template,
-which only a :class:`ListContext` knows. Lists nest: the context counts how deep.
+A basicList has the number of its element; the other lists have the ids of templates, which a
+:class:`ListContext` looks up. Lists nest: the context counts the depth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import IPFIX_VERSION, MINIMUM_DATA_SET
 from scapy_ipfix.wire.layout import CODEC_CACHE, STRUCTURED
 
-#: How lists relate their elements (RFC 6313 4.4); 255 is undefined.
+#: Semantics of lists (RFC 6313 4.4).
 SEMANTICS = {
     0: "noneOf",
     1: "exactlyOneOf",
@@ -33,16 +33,16 @@ SEMANTICS = {
 }
 UNDEFINED = 255
 _SEMANTICS_BY_NAME = {name.lower(): number for number, name in SEMANTICS.items()}
-#: Lists in lists in lists: no honest exporter goes beyond three.
+#: The limit of nested lists; known exporters nest up to three.
 DEPTH_LIMIT = 8
-#: Elements of basicLists in one set for which the codec is at hand.
+#: Entries of the cache of codecs by the element of a basicList, for one Set.
 _CODECS = 256
 _list_header = struct.Struct("!BHH").unpack_from
 _block_header = struct.Struct("!HH").unpack_from
 
 
 class RecordTemplate(Protocol):
-    """What a list of records needs of a template."""
+    """Template as lists of records use it."""
 
     id: int
 
@@ -56,20 +56,20 @@ class RecordTemplate(Protocol):
 
 @dataclass(slots=True, eq=False)
 class ListContext:
-    """What lists are read with: templates by id, the elements, and how deep we are."""
+    """Context for decoding lists: templates by id, the elements, and the depth."""
 
     template: Callable[[int], Any | None] = lambda template_id: None
     model: InformationModel = elements
     version: int = IPFIX_VERSION
     depth: int = 0
     limit: int = DEPTH_LIMIT
-    #: How many elements the model had learned when the lists came; None: as many as it has.
+    #: Value of the model's ``learned`` at the time of the lists; None: the current one.
     learned: int | None = None
-    #: As ``template``, by whatever names its fields have: for lists without a record.
+    #: Lookup as ``template``, but names of fields may be outdated: for lists without records.
     layout: Callable[[int], Any | None] | None = None
-    #: What lists hold, by kind and octets, as whoever checked them found; None: nobody does.
+    #: Parts of lists by kind and octets, which validation stores; None without validation.
     parts: dict[tuple[str, bytes], list[Part]] | None = None
-    # A set may hold 65,000 lists: what they have in common is found once.
+    # Shared by the lists of a Set, of which there may be 65,000.
     _deeper: ListContext | None = field(default=None, init=False, repr=False)
     _codecs: dict[tuple[bytes, str], tuple[RecordCodec, int]] | None = field(
         default=None, init=False, repr=False
@@ -84,7 +84,7 @@ class ListContext:
         return copy
 
     def deeper(self) -> ListContext | None:
-        """The context of the lists within; None when that would be too deep."""
+        """Return the context of nested lists, None if they are too deep."""
         if self._deeper is None and self.depth < self.limit:
             self._deeper = self._at_depth(self.depth + 1)
         return self._deeper
@@ -96,13 +96,13 @@ class ListContext:
         )
 
     def element(self, pen: int, id: int) -> InformationElement:
-        """The element of a basicList, as the model had it when the list came."""
+        """Return the element of a basicList as of the time of the list."""
         if self.learned is None:
             return self.model.element(pen, id)
         return self.model.element_at(pen, id, self.learned)
 
     def basic_codec(self, octets: bytes, values: str) -> tuple[RecordCodec, int] | None:
-        """What reads the values of a basicList, and where they begin; None if it is cut off."""
+        """Return the codec of a basicList's values and their offset, None if truncated."""
         key = octets[1 : 9 if octets[1:2] >= b"\x80" else 5], values
         codecs = self._codecs
         if codecs is None:
@@ -121,38 +121,38 @@ class ListContext:
 
 
 class BasicListHeader(NamedTuple):
-    """What stands before the values of a basicList (RFC 6313 4.5.1)."""
+    """Header of a basicList (RFC 6313 4.5.1)."""
 
     semantic: int
     enterprise: bool
     pen: int
     id: int
     length: int
-    #: Octets that the header takes.
+    #: Length of the header in octets.
     size: int
 
     @property
     def octets(self) -> bytes:
-        """The header as it stands on the wire."""
+        """Header on the wire."""
         octets = bytes((self.semantic,)) + (self.id | self.enterprise << 15).to_bytes(2, "big")
         octets += self.length.to_bytes(2, "big")
         return octets + (self.pen.to_bytes(4, "big") if self.enterprise else b"")
 
     def layout(self, context: ListContext) -> tuple[TemplateField]:
-        """The values read like records of this one field."""
+        """Return the layout of the values, which are records of one field."""
         element = context.element(self.pen, self.id)
         return (TemplateField(element, self.length, element.name),)
 
 
 @lru_cache(CODEC_CACHE)
 def _value_codec(kind: DataType, length: int, values: str) -> RecordCodec:
-    """What reads values of a type: the elements that have it are all alike."""
+    """Return the codec of values of a type, the same for all its elements."""
     element = InformationElement(kind.name, 0, 0, kind)
     return RecordCodec((TemplateField(element, length, kind.name),), None, values)
 
 
 def basic_list_header(octets: bytes) -> BasicListHeader | None:
-    """The header that a basicList begins with; None if it is cut off."""
+    """Parse the header of a basicList; return None if it is truncated."""
     specifier = _specifier(octets)
     if specifier is None:
         return None
@@ -161,7 +161,7 @@ def basic_list_header(octets: bytes) -> BasicListHeader | None:
 
 
 def _specifier(octets: bytes) -> tuple[int, int, int, int] | None:
-    """What a basicList is of, enterprise, number and length, and where its values begin."""
+    """Parse pen, id and length of a basicList's element, and the offset of the values."""
     if len(octets) < 5:
         return None
     _, id, length = _list_header(octets)
@@ -173,9 +173,9 @@ def _specifier(octets: bytes) -> tuple[int, int, int, int] | None:
 
 
 def multi_list_blocks(octets: bytes) -> tuple[list[tuple[int, int, int]], int]:
-    """The blocks of a subTemplateMultiList (RFC 6313 4.5.3), and where the last one ends.
+    """Parse the blocks of a subTemplateMultiList (RFC 6313 4.5.3); return also their end.
 
-    Of each block the template's id, and the offsets between which its records are.
+    A block is a template id and the offsets of the start and the end of its records.
     """
     blocks: list[tuple[int, int, int]] = []
     position, end = 1, len(octets)
@@ -188,13 +188,13 @@ def multi_list_blocks(octets: bytes) -> tuple[list[tuple[int, int, int]], int]:
     return blocks, position
 
 
-# -- reading, without a packet
+# -- decoding
 
 
 def with_lists(
     records: list[dict[str, Any]], codec: RecordCodec, context: ListContext, values: str
 ) -> list[dict[str, Any]]:
-    """Records whose list fields are octets, with what the lists hold instead."""
+    """Decode the lists in records, in place of their octets."""
     for _, name, kind in codec.structured:
         lists = read_lists(kind, [record[name] for record in records], context, values)
         for record, found in zip(records, lists):
@@ -205,7 +205,7 @@ def with_lists(
 def rows_with_lists(
     rows: list[tuple[Any, ...]], codec: RecordCodec, context: ListContext, values: str
 ) -> list[tuple[Any, ...]]:
-    """As :func:`with_lists`, of rows in the order that the codec gives them."""
+    """Decode the lists in rows of the codec, as :func:`with_lists` does in dicts."""
     if not codec.structured or not rows:
         return rows
     columns: list[Iterable[Any]] = list(zip(*rows))
@@ -215,17 +215,17 @@ def rows_with_lists(
 
 
 def lists_read(records: list[Any], codec: RecordCodec, context: ListContext, values: str) -> Any:
-    """Records as the codec gives them, dicts or tuples, with their lists read."""
+    """Decode the lists in records of the codec, dicts or tuples."""
     if records and isinstance(records[0], dict):
         return with_lists(records, codec, context, values)
     return rows_with_lists(records, codec, context, values)
 
 
 def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy") -> Any:
-    """A basicList as a list of values, the others as a list of dicts.
+    """Decode a basicList to a list of values, the other lists to lists of dicts.
 
-    ``values`` is the domain of the values. Octets that cannot be read, of a list that is cut
-    off, nested too deep or of unknown template, stay octets (in hexadecimal for "json").
+    ``values`` is the domain of the values. A list that is truncated, too deep or of an
+    unknown template stays octets (hexadecimal text for "json").
     """
     return read_lists(kind, (octets,), context, values)[0]
 
@@ -233,7 +233,7 @@ def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy
 def read_lists(
     kind: str, lists: Iterable[Any], context: ListContext, values: str = "scapy"
 ) -> list[Any]:
-    """Many lists of a kind, each as :func:`read_list` gives it: a Set may hold 65,000."""
+    """Decode many lists of a kind as :func:`read_list`; a Set may have 65,000."""
     inner = context.deeper()
     checked = inner.parts if inner is not None and values == "scapy" else None
     read: list[Any] = []
@@ -261,36 +261,43 @@ def read_lists(
     return read
 
 
-#: Records within a list: what reads them, and their octets.
+#: Records of a list: their codec and their octets.
 Part = tuple[RecordCodec, bytes]
-_OF_NOTHING = RecordCodec(())
+_EMPTY = RecordCodec(())
 
 
 def list_parts(
     kind: str, octets: bytes, context: ListContext, values: str = "scapy", name: str = ""
 ) -> tuple[list[Part], Defect | None]:
-    """What a list holds, a part for each block, and what keeps it from being read.
+    """Return the parts of a list, one for each block, and the defect that prevents decoding.
 
-    That is ``list-malformed``, or ``missing-template``. The values of a basicList are records
-    of one field; ``name`` is that of the field which the list is in.
+    The defect is ``list-malformed`` or ``missing-template``. The values of a basicList are
+    records of one field; ``name`` is that of the list's field, for the defect.
     """
     if kind == "basicList":
         if len(octets) == (9 if octets[1:2] >= b"\x80" else 5):
-            return [], None  # nothing in it: of what does not matter
+            return [], None  # empty, so that the element does not matter
         known = context.basic_codec(octets, values)
         if known is None:
-            return [], _malformed(name or kind, "cut off")
+            return [], _malformed(name or kind, "truncated")
         codec, start = known
         body = octets[start:]
         rest = codec.rest(body) if body else 0
         if rest:
             return [], _malformed(name or kind, f"{rest} octets after the last value")
         return [(codec, body)], None
+    return _block_parts(kind, octets, context, values, name or kind)
+
+
+def _block_parts(
+    kind: str, octets: bytes, context: ListContext, values: str, name: str
+) -> tuple[list[Part], Defect | None]:
+    """Return :func:`list_parts` of a list of records."""
     parts: list[Part] = []
     rest, stop = 0, len(octets)
     if kind == "subTemplateList":
         if stop < 3:
-            return [], _malformed(name or kind, "cut off")
+            return [], _malformed(name, "truncated")
         blocks = [(int.from_bytes(octets[1:3], "big"), 3, stop)]
     else:
         blocks, stop = multi_list_blocks(octets)
@@ -298,12 +305,12 @@ def list_parts(
         template = (context.layout or context.template)(template_id)
         if template is None:
             if template_id < MINIMUM_DATA_SET:
-                flaw = f"no template can have id {template_id}"
-                return [], _malformed(name or kind, flaw)
+                flaw = f"template id {template_id} is below 256"
+                return [], _malformed(name, flaw)
             return [], Defect.of("missing-template", template_id=template_id, octets=end - start)
         if not 0 < template.length <= end - start:
-            # No record: not worth a codec of its own, or a look for names.
-            parts.append((_OF_NOTHING, octets[start:end]))
+            # Without records, neither a codec nor the names are needed.
+            parts.append((_EMPTY, octets[start:end]))
             rest = rest or end - start
             continue
         if context.layout is not None:
@@ -313,9 +320,9 @@ def list_parts(
         parts.append((codec, body))
         rest = rest or codec.rest(body)
     if rest:
-        return [], _malformed(name or kind, f"{rest} octets after the last record")
+        return [], _malformed(name, f"{rest} octets after the last record")
     if stop != len(octets):
-        return [], _malformed(name or kind, f"{len(octets) - stop} octets after the last block")
+        return [], _malformed(name, f"{len(octets) - stop} octets after the last block")
     return parts, None
 
 
@@ -323,18 +330,18 @@ def _malformed(name: str, flaw: str) -> Defect:
     return Defect.of("list-malformed", name=name, flaw=flaw)
 
 
-# -- writing
+# -- encoding
 
 
 def encode_list(kind: str, value: Any, model: InformationModel = elements) -> bytes:
-    """The octets of a list from what a person gives for one.
+    """Encode a list from a user's value.
 
     basicList: ``(element, values)`` or ``{"element": ..., "values": [...]}``, the element a
     name or IESpec. subTemplateList: ``(template, records)`` or ``{"template": ...,
     "records": [...]}``; subTemplateMultiList: a list of these. A dict may hold ``semantic``,
-    by name or number (undefined when left out). Packets and octets are taken as they are.
+    by name or number (by default undefined). Packets and octets are used as they are.
 
-    Raises ValueError for anything else, and for values that do not fit.
+    Raises ValueError for any other value, and for values that do not fit.
     """
     if value is None:
         return b""
@@ -354,7 +361,7 @@ def encode_list(kind: str, value: Any, model: InformationModel = elements) -> by
     else:
         semantic, blocks = UNDEFINED, value
     if not isinstance(blocks, (list, tuple)):
-        raise ValueError(f"{value!r} is no {kind}: give [(template, [records]), ...] or octets")
+        raise ValueError(f"{value!r} is no {kind}; give [(template, [records]), ...] or octets")
     return bytes((semantic,)) + b"".join([_encode_block(block, kind) for block in blocks])
 
 
@@ -371,18 +378,20 @@ def _encode_block(block: Any, kind: str) -> bytes:
 def encode_basic_list(
     element: Any, items: Iterable[Any], semantic: int, model: InformationModel = elements
 ) -> bytes:
-    """A basicList of values of one element, a name, an IESpec or an element.
+    """Encode a basicList of values of one element, given as name, IESpec or element.
 
-    Raises ValueError for an element that there is not, and for a value that does not fit.
+    Raises ValueError for an unknown element, and for a value that does not fit.
     """
     if isinstance(element, str):
         found, length = model.spec(element, define=False)
     elif isinstance(element, InformationElement):
         found, length = element, element.length
     else:
-        raise ValueError(f"{element!r} is no element: give a name, an IESpec or an element")
+        raise ValueError(f"{element!r} is no element; give a name, an IESpec or an element")
     if found.id > MAX_ID:
-        raise ValueError(f"{found.name} ({found.id}) is a NetFlow v9 field type, no list's element")
+        raise ValueError(
+            f"{found.name} ({found.id}) is a NetFlow v9 field type; lists exist in IPFIX alone"
+        )
     header = BasicListHeader(semantic, bool(found.pen), found.pen, found.id, length, 0)
     field = TemplateField(found, length, found.name)
     return header.octets + encode_values(field, items, model)
@@ -391,9 +400,9 @@ def encode_basic_list(
 def encode_values(
     field: TemplateField, items: Iterable[Any], model: InformationModel = elements
 ) -> bytes:
-    """The values of a basicList, each as a record of that one field.
+    """Encode the values of a basicList, each as a record of one field.
 
-    Raises ValueError for one that does not fit.
+    Raises ValueError for a value that does not fit.
     """
     kind = field.data_type.name
     if kind in STRUCTURED:
@@ -402,27 +411,27 @@ def encode_values(
     return b"".join([codec.encode((item,)) for item in items])
 
 
-def _parts(value: Any, what: str, contents: str, kind: str) -> tuple[int, Any, Sequence[Any]]:
+def _parts(value: Any, key: str, contents: str, kind: str) -> tuple[int, Any, Sequence[Any]]:
     semantic, found = UNDEFINED, value
-    if isinstance(value, Mapping) and what in value:
+    if isinstance(value, Mapping) and key in value:
         semantic = semantic_number(value.get("semantic"))
-        found = value[what], value.get(contents, ())
+        found = value[key], value.get(contents, ())
     if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[1], (list, tuple)):
-        raise ValueError(f"{value!r} is no {kind}: give ({what}, [{contents}]) or octets")
+        raise ValueError(f"{value!r} is no {kind}; give ({key}, [{contents}]) or octets")
     return semantic, found[0], found[1]
 
 
 def _template(value: Any, kind: str) -> RecordTemplate:
     if not hasattr(value, "encode_rows"):
-        raise ValueError(f"{value!r} is no template for a {kind}")
+        raise ValueError(f"{value!r} is no template for a {kind}; give a Template")
     template: RecordTemplate = value
     return template
 
 
 def semantic_number(semantic: str | int | None) -> int:
-    """The number of a list's semantic, by name or number; None is undefined.
+    """Return the number of a list's semantic, from a name or number; None is undefined.
 
-    Raises ValueError for another name, or a number that is no octet.
+    Raises ValueError for an unknown name, or a number above 255.
     """
     if semantic is None:
         return UNDEFINED
@@ -430,12 +439,12 @@ def semantic_number(semantic: str | int | None) -> int:
         return semantic
     number = _SEMANTICS_BY_NAME.get(str(semantic).lower())
     if number is None:
-        raise ValueError(f"semantic {semantic!r} is none of {', '.join(SEMANTICS.values())}")
+        raise ValueError(f"semantic {semantic!r}: give one of {', '.join(SEMANTICS.values())}")
     return number
 
 
 def templates_of(value: Any) -> Iterable[Any]:
-    """The templates that a person's value of a list field names, to read it back with."""
+    """Yield the templates in a user's value of a list field, for decoding it again."""
     if hasattr(value, "encode_rows"):
         yield value
     elif isinstance(value, (tuple, list, Mapping)):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Templates: what the records of a Set are made of (RFC 7011 3.4.1, RFC 3954 5.2).
+"""Templates: the layout of the records in a Set (RFC 7011 3.4.1, RFC 3954 5.2).
 
-A :class:`Template` is an immutable value: an id, its fields in order, how many of them are
-scope. Its :class:`~scapy_ipfix.wire.codec.RecordCodec` reads and writes Data Records (RFC 7011
+A :class:`Template` is an immutable value: an id, its fields in order, the number of scope
+fields. Its :class:`~scapy_ipfix.wire.codec.RecordCodec` reads and writes Data Records (RFC 7011
 3.4.3).
 """
 
@@ -22,8 +22,8 @@ from scapy_ipfix.wire.field import TemplateField, is_forbidden, shortest
 from scapy_ipfix.wire.framing import MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
 from scapy_ipfix.wire.structured import encode_list
 
-#: RFC 3954 6.1: what an Options Template's scope field types stand for. They are no
-#: Information Elements; as pseudo-elements they are fields like any other.
+#: Scope field types of Options Templates (RFC 3954 6.1). They are no Information Elements; as
+#: pseudo-elements they are fields like any other.
 V9_SCOPES: dict[int, InformationElement] = {
     number: InformationElement(name, number, 0, data_type(kind))
     for number, name, kind in (
@@ -40,25 +40,25 @@ _V9_SCOPES_BY_NAME.update(
 )
 
 _make, _new = object.__new__, tuple.__new__
-#: Findings about one template: it may have 16,000 fields that are all wrong.
+#: The limit of findings about one template, which may have 16,000 invalid fields.
 _FINDINGS = 100
-#: What is a row already.
+#: Types of records that are rows already.
 _ROW_TYPES = {tuple, list}
 
 
 def v9_scope(kind: int) -> InformationElement:
-    """The pseudo-element of a NetFlow v9 scope field type; unknown types are octets."""
+    """Return the pseudo-element of a NetFlow v9 scope field type; unknown ones are octets."""
     return V9_SCOPES.get(kind) or InformationElement.v9_scope(kind)
 
 
 class Template:
-    """A Template (RFC 7011 3.4.1) or, with a scope, an Options Template (3.4.2).
+    """Template (RFC 7011 3.4.1) or, with a scope, Options Template (3.4.2).
 
     ``fields`` are element names (NetFlow v9 names too), IESpecs such as
     ``octetDeltaCount[4]`` or ``interfaceName[v]``, elements, or TemplateFields. Elements
     without a natural length (octetArray, string, lists) are of variable length unless a
-    length is given. ``scope`` is how many of the first fields are scope fields; among
-    these, ``scopeSystem``, ``scopeInterface`` and so on are NetFlow v9's scope types.
+    length is given. The first ``scope`` fields are scope fields; among these,
+    ``scopeSystem``, ``scopeInterface`` and so on are NetFlow v9's scope types.
 
     Raises ValueError for an id outside 0..65535, an unknown name, more scope than fields.
     Equality and hash are by id, fields and scope.
@@ -68,9 +68,9 @@ class Template:
     id: int
     fields: tuple[TemplateField, ...]
     scope_count: int
-    #: Whether it is an Options Template; on the wire there are some without a scope.
+    #: True for an Options Template; some exporters send them without a scope.
     is_options: bool
-    #: Octets of a record; of the shortest one where lengths vary; 0: records are not read.
+    #: Octets of a record, or of the shortest if lengths vary; 0: records are not decoded.
     length: int
 
     def __init__(
@@ -95,20 +95,20 @@ class Template:
     def _set(
         self, id: int, fields: tuple[TemplateField, ...], scope: int, options: bool = False
     ) -> None:
-        _put_id(self, id)
-        _put_fields(self, fields)
-        _put_scope_count(self, scope)
-        _put_is_options(self, options or scope > 0)
-        _put_length(self, shortest(fields))
+        _set_id(self, id)
+        _set_fields(self, fields)
+        _set_scope_count(self, scope)
+        _set_is_options(self, options or scope > 0)
+        _set_length(self, shortest(fields))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError("a Template does not change; make another")
+        raise AttributeError("a Template is immutable; make another")
 
     @classmethod
     def of(
         cls, id: int, fields: tuple[TemplateField, ...], scope: int = 0, options: bool = False
     ) -> Template:
-        """A template of fields that are named already. Raises nothing."""
+        """Return a template of fields that have names already. Never raises."""
         self: Template = _make(cls)
         self._set(id, fields, scope, options)
         return self
@@ -121,10 +121,10 @@ class Template:
         model: InformationModel = elements,
         options: bool = False,
     ) -> Template:
-        """The template that a Template Record on the wire defines. Never raises.
+        """Return the template that a Template Record defines. Never raises.
 
-        In NetFlow v9 (``version`` 9) element ids are field types, and scope is of its own
-        kind (RFC 3954 6.1).
+        In NetFlow v9 (``version`` 9) element ids are field types, and scope fields have types
+        of their own (RFC 3954 6.1).
         """
         id, scope, specifiers, _, _, _ = span
         scope = min(scope, len(specifiers))
@@ -141,24 +141,24 @@ class Template:
         ]
         if scope:
             fields[:scope] = [field._replace(is_scope=True) for field in fields[:scope]]
-        return cls.of(id, _told_apart(fields), scope, options)
+        return cls.of(id, _distinct(fields), scope, options)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the fields, as records have them."""
+        """Names of the fields in records."""
         return self.codec.names
 
     @cached_property
     def codec(self) -> RecordCodec:
-        """The codec of whole records; templates of equal layout share one."""
+        """Codec of complete records; templates of equal layout share one."""
         return record_codec(self.fields, None)
 
     def projection(
         self, names: tuple[str, ...] | None, values: str = "scapy"
     ) -> RecordCodec | None:
-        """A codec for these fields only, in this order; None if records lack one of them.
+        """Return the codec of some fields, in this order, None if one is missing.
 
-        ``names`` None stands for all fields; ``values`` is the domain to read them in.
+        ``names`` None stands for all fields; ``values`` is the domain of the values.
         """
         if names is None and values == "scapy":
             return self.codec
@@ -167,18 +167,15 @@ class Template:
         if key not in known:
             wanted = None
             if names is not None:
-                positions = {name: at for at, name in enumerate(self.names)}
+                positions = {name: index for index, name in enumerate(self.names)}
                 wanted = tuple(positions.get(name, -1) for name in names)
-            lacking = wanted is not None and -1 in wanted
-            known[key] = None if lacking else record_codec(self.fields, wanted, values)
+            is_missing = wanted is not None and -1 in wanted
+            known[key] = None if is_missing else record_codec(self.fields, wanted, values)
         return known[key]  # type: ignore[no-any-return]
 
     @cached_property
     def plain_length(self) -> int:
-        """Octets of a record where that is all there is to say of it.
-
-        0 for options, for records of no or of various lengths, and for those with lists.
-        """
+        """Octets of a data record of fixed length without lists, 0 for any other."""
         codec = self.codec
         is_plain = codec.is_fixed and not codec.structured and not self.is_options
         return codec.minimum if is_plain else 0
@@ -188,11 +185,11 @@ class Template:
         return not self.codec.is_fixed
 
     def with_id(self, id: int) -> Template:
-        """The same layout under another id."""
+        """Return a template of the same layout with another id."""
         return Template.of(id, self.fields, self.scope_count, self.is_options)
 
     def defects(self) -> list[Defect]:
-        """What RFC 7011 and RFC 3954 hold against this template: 100 findings at most."""
+        """Return the violations of RFC 7011 or RFC 3954 in this template, 100 at most."""
         found = []
         if self.id < MINIMUM_DATA_SET:
             found.append(Defect.of("template-id", template_id=self.id))
@@ -212,7 +209,7 @@ class Template:
         return found
 
     def rest_defects(self, rest: bytes, records: int) -> list[Defect]:
-        """What is wrong with the octets that follow ``records`` records in a Set."""
+        """Return the defects of the octets that follow ``records`` records in a Set."""
         octets = len(rest)
         if not octets:
             return [] if records else [Defect.of("set-empty", set_id=self.id)]
@@ -225,10 +222,10 @@ class Template:
         return []
 
     def row(self, record: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
-        """A dict or a tuple of values as values in this template's order.
+        """Return the values of a dict or a tuple in this template's order.
 
-        A dict may use any name that the model knows for an element; fields that it leaves
-        out get their type's zero. Raises ValueError for a name that is none of ours.
+        A dict may use any name that the model knows for an element; missing fields get
+        their type's zero. Raises ValueError for a name that the template does not have.
         """
         if type(record) is tuple or not isinstance(record, Mapping):
             return record
@@ -263,7 +260,7 @@ class Template:
         )
 
     def encode(self, record: Mapping[str, Any] | Sequence[Any]) -> bytes:
-        """A Data Record from a dict or a tuple of values.
+        """Encode a Data Record from a dict or a tuple of values.
 
         Raises ValueError that names template, field, value and limit.
         """
@@ -271,10 +268,10 @@ class Template:
             row = self.row(record)
             return self.codec.encode(self._with_lists(row) if self.codec.structured else row)
         except ValueError as problem:
-            raise self._named(problem) from None
+            raise self._with_id(problem) from None
 
     def encode_rows(self, records: Iterable[Mapping[str, Any] | Sequence[Any]]) -> list[bytes]:
-        """Data Records from dicts or tuples of values; raises as :meth:`encode` does."""
+        """Encode Data Records from dicts or tuples of values; raises as :meth:`encode`."""
         rows = list(records)
         try:
             if not set(map(type, rows)) <= _ROW_TYPES:
@@ -283,10 +280,10 @@ class Template:
                 rows = [self._with_lists(row) for row in rows]  # type: ignore[arg-type]
             return self.codec.encode_rows(rows)  # type: ignore[arg-type]
         except ValueError as problem:
-            raise self._named(problem) from None
+            raise self._with_id(problem) from None
 
     def _with_lists(self, row: Sequence[Any]) -> Sequence[Any]:
-        """The row with the octets of its lists, which the codec leaves to us."""
+        """Return the row with lists as octets, which the codec expects."""
         values = list(row)
         for position, name, kind in self.codec.structured:
             if position < len(values):
@@ -296,7 +293,7 @@ class Template:
                     raise ValueError(f"field {name}: {problem}") from None
         return values
 
-    def _named(self, problem: ValueError) -> ValueError:
+    def _with_id(self, problem: ValueError) -> ValueError:
         text = str(problem)
         return (
             problem if text.startswith("template ") else ValueError(f"template {self.id}, {text}")
@@ -317,7 +314,7 @@ class Template:
         return hash((self.id, self.fields, self.scope_count))
 
     def __repr__(self) -> str:
-        """What to type to get the same template."""
+        """Return the Python expression of the template."""
         arguments = [str(self.id)]
         for field in self.fields:
             spec = self._spec(field)
@@ -347,30 +344,30 @@ class Template:
         return Template.of, (self.id, self.fields, self.scope_count, self.is_options)
 
     def command(self, json: bool = False) -> str:
-        """Scapy's word for :meth:`__repr__`; in JSON a template is its line of text."""
+        """Return :meth:`__repr__`, as Packet.command() does; in JSON, :meth:`__str__`."""
         return str(self) if json else repr(self)
 
 
-#: What ``object.__setattr__`` comes down to, for a class that forbids to set anything.
-_put_id = Template.id.__set__  # type: ignore[attr-defined]
-_put_fields = Template.fields.__set__  # type: ignore[attr-defined]
-_put_scope_count = Template.scope_count.__set__  # type: ignore[attr-defined]
-_put_is_options = Template.is_options.__set__  # type: ignore[attr-defined]
-_put_length = Template.length.__set__  # type: ignore[attr-defined]
+# Setters of the slots: the class is immutable.
+_set_id = Template.id.__set__  # type: ignore[attr-defined]
+_set_fields = Template.fields.__set__  # type: ignore[attr-defined]
+_set_scope_count = Template.scope_count.__set__  # type: ignore[attr-defined]
+_set_is_options = Template.is_options.__set__  # type: ignore[attr-defined]
+_set_length = Template.length.__set__  # type: ignore[attr-defined]
 
 _Made = TypeVar("_Made")
 
 
 def kept_by_template(make: Callable[[Template], _Made]) -> Callable[[Template], _Made]:
-    """A function of a template that is asked once: the template keeps the answer.
+    """Decorate a function of a template, so that the template caches its result.
 
-    A cache would keep the templates as well, of 16,000 fields if a peer sends such ones; what
-    sessions keep of them is bounded.
+    A cache beside the templates would keep them alive, with up to 16,000 fields each;
+    sessions bound the templates that they keep.
     """
     name = f"{make.__module__}.{make.__qualname__}"
 
     @wraps(make)
-    def ask(template: Template) -> _Made:
+    def cached(template: Template) -> _Made:
         known: dict[str, _Made] = template.__dict__
         try:
             return known[name]
@@ -378,7 +375,7 @@ def kept_by_template(make: Callable[[Template], _Made]) -> Callable[[Template], 
             made = known[name] = make(template)
             return made
 
-    return ask
+    return cached
 
 
 def _resolve(
@@ -409,7 +406,7 @@ def _resolve(
 
 
 def _v9_scope_named(name: str) -> InformationElement | None:
-    """The scope of NetFlow v9 of that name, ``_scope_9`` for a kind that has none."""
+    """Return the NetFlow v9 scope of a name, None if there is none; ``_scope_9`` is type 9."""
     kind = name.removeprefix("_scope_")
     if kind != name and kind.isdecimal() and int(kind) <= 65535:
         return v9_scope(int(kind))
@@ -417,45 +414,45 @@ def _v9_scope_named(name: str) -> InformationElement | None:
 
 
 def _scope_length(size: str) -> int:
-    """The length in ``scopeSystem[4]``, without the opening bracket."""
+    """Parse the length in ``scopeSystem[4]``, given without the opening bracket."""
     digits = size.removesuffix("]")
     if digits == "v":
         return VARIABLE
     if not digits.isdecimal():
-        raise ValueError(f"length {digits!r} is no number")
+        raise ValueError(f"length {digits!r} is not a number; give octets, or v")
     return int(digits)
 
 
 def name_fields(
     pairs: Iterable[tuple[InformationElement, int]], scope: int = 0
 ) -> tuple[TemplateField, ...]:
-    """Fields with a name of their own each: RFC 7011 8 allows an element twice."""
+    """Return fields with distinct names: RFC 7011 8 permits an element twice."""
     fields = [
-        # As TemplateField(...) does it, in a call less: there may be 16,000 in a message.
+        # TemplateField(...) with one call less: a message may have 16,000.
         _new(TemplateField, (element, length, element.name, position < scope))
         for position, (element, length) in enumerate(pairs)
     ]
-    return _told_apart(fields)
+    return _distinct(fields)
 
 
-def _told_apart(fields: list[TemplateField]) -> tuple[TemplateField, ...]:
-    """The fields, numbered where several have one name."""
+def _distinct(fields: list[TemplateField]) -> tuple[TemplateField, ...]:
+    """Return the fields, numbered if several have the same name."""
     if len(fields) > 1 and len({field[2] for field in fields}) < len(fields):
         fields = _numbered(fields)
     return tuple(fields)
 
 
 def _numbered(fields: list[TemplateField]) -> list[TemplateField]:
-    """``_2`` and so on behind names that were there before."""
-    taken: dict[str, int] = {}
+    """Append ``_2`` and so on to repeated names."""
+    used: dict[str, int] = {}
     numbered = []
     for element, length, own, is_scope in fields:
         name = own
-        seen = taken.get(own, 0) + 1
+        seen = used.get(own, 0) + 1
         if seen > 1:
-            while (name := f"{own}_{seen}") in taken:
+            while (name := f"{own}_{seen}") in used:
                 seen += 1
-            taken[name] = 1
-        taken[own] = seen
+            used[name] = 1
+        used[own] = seen
         numbered.append(_new(TemplateField, (element, length, name, is_scope)))
     return numbered

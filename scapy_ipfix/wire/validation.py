@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is wrong with the values of records: what only shows when they are decoded.
+"""Validation of the values in Data Records (RFC 7011 6.1, RFC 6313).
 
-Reading does not look for it, since most readers want speed; ``scapy-ipfix check`` and
-``IPFIXSession(check_values=True)`` do, and a Data Set packet when asked for its defects.
+Reading skips it for speed; ``scapy-ipfix check``, ``IPFIXSession(check_values=True)`` and the
+defects of a Data Set packet include it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from scapy_ipfix.wire.diagnostics import Defect
 from scapy_ipfix.wire.structured import ListContext, list_parts
 from scapy_ipfix.wire.template import Template, kept_by_template
 
-#: Findings in one Set: a message may hold 10,000 fields that are all wrong.
+#: The limit of findings in a Set: a message may have 10,000 invalid fields.
 _PER_SET = 100
-#: After so many findings about values, a message's other Sets are read without looking for any.
+#: The limit of findings in a message; its other Sets are not validated.
 FINDINGS_IN_A_MESSAGE = 1000
 _new = tuple.__new__
-#: The least octets that a record of padding is taken for one by mistake.
+#: The shortest record that may be padding.
 _PADDING = 4
-#: Types whose octets may be no value.
-_FLAWED = frozenset({"boolean", "string", "float32", "float64"})
+#: Types with invalid values.
+_FALLIBLE = frozenset({"boolean", "string", "float32", "float64"})
 
 
-#: A field that can hold what it should not: where it is in a record, its name for a defect, what
-#: makes a value of it, what finds a flaw in that, the limits of a number.
+#: Field with invalid values: its position in a record, its name for a defect, its decoder, the
+#: function that describes a violation, the limits of a number.
 _Checked = tuple[
     int,
     tuple[str, str],
@@ -40,11 +40,11 @@ _Checked = tuple[
 
 @kept_by_template
 def _checked(template: Template) -> tuple[_Checked, ...]:
-    """The fields that can hold what they should not."""
+    """Return the fields that may hold invalid values."""
     found: list[_Checked] = []
     for position, (element, length, name, _) in enumerate(template.fields):
         kind, limits, named = element.type, element.range, ("name", name)
-        if kind.name in _FLAWED:
+        if kind.name in _FALLIBLE:
             found.append(
                 (position, named, template.codec.decoder(position), kind.violation, (0, 0))
             )
@@ -56,7 +56,7 @@ def _checked(template: Template) -> tuple[_Checked, ...]:
 
 
 def has_checks(template: Template) -> bool:
-    """Whether there is anything to be wrong with a single record of a template."""
+    """Return True if records of a template have values to validate."""
     return bool(template.codec.structured or _checked(template))
 
 
@@ -66,10 +66,10 @@ def value_defects(
     context: ListContext | None = None,
     ends: Sequence[int] | None = None,
 ) -> list[Defect]:
-    """What is wrong with the values in the body of a Set: one finding a field, 100 at most.
+    """Return the defects of values in the body of a Set: one for each field, 100 at most.
 
-    ``context`` is what lists are read with, ``ends`` where the records end, for who knows
-    that. Never raises.
+    ``context`` has the templates of lists; ``ends`` are the ends of the records, if known.
+    Never raises.
     """
     codec = template.codec
     checked = _checked(template)
@@ -89,9 +89,9 @@ def value_defects(
                     continue
                 else:
                     flaw = f"{value} is not in {low}..{high}"
-                # As Defect(...) does it, in a call less: there may be 60,000 in a message.
+                # Defect(...) with one call less: a message may have 60,000.
                 found.append(_new(Defect, ("value", (set_id, named, ("flaw", flaw)))))
-                break  # a broken field is broken in every record
+                break  # a field is usually invalid in every record
             if len(found) >= _PER_SET:
                 break
         for position, name, kind in codec.structured:
@@ -109,7 +109,7 @@ def value_defects(
 def _list_defect(
     kind: str, name: str, lists: Iterable[bytes], context: ListContext
 ) -> Defect | None:
-    """The first thing that is wrong with any of these lists, or with a list within one."""
+    """Return the first defect of lists or of lists within them."""
     inner = context.deeper()
     for octets in lists:
         if not octets:

@@ -197,7 +197,7 @@ def test_changing_values():
 
 
 def test_a_wrong_semantic():
-    with pytest.raises(ValueError, match="'all' is none of noneOf"):
+    with pytest.raises(ValueError, match="'all': give one of noneOf"):
         BasicList(element="octetDeltaCount", values=[], semantic="all")
 
 

@@ -181,7 +181,9 @@ def test_names_of_values():
     octets = template.encode(("tcp", "SA", "UDP"))
     assert octets == bytes.fromhex("06 0012 000011")
     assert template.encode_rows([("tcp", "SA", "UDP")] * 2) == [octets, octets]
-    with pytest.raises(ValueError, match="'tpc' is no value of protocolIdentifier; close are.*tcp"):
+    with pytest.raises(
+        ValueError, match="'tpc' is no value of protocolIdentifier; similar names.*tcp"
+    ):
         template.encode(("tpc", 0, 0))
 
 

@@ -341,12 +341,12 @@ def test_what_is_wrong_says_the_field_that_it_is_in():
     body = b"\x07" + prefixed(sub_template_list(2, b"x")) + prefixed(basic_list(8, 4, b"abc"))
     texts = [each.text for each in value_defects(holder, body)]
     assert texts == [
-        "subTemplateList: no template can have id 2",
+        "subTemplateList: template id 2 is below 256",
         "basicList: 3 octets after the last value",
     ]
     twice = Template(301, "basicList", "basicList")
     body = prefixed(basic_list(8, 4)) + prefixed(b"\x03\0")
-    assert [each.text for each in value_defects(twice, body)] == ["basicList_2: cut off"]
+    assert [each.text for each in value_defects(twice, body)] == ["basicList_2: truncated"]
 
 
 def test_what_is_wrong_within_lists_is_found():
@@ -405,7 +405,7 @@ def test_semantics():
     assert semantic_number(None) == 255
     assert semantic_number(99) == 99
     for wrong in ("", "some", -1, 256, 1.5):
-        with pytest.raises(ValueError, match="is none of noneOf, exactlyOneOf, oneOrMoreOf"):
+        with pytest.raises(ValueError, match="give one of noneOf, exactlyOneOf, oneOrMoreOf"):
             semantic_number(wrong)
 
 
@@ -430,7 +430,7 @@ def test_elements_and_models():
 
 
 MISTAKES = [
-    ("basicList", 5, "5 is no basicList: give"),
+    ("basicList", 5, "5 is no basicList; give"),
     ("basicList", "text", "is no basicList"),
     ("basicList", [1, 2], "is no basicList"),
     ("basicList", ("octetDeltaCount", 5), "is no basicList"),
@@ -443,7 +443,7 @@ MISTAKES = [
     ("basicList", ("octetDeltaCount", ["many"]), "'many' does not fit unsigned64"),
     ("basicList", ("ingressAclId", [b"x"]), "NetFlow v9"),
     ("basicList", ("basicList", [5]), "5 is no basicList"),
-    ("basicList", {"element": "octetDeltaCount", "semantic": "some"}, "'some' is none of"),
+    ("basicList", {"element": "octetDeltaCount", "semantic": "some"}, "'some': give one of"),
     ("basicList", {"elements": "octetDeltaCount"}, "is no basicList"),
     ("subTemplateList", (FLOW, 5), "is no subTemplateList"),
     ("subTemplateList", (257, []), "257 is no template"),

@@ -112,7 +112,7 @@ def test_what_is_no_template(arguments, options, message):
 
 def test_a_template_does_not_change():
     template = Template(256, "octetDeltaCount")
-    with pytest.raises(AttributeError, match="does not change"):
+    with pytest.raises(AttributeError, match="is immutable"):
         template.id = 257
 
 
