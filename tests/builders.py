@@ -105,16 +105,25 @@ def message(
     *sets: Any, version: int = 10, domain: int = 0, sequence: int = 0, **header: Any
 ) -> Any:
     """Return a message of Sets, exported at 0 unless ``header`` has the time."""
+    number = {"sequenceNumber": sequence, "sets": list(sets)}
     if version == 9:
-        header = {"unixSecs": 0, "sourceId": domain, **header}
-        return NetFlowV9(sequenceNumber=sequence, sets=list(sets), **header)
-    header = {"exportTime": 0, "observationDomainId": domain, **header}
-    return IPFIX(sequenceNumber=sequence, sets=list(sets), **header)
+        return NetFlowV9(**{"unixSecs": 0, "sourceId": domain, **number, **header})
+    return IPFIX(**{"exportTime": 0, "observationDomainId": domain, **number, **header})
+
+
+def message_octets(*sets: Any, **arguments: Any) -> bytes:
+    """Return the octets of :func:`message`."""
+    return bytes(message(*sets, **arguments))
 
 
 # -- results
 
 
-def codes(found: Iterable[Any], without: str = "\n") -> list[str]:
-    """Return the codes of defects or diagnostics, except those that begin with ``without``."""
-    return [each.code for each in found if not each.code.startswith(without)]
+def codes(found: Iterable[Any]) -> list[str]:
+    """Return the codes of defects or diagnostics."""
+    return [each.code for each in found]
+
+
+def codes_without_sequence(state: Any) -> list[str]:
+    """Return the codes of a session or collector, for messages that are not numbered."""
+    return [each for each in codes(state.diagnostics) if not each.startswith("sequence")]

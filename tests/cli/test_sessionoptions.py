@@ -33,7 +33,7 @@ def records(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def codes(capsys: pytest.CaptureFixture[str], *arguments: str) -> set[str]:
+def check_codes(capsys: pytest.CaptureFixture[str], *arguments: str) -> set[str]:
     assert main(["check", "--json", *arguments]) in (0, 1)
     return {json.loads(line)["code"] for line in capsys.readouterr().out.splitlines()}
 
@@ -62,8 +62,8 @@ def test_elements(tmp_path, capsys, specs):
 def test_elements_in_check(tmp_path, capsys, specs):
     bad = IPFIX(exportTime=1, sets=[DataSet(template=FLOW, records=[(b"\xff", 5)])])
     file = capture(tmp_path / "a.pcap", ANNOUNCED, bad)
-    assert "value" not in codes(capsys, file)
-    assert "value" in codes(capsys, file, "--elements", specs)
+    assert "value" not in check_codes(capsys, file)
+    assert "value" in check_codes(capsys, file, "--elements", specs)
 
 
 @pytest.mark.parametrize("command", [[], ["check"]])
@@ -80,9 +80,9 @@ def test_invalid_file_of_elements(command, tmp_path, capsys):
 def test_scope(tmp_path, capsys):
     file = capture(tmp_path / "a.pcap", ANNOUNCED, DATA, sports=(40000, 40001))
     assert records(capsys, file) == []
-    assert MISSING in codes(capsys, file)
+    assert MISSING in check_codes(capsys, file)
     assert len(records(capsys, file, "--scope", "exporter")) == 1
-    assert MISSING not in codes(capsys, file, "--scope", "exporter")
+    assert MISSING not in check_codes(capsys, file, "--scope", "exporter")
 
 
 def test_bound_ports(tmp_path, capsys):
@@ -90,8 +90,8 @@ def test_bound_ports(tmp_path, capsys):
     assert len(records(capsys, file)) == 1
     assert records(capsys, file, "--bound-ports") == []
     broken = capture(tmp_path / "b.pcap", DATA, dport=5555)
-    assert MISSING in codes(capsys, broken)
-    assert codes(capsys, broken, "--bound-ports") == set()
+    assert MISSING in check_codes(capsys, broken)
+    assert check_codes(capsys, broken, "--bound-ports") == set()
 
 
 @pytest.mark.parametrize("command", ["--json", "check"])
@@ -102,8 +102,8 @@ def test_state(command, tmp_path, capsys):
     assert main([command, first, "--state", state]) == 0
     capsys.readouterr()
     assert len(records(capsys, second, "--state", state)) == 1
-    assert MISSING not in codes(capsys, second, "--state", state)
-    assert MISSING in codes(capsys, second)
+    assert MISSING not in check_codes(capsys, second, "--state", state)
+    assert MISSING in check_codes(capsys, second)
 
 
 @pytest.mark.parametrize("command", [[], ["check"]])

@@ -33,6 +33,7 @@ from scapy_ipfix.wire import structured
 from scapy_ipfix.wire import validation as checks
 from scapy_ipfix.wire.codec import RecordCodec
 from scapy_ipfix.wire.validation import FINDINGS_IN_A_MESSAGE
+from tests.builders import codes_without_sequence, message_octets
 from tests.strategies import broken, filled
 
 T = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")
@@ -45,14 +46,8 @@ UDP_C = TransportKey("udp", "192.0.2.2", 1000, "192.0.2.9", 4739)
 TCP_A = UDP_A._replace(protocol="tcp")
 
 
-def ipfix(*sets, domain=0, sequence=0):
-    return bytes(
-        IPFIX(exportTime=0, observationDomainId=domain, sequenceNumber=sequence, sets=list(sets))
-    )
-
-
 def v9(*sets, source=0, **header):
-    return bytes(NetFlowV9(unixSecs=0, sourceId=source, sets=list(sets), **header))
+    return message_octets(*sets, version=9, domain=source, **header)
 
 
 def announce(*templates, cls=TemplateSet):
@@ -69,12 +64,6 @@ def withdraw(id, cls=TemplateSet):
 
 def records(message):
     return [record for read in message.ready for record in read.records()]
-
-
-def codes(collector):
-    """What was wrong, but for sequence numbers, which nobody counts here."""
-    found = [each.code for each in collector.diagnostics]
-    return [code for code in found if not code.startswith("sequence")]
 
 
 def templates(collector):
@@ -95,7 +84,7 @@ def waiting(collector):
 
 def test_templates_and_data():
     collector = Collector()
-    message = collector.read(UDP_A, ipfix(announce(T), data()))
+    message = collector.read(UDP_A, message_octets(announce(T), data()))
     assert records(message) == [dict(zip(T.names, row)) for row in ROWS]
     assert message.ready == message.sets
     assert message.template(1) == T
@@ -107,9 +96,9 @@ def test_templates_and_data():
 
 def test_templates_stay_for_the_next_message():
     collector = Collector()
-    collector.read(UDP_A, ipfix(announce(T)))
-    assert len(records(collector.read(UDP_A, ipfix(data())))) == 2
-    assert codes(collector) == []
+    collector.read(UDP_A, message_octets(announce(T)))
+    assert len(records(collector.read(UDP_A, message_octets(data())))) == 2
+    assert codes_without_sequence(collector) == []
 
 
 @pytest.mark.parametrize(
@@ -117,16 +106,16 @@ def test_templates_stay_for_the_next_message():
 )
 def test_another_session_or_domain_has_templates_of_its_own(key, domain):
     collector = Collector()
-    collector.read(UDP_A, ipfix(announce(T)))
-    collector.read(key, ipfix(announce(OTHER), domain=domain))
-    (read,) = collector.read(UDP_A, ipfix(data())).sets
+    collector.read(UDP_A, message_octets(announce(T)))
+    collector.read(key, message_octets(announce(OTHER), domain=domain))
+    (read,) = collector.read(UDP_A, message_octets(data())).sets
     assert read.template == T
     rows = [("192.0.2.7",)]
-    (read,) = collector.read(key, ipfix(data(OTHER, rows), domain=domain)).sets
+    (read,) = collector.read(key, message_octets(data(OTHER, rows), domain=domain)).sets
     assert read.records(("destinationIPv4Address",)) == rows
     assert len(templates(collector)) == 2
-    collector.read(key, ipfix(announce(T.with_id(999)), domain=domain))
-    assert collector.read(UDP_A, ipfix(data(T.with_id(999)))).ready == []
+    collector.read(key, message_octets(announce(T.with_id(999)), domain=domain))
+    assert collector.read(UDP_A, message_octets(data(T.with_id(999)))).ready == []
 
 
 def test_netflow_v9_goes_by_source_id():
@@ -141,15 +130,15 @@ def test_netflow_v9_goes_by_source_id():
 
 def test_versions_do_not_mix():
     collector = Collector()
-    collector.read(UDP_A, ipfix(announce(T)))
+    collector.read(UDP_A, message_octets(announce(T)))
     assert collector.read(UDP_A, v9(data(cls=DataFlowSet))).ready == []
 
 
 def test_scope_exporter_leaves_ports_out():
     collector = Collector(scope="exporter")
-    collector.read(UDP_A, ipfix(announce(T)))
-    assert len(records(collector.read(UDP_B, ipfix(data())))) == 2
-    assert collector.read(UDP_C, ipfix(data())).ready == []
+    collector.read(UDP_A, message_octets(announce(T)))
+    assert len(records(collector.read(UDP_B, message_octets(data())))) == 2
+    assert collector.read(UDP_C, message_octets(data())).ready == []
     assert str(next(collector.domains).transport) == "192.0.2.1"
     with pytest.raises(ValueError, match="'port'"):
         Collector(scope="port")
@@ -160,7 +149,7 @@ def test_a_model_of_ones_own():
     model.add(InformationElement("mine", 1, 99999))
     for each, name in ((model, "mine"), (elements, "_ipfix_99999_1")):
         collector = Collector(model=each)
-        collector.read(UDP_A, ipfix(announce(Template(300, (99999, 1)))))
+        collector.read(UDP_A, message_octets(announce(Template(300, (99999, 1)))))
         (template,) = templates(collector).values()
         assert template.names == (name,)
 
@@ -170,46 +159,46 @@ def test_a_model_of_ones_own():
 
 def test_data_before_its_template():
     collector = Collector()
-    first = collector.read(UDP_A, ipfix(data(rows=ROWS[:1]), data(OPTIONS, [(1, 2)])))
-    second = collector.read(UDP_A, ipfix(data(rows=ROWS[1:])))
+    first = collector.read(UDP_A, message_octets(data(rows=ROWS[:1]), data(OPTIONS, [(1, 2)])))
+    second = collector.read(UDP_A, message_octets(data(rows=ROWS[1:])))
     assert first.ready == second.ready == []
-    assert codes(collector) == ["missing-template"] * 3
+    assert codes_without_sequence(collector) == ["missing-template"] * 3
     (domain,) = collector.domains
     assert domain.stats.undecoded_sets == 3
-    third = collector.read(UDP_A, ipfix(announce(T), data()))
+    third = collector.read(UDP_A, message_octets(announce(T), data()))
     assert [record["octetDeltaCount"] for record in records(third)] == [5, 6, 5, 6]
     assert first.template(0) == T
     assert first.template(1) is None
     assert domain.stats.undecoded_sets == 1
     assert domain.stats.records == 4
     assert waiting(collector) == 1
-    collector.read(UDP_A, ipfix(announce(OPTIONS, cls=OptionsTemplateSet)))
+    collector.read(UDP_A, message_octets(announce(OPTIONS, cls=OptionsTemplateSet)))
     assert first.template(1) == OPTIONS
     assert waiting(collector) == 0
 
 
 def test_data_before_its_template_in_the_same_message():
     collector = Collector()
-    message = collector.read(UDP_A, ipfix(data(), announce(T), data()))
+    message = collector.read(UDP_A, message_octets(data(), announce(T), data()))
     assert len(records(message)) == 4
     assert message.template(0) == message.template(2) == T
 
 
 def test_data_waits_for_its_own_domain_only():
     collector = Collector()
-    message = collector.read(UDP_A, ipfix(data()))
+    message = collector.read(UDP_A, message_octets(data()))
     for key, domain in ((UDP_B, 0), (UDP_A, 1), (UDP_C, 0)):
-        assert collector.read(key, ipfix(announce(T), domain=domain)).ready == []
+        assert collector.read(key, message_octets(announce(T), domain=domain)).ready == []
     collector.read(UDP_A, v9(announce(T, cls=TemplateFlowSet)))
     assert message.template(0) is None
 
 
 def test_what_is_read_keeps_the_template_that_it_was_read_with():
     collector = Collector()
-    message = collector.read(UDP_A, ipfix(announce(T), data(), announce(OTHER), data()))
+    message = collector.read(UDP_A, message_octets(announce(T), data(), announce(OTHER), data()))
     assert message.template(1) == T
     assert message.template(3) == OTHER
-    assert codes(collector) == ["template-redefined"]
+    assert codes_without_sequence(collector) == ["template-redefined"]
     assert message.sets[0].records()[0]["octetDeltaCount"] == 5
 
 
@@ -219,18 +208,18 @@ def test_what_is_read_keeps_the_template_that_it_was_read_with():
 def test_refreshing():
     collector = Collector()
     for time in (10.0, 20.0, 30.0):
-        collector.read(UDP_A, ipfix(announce(T)), time=time)
+        collector.read(UDP_A, message_octets(announce(T)), time=time)
     (domain,) = collector.domains
     state = domain.states[300]
     assert (state.refreshes, state.seen) == (2, 30.0)
     assert state.template == T
-    assert not [code for code in codes(collector) if code.startswith("template")]
+    assert not [code for code in codes_without_sequence(collector) if code.startswith("template")]
 
 
 def test_equal_octets_give_the_same_template():
     collector = Collector()
     for key in (UDP_A, UDP_B, UDP_C):
-        collector.read(key, ipfix(announce(T)))
+        collector.read(key, message_octets(announce(T)))
     assert len({id(each) for each in templates(collector).values()}) == 1
 
 
@@ -239,9 +228,9 @@ def test_equal_octets_give_the_same_template():
 )
 def test_changing(key, code):
     collector = Collector()
-    collector.read(key, ipfix(announce(T)))
-    collector.read(key, ipfix(announce(OTHER)))
-    assert codes(collector) == [code]
+    collector.read(key, message_octets(announce(T)))
+    collector.read(key, message_octets(announce(OTHER)))
+    assert codes_without_sequence(collector) == [code]
     assert "from 2 to 1 fields" in collector.diagnostics[0].text
     assert list(templates(collector).values()) == [OTHER]
 
@@ -253,7 +242,7 @@ def test_netflow_v9_templates_without_fields_are_refused(cls):
     collector.read(UDP_A, v9(announce(T, cls=TemplateFlowSet)))
     empty = collector.read(UDP_A, v9(announce(Template(300), Template(302), cls=cls), count=2))
     assert empty.templates == 2
-    assert codes(collector) == ["template-empty"] * 2
+    assert codes_without_sequence(collector) == ["template-empty"] * 2
     assert list(templates(collector).values()) == [T]
     assert len(records(collector.read(UDP_A, v9(data(cls=DataFlowSet))))) == 2
 
@@ -261,57 +250,58 @@ def test_netflow_v9_templates_without_fields_are_refused(cls):
 def test_withdrawing():
     collector = Collector()
     collector.read(
-        TCP_A, ipfix(announce(T, T.with_id(302)), announce(OPTIONS, cls=OptionsTemplateSet))
+        TCP_A,
+        message_octets(announce(T, T.with_id(302)), announce(OPTIONS, cls=OptionsTemplateSet)),
     )
-    collector.read(TCP_A, ipfix(withdraw(300)))
+    collector.read(TCP_A, message_octets(withdraw(300)))
     assert {each.id for each in templates(collector).values()} == {301, 302}
-    assert codes(collector) == ["template-withdrawn"]
-    assert collector.read(TCP_A, ipfix(data())).ready == []
-    collector.read(TCP_A, ipfix(announce(T)))
-    collector.read(TCP_A, ipfix(withdraw(2)))  # all that are no options
+    assert codes_without_sequence(collector) == ["template-withdrawn"]
+    assert collector.read(TCP_A, message_octets(data())).ready == []
+    collector.read(TCP_A, message_octets(announce(T)))
+    collector.read(TCP_A, message_octets(withdraw(2)))  # all that are no options
     assert {each.id for each in templates(collector).values()} == {301}
-    collector.read(TCP_A, ipfix(withdraw(3, OptionsTemplateSet)))
+    collector.read(TCP_A, message_octets(withdraw(3, OptionsTemplateSet)))
     assert templates(collector) == {}
-    collector.read(TCP_A, ipfix(withdraw(300)))
-    assert codes(collector)[-1] == "withdrawal-unknown"
+    collector.read(TCP_A, message_octets(withdraw(300)))
+    assert codes_without_sequence(collector)[-1] == "withdrawal-unknown"
 
 
 def test_withdrawn_and_defined_anew():
     collector = Collector()
-    collector.read(TCP_A, ipfix(announce(T)))
+    collector.read(TCP_A, message_octets(announce(T)))
     message = collector.read(
-        TCP_A, ipfix(data(), withdraw(300), announce(OTHER), data(OTHER, [("192.0.2.7",)]))
+        TCP_A, message_octets(data(), withdraw(300), announce(OTHER), data(OTHER, [("192.0.2.7",)]))
     )
     assert [read.template for read in message.sets] == [T, OTHER]
-    assert "template-redefined-reliable" not in codes(collector)
+    assert "template-redefined-reliable" not in codes_without_sequence(collector)
 
 
 def test_withdrawals_over_udp_are_ignored():
     collector = Collector()
-    collector.read(UDP_A, ipfix(announce(T)))
-    collector.read(UDP_A, ipfix(withdraw(300)))
-    assert codes(collector) == ["withdrawal-udp"]
-    assert len(records(collector.read(UDP_A, ipfix(data())))) == 2
+    collector.read(UDP_A, message_octets(announce(T)))
+    collector.read(UDP_A, message_octets(withdraw(300)))
+    assert codes_without_sequence(collector) == ["withdrawal-udp"]
+    assert len(records(collector.read(UDP_A, message_octets(data())))) == 2
 
 
 def test_the_end_of_a_connection():
     collector = Collector()
-    collector.read(TCP_A, ipfix(announce(T), data(T.with_id(999))))
-    collector.read(UDP_A, ipfix(announce(T)))
+    collector.read(TCP_A, message_octets(announce(T), data(T.with_id(999))))
+    collector.read(UDP_A, message_octets(announce(T)))
     collector.end(TCP_A)
     assert len(templates(collector)) == 1
-    assert collector.read(TCP_A, ipfix(data())).ready == []
-    assert len(records(collector.read(UDP_A, ipfix(data())))) == 2
+    assert collector.read(TCP_A, message_octets(data())).ready == []
+    assert len(records(collector.read(UDP_A, message_octets(data())))) == 2
 
 
 def test_templates_that_nobody_refreshes():
     collector = Collector(template_timeout=60)
-    collector.read(UDP_A, ipfix(announce(T)), time=0)
-    assert collector.read(UDP_A, ipfix(data()), time=60).ready
-    assert collector.read(UDP_A, ipfix(data()), time=61).ready == []
-    assert "template-expired" in codes(collector)
-    collector.read(TCP_A, ipfix(announce(T)), time=0)
-    assert collector.read(TCP_A, ipfix(data()), time=1000).ready
+    collector.read(UDP_A, message_octets(announce(T)), time=0)
+    assert collector.read(UDP_A, message_octets(data()), time=60).ready
+    assert collector.read(UDP_A, message_octets(data()), time=61).ready == []
+    assert "template-expired" in codes_without_sequence(collector)
+    collector.read(TCP_A, message_octets(announce(T)), time=0)
+    assert collector.read(TCP_A, message_octets(data()), time=1000).ready
 
 
 # What is wrong on the wire
@@ -356,8 +346,8 @@ IN_BYTES = (1, 4, b"")
 )
 def test_defects(sets, code):
     collector = Collector()
-    collector.read(UDP_A, ipfix(*sets))
-    found = codes(collector)
+    collector.read(UDP_A, message_octets(*sets))
+    found = codes_without_sequence(collector)
     assert found[:1] == ([code] if code else [])
 
 
@@ -365,22 +355,22 @@ def test_defects_of_messages():
     collector = Collector()
     for octets in (b"", b"\0", b"\0\x0a", b"\0\x09" + bytes(17), b"\0\5" + bytes(50)):
         assert collector.read(UDP_A, octets) is None
-    assert codes(collector) == ["header-truncated"] * 5
-    octets = ipfix(announce(T), data())
+    assert codes_without_sequence(collector) == ["header-truncated"] * 5
+    octets = message_octets(announce(T), data())
     for length, code in ((len(octets) + 1, "message-truncated"), (15, "message-length")):
         collector = Collector()
         broken_length = octets[:2] + struct.pack("!H", length) + octets[4:]
         assert len(records(collector.read(UDP_A, broken_length))) == 2
-        assert codes(collector) == [code]
+        assert codes_without_sequence(collector) == [code]
     collector = Collector()
     assert len(records(collector.read(UDP_A, octets + b"more"))) == 2
-    assert codes(collector) == ["message-trailing"]
+    assert codes_without_sequence(collector) == ["message-trailing"]
 
 
 def test_where_it_was():
     collector = Collector()
-    collector.read(UDP_A, ipfix(domain=7))
-    collector.read(UDP_A, ipfix(data(), Set(setId=9), domain=7), packet=5)
+    collector.read(UDP_A, message_octets(domain=7))
+    collector.read(UDP_A, message_octets(data(), Set(setId=9), domain=7), packet=5)
     first, second = collector.diagnostics
     assert (first.packet, first.exporter, first.domain, first.set_index) == (
         *(5, "192.0.2.1:1000", 7),
@@ -393,8 +383,8 @@ def test_where_it_was():
 def test_defects_of_a_template_are_told_once():
     collector = Collector()
     for _ in range(3):
-        collector.read(UDP_A, ipfix(spec((1, 9, b""))))
-    assert codes(collector) == ["field-length"]
+        collector.read(UDP_A, message_octets(spec((1, 9, b""))))
+    assert codes_without_sequence(collector) == ["field-length"]
 
 
 def test_endpoints():
@@ -460,13 +450,13 @@ def test_whole_messages_are_read_without_a_word(messages):
 def test_the_least_recently_used_domain_goes():
     collector = Collector(limits=Limits(domains=3))
     for id in range(3):
-        collector.read(UDP_A, ipfix(announce(T), domain=id))
-    collector.read(UDP_A, ipfix(data(T.with_id(999)), domain=0))
-    collector.read(UDP_A, ipfix(announce(T), domain=3))
+        collector.read(UDP_A, message_octets(announce(T), domain=id))
+    collector.read(UDP_A, message_octets(data(T.with_id(999)), domain=0))
+    collector.read(UDP_A, message_octets(announce(T), domain=3))
     assert {domain.id for domain in collector.domains} == {0, 2, 3}
-    assert codes(collector).count("limit") == 1
+    assert codes_without_sequence(collector).count("limit") == 1
     for id in range(4, 100):
-        collector.read(UDP_A, ipfix(announce(T), data(T.with_id(999)), domain=id))
+        collector.read(UDP_A, message_octets(announce(T), data(T.with_id(999)), domain=id))
     assert len(list(collector.domains)) == 3
     assert len(templates(collector)) == waiting(collector) == 3
 
@@ -477,7 +467,7 @@ def test_the_stream_not_used_for_longest_goes():
     key = UDP_A._replace(protocol="sctp")
 
     def take(domain, stream, sequence):
-        octets = ipfix(announce(T), data(), domain=domain, sequence=sequence)
+        octets = message_octets(announce(T), data(), domain=domain, sequence=sequence)
         collector.read(key, octets, stream=stream)
 
     for stream in (1, 2, 3, 1, 4):
@@ -507,10 +497,10 @@ def domain_of(collector, id):
 def test_the_template_not_defined_for_longest_goes():
     collector = Collector(limits=Limits(templates=10))
     for id in range(256, 1256):
-        collector.read(UDP_A, ipfix(announce(T.with_id(id)), domain=id % 7))
+        collector.read(UDP_A, message_octets(announce(T.with_id(id)), domain=id % 7))
     assert len(templates(collector)) == 10
     assert {key[3] for key in templates(collector)} == set(range(1246, 1256))
-    assert "limit" in codes(collector)
+    assert "limit" in codes_without_sequence(collector)
     assert collector.diagnostics.counts["limit"] == 990
 
 
@@ -527,12 +517,12 @@ def test_a_message_defines_so_many_templates(sets):
     first, last = 256, 255 + sets * each
     rows = [data(Template(id, "sourceIPv4Address"), [("192.0.2.1",)]) for id in (first, last)]
     for _ in range(2):
-        message = collector.read(UDP_A, ipfix(*known, *rows))
+        message = collector.read(UDP_A, message_octets(*known, *rows))
         assert [*next(collector.domains).states] == [*range(256, 256 + TEMPLATES_IN_A_MESSAGE)]
         assert message.templates == sets * each
         assert [read.set_id for read in message.ready] == [first]
-    assert codes(collector) == ["templates-many", "missing-template"] * 2
-    message = collector.read(UDP_A, ipfix(announce(*many(1, last))))
+    assert codes_without_sequence(collector) == ["templates-many", "missing-template"] * 2
+    message = collector.read(UDP_A, message_octets(announce(*many(1, last))))
     assert [read.set_id for read in message.ready] == [last, last]
 
 
@@ -540,7 +530,7 @@ def test_templates_of_netflow_v9_are_counted_all_the_same():
     collector = Collector()
     known = announce(*many(TEMPLATES_IN_A_MESSAGE + 6), cls=TemplateFlowSet)
     collector.read(UDP_A, v9(known))
-    assert codes(collector) == ["templates-many"]
+    assert codes_without_sequence(collector) == ["templates-many"]
     assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE
 
 
@@ -548,31 +538,33 @@ def test_a_template_too_many_leaves_no_old_one_in_force():
     """Data would be read by what it is no longer."""
     collector = Collector()
     last = 256 + TEMPLATES_IN_A_MESSAGE
-    collector.read(UDP_A, ipfix(announce(*many(1, last))))
+    collector.read(UDP_A, message_octets(announce(*many(1, last))))
     assert len(templates(collector)) == 1
     full = announce(*many(TEMPLATES_IN_A_MESSAGE), *many(1, last, "destinationIPv4Address"))
     row = data(Template(last, "destinationIPv4Address"), [("192.0.2.1",)])
-    message = collector.read(UDP_A, ipfix(full, row))
+    message = collector.read(UDP_A, message_octets(full, row))
     assert message.ready == []
-    message = collector.read(UDP_A, ipfix(announce(*many(1, last, "destinationIPv4Address"))))
+    message = collector.read(
+        UDP_A, message_octets(announce(*many(1, last, "destinationIPv4Address")))
+    )
     assert records(message) == [{"destinationIPv4Address": "192.0.2.1"}]
 
 
 def test_withdrawals_are_heeded_however_many_templates_there_are():
     collector = Collector()
     known = announce(*many(TEMPLATES_IN_A_MESSAGE + 6), Template(256), Template(257))
-    collector.read(TCP_A, ipfix(known, withdraw(258)))
+    collector.read(TCP_A, message_octets(known, withdraw(258)))
     assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE - 3
 
 
 def test_equal_octets_are_looked_at_again_where_not_all_were_taken():
     collector = Collector()
     half, more = many(TEMPLATES_IN_A_MESSAGE // 2 + 3), many(TEMPLATES_IN_A_MESSAGE // 2, 40_000)
-    collector.read(UDP_A, ipfix(announce(*more), announce(*half)))
+    collector.read(UDP_A, message_octets(announce(*more), announce(*half)))
     assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE
-    collector.read(UDP_A, ipfix(announce(*half)))
+    collector.read(UDP_A, message_octets(announce(*half)))
     assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE + 3
-    collector.read(UDP_A, ipfix(announce(*more), announce(*half)))
+    collector.read(UDP_A, message_octets(announce(*more), announce(*half)))
     assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE
 
 
@@ -582,25 +574,27 @@ def test_a_message_states_so_many_facts():
     rows = [(at, "eth") for at in range(FACTS_IN_A_MESSAGE + 10)]
     sets = [announce(names, cls=OptionsTemplateSet), data(names, rows[:2000])]
     collector = Collector()
-    message = collector.read(UDP_A, ipfix(*sets, data(names, rows[2000:]), data(names, rows[:9])))
+    message = collector.read(
+        UDP_A, message_octets(*sets, data(names, rows[2000:]), data(names, rows[:9]))
+    )
     assert len(records(message)) == len(rows) + 9
-    assert codes(collector) == ["facts-many"]
+    assert codes_without_sequence(collector) == ["facts-many"]
     assert len(collector.metadata) == FACTS_IN_A_MESSAGE
-    collector.read(UDP_A, ipfix(data(names, rows[2000:])))
+    collector.read(UDP_A, message_octets(data(names, rows[2000:])))
     assert len(collector.metadata) == len(rows)
-    assert codes(collector) == ["facts-many"]
+    assert codes_without_sequence(collector) == ["facts-many"]
 
 
 def test_so_many_sets_of_a_message_are_learned_from():
     """Records in the others are records."""
     names = Template(301, "ingressInterface", "interfaceName", scope=1)
     collector = Collector()
-    collector.read(UDP_A, ipfix(announce(names, cls=OptionsTemplateSet)))
+    collector.read(UDP_A, message_octets(announce(names, cls=OptionsTemplateSet)))
     for first in (0, 2 * SETS_LOOKED_INTO):
         rows = [(first + at, "eth") for at in range(SETS_LOOKED_INTO + 3)]
-        message = collector.read(UDP_A, ipfix(*(data(names, [row]) for row in rows)))
+        message = collector.read(UDP_A, message_octets(*(data(names, [row]) for row in rows)))
         assert len(records(message)) == len(rows)
-    assert codes(collector) == ["sets-many"] * 2
+    assert codes_without_sequence(collector) == ["sets-many"] * 2
     (text,) = {each.text for each in collector.diagnostics if each.code == "sets-many"}
     assert text == "options are learned from no more than 512 Sets of a message, and it has more"
     assert len(collector.metadata) == 2 * SETS_LOOKED_INTO
@@ -612,8 +606,10 @@ def test_sets_that_waited_are_learned_from_and_checked_however_many_they_are():
     collector = Collector(check_values=True)
     count = SETS_LOOKED_INTO + 50
     for at in range(count):
-        collector.read(UDP_A, ipfix(data(names, [(at, b"\xff")]), sequence=at))
-    message = collector.read(UDP_A, ipfix(announce(names, cls=OptionsTemplateSet), sequence=count))
+        collector.read(UDP_A, message_octets(data(names, [(at, b"\xff")]), sequence=at))
+    message = collector.read(
+        UDP_A, message_octets(announce(names, cls=OptionsTemplateSet), sequence=count)
+    )
     assert len(records(message)) == count
     assert len(collector.metadata) == count
     assert collector.diagnostics.counts["value"] == count
@@ -623,14 +619,14 @@ def test_sets_that_waited_are_learned_from_and_checked_however_many_they_are():
 def test_values_are_checked_in_so_many_sets_of_a_message():
     collector = Collector(check_values=True)
     flag, count = Template(300, "dataRecordsReliability"), Template(302, "octetDeltaCount[4]")
-    collector.read(UDP_A, ipfix(announce(flag, count)))
+    collector.read(UDP_A, message_octets(announce(flag, count)))
     right, wrong = data(flag, [b"\1"]), data(flag, [b"\7"])
     plain = data(count, [(1,)])  # in which nothing can be wrong
     before = [right, plain] * (SETS_LOOKED_INTO - 1)
     for _ in range(2):
-        message = collector.read(UDP_A, ipfix(*before, wrong, wrong, wrong))
+        message = collector.read(UDP_A, message_octets(*before, wrong, wrong, wrong))
         assert len(records(message)) == len(before) + 3
-    assert codes(collector) == ["value", "sets-many"] * 2
+    assert codes_without_sequence(collector) == ["value", "sets-many"] * 2
     noted = [each.set_index for each in collector.diagnostics if each.set_index is not None]
     assert noted == [len(before), len(before) + 1] * 2
 
@@ -649,7 +645,7 @@ def test_lists_that_were_checked_are_not_looked_into_again(monkeypatch):
     holder = Template(300, "basicList", "octetDeltaCount[1]")
     rows = [(("octetDeltaCount", [at]), at) for at in range(3)]
     rows.append((("basicList", [("octetDeltaCount", [5])]), 9))
-    message = ipfix(announce(holder), data(holder, rows))
+    message = message_octets(announce(holder), data(holder, rows))
     (expected,) = (records(Collector().read(UDP_A, message)),)
     assert [row["basicList"] for row in expected] == [[0], [1], [2], [[5]]]
     assert len(asked) == 5
@@ -658,7 +654,7 @@ def test_lists_that_were_checked_are_not_looked_into_again(monkeypatch):
     assert len(asked) == 10
     assert records(first) == expected
     assert len(asked) == 10
-    collector.read(UDP_A, ipfix())
+    collector.read(UDP_A, message_octets())
     assert records(first) == expected
     assert len(asked) == 15
 
@@ -667,26 +663,31 @@ def test_a_message_has_so_many_wrong_values():
     collector = Collector(check_values=True)
     wrong = Template(300, *["dataRecordsReliability"] * 100)
     enough = FINDINGS_IN_A_MESSAGE // 100
-    collector.read(UDP_A, ipfix(announce(wrong)))
+    collector.read(UDP_A, message_octets(announce(wrong)))
     for _ in range(2):
-        message = collector.read(UDP_A, ipfix(*[data(wrong, [bytes(100)])] * (enough + 3)))
+        message = collector.read(UDP_A, message_octets(*[data(wrong, [bytes(100)])] * (enough + 3)))
         assert len(records(message)) == enough + 3
-    assert codes(collector) == [*["value"] * FINDINGS_IN_A_MESSAGE, "values-many"] * 2
-    collector.read(UDP_A, ipfix(data(wrong, [bytes(100)])))
-    assert codes(collector)[-1] == "value"
+    assert (
+        codes_without_sequence(collector) == [*["value"] * FINDINGS_IN_A_MESSAGE, "values-many"] * 2
+    )
+    collector.read(UDP_A, message_octets(data(wrong, [bytes(100)])))
+    assert codes_without_sequence(collector)[-1] == "value"
 
 
 def test_the_oldest_of_what_waits_goes():
     collector = Collector(limits=Limits(pending_octets=2000))
     messages = [
-        collector.read(UDP_A, ipfix(data(T.with_id(id)), domain=id % 3)) for id in range(256, 300)
+        collector.read(UDP_A, message_octets(data(T.with_id(id)), domain=id % 3))
+        for id in range(256, 300)
     ]
     kept = waiting(collector)
     assert 0 < kept < 10
     assert collector.diagnostics.counts["limit"] == len(messages) - kept
     ready = 0
     for id in range(256, 300):
-        ready += len(collector.read(UDP_A, ipfix(announce(T.with_id(id)), domain=id % 3)).ready)
+        ready += len(
+            collector.read(UDP_A, message_octets(announce(T.with_id(id)), domain=id % 3)).ready
+        )
     assert ready == kept
     assert waiting(collector) == 0
 
@@ -699,7 +700,7 @@ def test_packets_that_nobody_holds_do_not_wait():
             Packet.bound += 1
 
     collector = Collector()
-    message = collector.read(UDP_A, ipfix(data()))
+    message = collector.read(UDP_A, message_octets(data()))
     kept = [Packet(), Packet()]
     dropped = Packet()
     alive = ref(dropped)
@@ -707,21 +708,21 @@ def test_packets_that_nobody_holds_do_not_wait():
         message.attach(0, packet)
     del packet, dropped
     assert alive() is None
-    collector.read(UDP_A, ipfix(announce(T)))
+    collector.read(UDP_A, message_octets(announce(T)))
     assert Packet.bound == 2
 
 
 def test_a_set_too_large_to_wait():
     collector = Collector(limits=Limits(pending_octets=100))
-    collector.read(UDP_A, ipfix(data()))
-    assert "limit" in codes(collector)
-    assert collector.read(UDP_A, ipfix(announce(T))).ready == []
+    collector.read(UDP_A, message_octets(data()))
+    assert "limit" in codes_without_sequence(collector)
+    assert collector.read(UDP_A, message_octets(announce(T))).ready == []
 
 
 def test_transports_are_bounded():
     collector = Collector(limits=Limits(transports=10, domains=10))
     for port in range(1000):
-        collector.read(UDP_A._replace(source_port=port), ipfix(announce(T)))
+        collector.read(UDP_A._replace(source_port=port), message_octets(announce(T)))
     assert len(list(collector.domains)) == 10
 
 
@@ -729,7 +730,9 @@ def test_long_padding_is_said_in_a_line():
     """10,000 diagnostics of 60,000 octets each would be gigabytes."""
     wide = Template(256, "paddingOctets[65000]")
     collector = Collector()
-    collector.read(UDP_A, ipfix(announce(wide), DataSet(setId=256, padding=b"\7" * 60_000)))
+    collector.read(
+        UDP_A, message_octets(announce(wide), DataSet(setId=256, padding=b"\7" * 60_000))
+    )
     (text,) = [str(each) for each in collector.diagnostics if each.code == "padding-nonzero"]
     assert "07 07 ... (60000 octets) [RFC 7011 3.3.1]" in text
     assert len(text) < 400
@@ -738,7 +741,7 @@ def test_long_padding_is_said_in_a_line():
 def test_diagnostics_are_bounded():
     collector = Collector(limits=Limits(diagnostics=5))
     for _ in range(100):
-        collector.read(UDP_A, ipfix(Set(setId=9)))
+        collector.read(UDP_A, message_octets(Set(setId=9)))
     assert len(collector.diagnostics) == 5
     assert collector.diagnostics.counts["set-reserved"] == 100
 
@@ -748,7 +751,7 @@ def test_a_peer_that_invents_a_template_in_every_message():
     for number in range(1, 1000):
         template = Template(256 + number % 1000, (77777, number), "octetDeltaCount")
         rows = [(b"x", number)]
-        message = collector.read(UDP_A, ipfix(announce(template), data(template, rows)))
+        message = collector.read(UDP_A, message_octets(announce(template), data(template, rows)))
         assert len(records(message)) == 1
     assert len(templates(collector)) == 50
 
@@ -759,15 +762,15 @@ def test_a_message_of_16000_empty_sets():
     collector = Collector()
     message = collector.read(UDP_A, octets)
     assert len(message.sets) == 16000
-    collector.read(UDP_A, ipfix(announce(T)))
+    collector.read(UDP_A, message_octets(announce(T)))
     assert all(read.template == T for read in message.sets)
 
 
 def test_a_template_of_16000_fields():
     template = Template(300, *["octetDeltaCount[1]"] * 16000)
     collector = Collector()
-    collector.read(UDP_A, ipfix(spec(*[(1, 1, b"")] * 16000)))
-    message = collector.read(UDP_A, ipfix(data(template, [(1,) * 16000] * 2)))
+    collector.read(UDP_A, message_octets(spec(*[(1, 1, b"")] * 16000)))
+    message = collector.read(UDP_A, message_octets(data(template, [(1,) * 16000] * 2)))
     assert sum(sum(record.values()) for record in records(message)) == 32000
 
 
@@ -819,7 +822,7 @@ def test_options_are_read_once_for_the_collector_and_whoever_asks(
     names = Template(300, "ingressInterface", "interfaceName", scope=1)
     row = {"ingressInterface": 1, "interfaceName": "eth1"}
     collector = Collector()
-    message = ipfix(announce(names, cls=OptionsTemplateSet), data(names, [row]))
+    message = message_octets(announce(names, cls=OptionsTemplateSet), data(names, [row]))
     first = collector.read(UDP_A, message)
     assert first.ready[0].records() == [row]
     assert len(asked) == 1
@@ -827,7 +830,7 @@ def test_options_are_read_once_for_the_collector_and_whoever_asks(
     assert first.ready[0].records() == [row]
     assert len(asked) == 3
     second = collector.read(UDP_A, message)
-    collector.read(UDP_A, ipfix())
+    collector.read(UDP_A, message_octets())
     assert second.ready[0]._learned_from is None
     assert second.ready[0].records() == [row]
     tuples = collector.read(UDP_A, message).ready[0].records(("interfaceName",))
@@ -838,7 +841,10 @@ def test_options_are_read_once_for_the_collector_and_whoever_asks(
 def test_a_set_without_a_record_makes_no_codec(waits: bool) -> None:
     """That takes as long as the template has fields, for four octets."""
     collector = Collector()
-    definition, empty = ipfix(announce(T)), ipfix(DataSet(setId=T.id, undecoded=b"\0"))
+    definition, empty = (
+        message_octets(announce(T)),
+        message_octets(DataSet(setId=T.id, undecoded=b"\0")),
+    )
     for each in (empty, definition) if waits else (definition, empty):
         message = collector.read(UDP_A, each)
         assert message.ready == []
@@ -846,7 +852,7 @@ def test_a_set_without_a_record_makes_no_codec(waits: bool) -> None:
     assert "codec" not in vars(domain.states[T.id].template)
     assert domain.pending == {}
     assert domain.stats.undecoded_sets == 0
-    assert collector.read(UDP_A, ipfix(data())).ready != []
+    assert collector.read(UDP_A, message_octets(data())).ready != []
     assert "codec" in vars(domain.states[T.id].template)
 
 
@@ -857,12 +863,12 @@ def test_a_domain_that_goes_leaves_nothing_behind():
     key = UDP_A._replace(protocol="sctp")
     for stream in range(50):
         collector.read(
-            key, ipfix(announce(lists), data(lists, [(b"\0",)]), domain=1), stream=stream
+            key, message_octets(announce(lists), data(lists, [(b"\0",)]), domain=1), stream=stream
         )
     first = domain_of(collector, 1)
     assert len(first) == 49
     for domain in (2, 3):
-        collector.read(key, ipfix(announce(lists), domain=domain))
+        collector.read(key, message_octets(announce(lists), domain=domain))
     assert (len(first), len(collector._streams), len(collector.superseded)) == (0, 0, 1)
     held, seen = [collector.superseded], set()
     while held:
@@ -876,11 +882,11 @@ def test_a_domain_that_goes_leaves_nothing_behind():
 def test_tables_of_what_waited_go():
     collector = Collector()
     ids = range(300, 1300)
-    collector.read(UDP_A, ipfix(*(DataSet(setId=id, records=[bytes(4)]) for id in ids)))
+    collector.read(UDP_A, message_octets(*(DataSet(setId=id, records=[bytes(4)]) for id in ids)))
     (domain,) = collector.domains
     assert sys.getsizeof(domain.pending) > 30_000
     for half in (ids[:500], ids[500:]):
-        collector.read(UDP_A, ipfix(announce(*(OTHER.with_id(id) for id in half))))
+        collector.read(UDP_A, message_octets(announce(*(OTHER.with_id(id) for id in half))))
     assert domain.pending == {}
     assert sys.getsizeof(domain.pending) < 5_000
 
@@ -892,13 +898,13 @@ def test_a_connection_ends_once(monkeypatch):
     monkeypatch.setattr(Domain, "end", lambda self: (ended.append(self.id), end(self))[1])
     collector = Collector()
     for domain in range(5):
-        collector.read(TCP_A, ipfix(announce(T), domain=domain))
+        collector.read(TCP_A, message_octets(announce(T), domain=domain))
     for _ in range(3):
         collector.end(TCP_A)
     assert ended == [0, 1, 2, 3, 4]
     assert templates(collector) == {}
-    collector.read(TCP_A, ipfix(announce(T), domain=2))
-    collector.read(TCP_A, ipfix(data(), domain=2))
+    collector.read(TCP_A, message_octets(announce(T), domain=2))
+    collector.read(TCP_A, message_octets(data(), domain=2))
     collector.end(UDP_A)
     assert len(templates(collector)) == 1
     collector.end(TCP_A)
@@ -909,8 +915,8 @@ def test_a_connection_ends_once(monkeypatch):
 def test_tables_of_connections_go_with_their_domains():
     collector = Collector(limits=Limits(domains=2000))
     for domain in range(2000):
-        collector.read(UDP_A, ipfix(announce(T), domain=domain))
+        collector.read(UDP_A, message_octets(announce(T), domain=domain))
     for domain in range(1999):
-        collector.read(UDP_B, ipfix(announce(T), domain=domain))
+        collector.read(UDP_B, message_octets(announce(T), domain=domain))
     assert len(collector._open[UDP_A]) == 1
     assert sys.getsizeof(collector._open[UDP_A]) < 1000

@@ -31,6 +31,7 @@ from scapy_ipfix.wire.framing import (
     walk_templates,
 )
 from scapy_ipfix.wire.template import Template
+from tests.builders import codes
 
 #: What libfixbuf 2.4.1 writes (fbSessionSetMetadataExportElements) of three elements of
 #: enterprise 99999 and two of its own, then a template and a record that use the three.
@@ -63,10 +64,6 @@ def described(**values: Any) -> dict[str, Any]:
         "informationElementName": values.get("name", "mine"),
         "informationElementDescription": "",
     }
-
-
-def codes(defects: Any) -> list[str]:
-    return [defect.code for defect in defects]
 
 
 def libfixbuf() -> tuple[Template, list[dict[str, Any]], Template, bytes]:

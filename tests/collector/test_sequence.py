@@ -37,7 +37,7 @@ def verdicts(stream, messages):
     return [verdict for each in messages if (verdict := stream.track(each)) is not None]
 
 
-def codes(stream, messages):
+def verdict_codes(stream, messages):
     return [each.code.removeprefix("sequence-") for each in verdicts(stream, messages)]
 
 
@@ -81,7 +81,7 @@ def test_two_messages_that_change_places(version, first, at):
     messages[at], messages[at + 1] = messages[at + 1], messages[at]
     stream = SequenceTracker(version)
     expected = ["reordered"] if at == 0 else ["gap", "reordered"]
-    assert codes(stream, messages) == expected
+    assert verdict_codes(stream, messages) == expected
     assert (stream.lost, stream.reordered, stream.restarts) == (0, 1, 0)
 
 
@@ -90,7 +90,7 @@ def test_a_message_that_comes_much_later(late):
     messages = counted(SIZES, 990)
     messages.insert(3 + late, messages.pop(3))
     stream = SequenceTracker(IPFIX_VERSION)
-    assert codes(stream, messages) == ["gap", "reordered"]
+    assert verdict_codes(stream, messages) == ["gap", "reordered"]
     assert stream.lost == 0
 
 
@@ -98,10 +98,10 @@ def test_some_of_what_is_missed_comes_later():
     messages = counted(SIZES)
     stream = SequenceTracker(IPFIX_VERSION)
     order = [*messages[:3], messages[7], messages[5], messages[4], *messages[8:]]
-    assert codes(stream, order) == ["gap", "reordered", "reordered"]
+    assert verdict_codes(stream, order) == ["gap", "reordered", "reordered"]
     assert stream.lost == messages[3].records + messages[6].records == 23
     # And once more: now they are copies.
-    assert codes(stream, [messages[5], messages[4]]) == ["duplicate"] * 2
+    assert verdict_codes(stream, [messages[5], messages[4]]) == ["duplicate"] * 2
     assert stream.lost == 23
 
 
@@ -112,23 +112,23 @@ def test_a_message_that_comes_twice(version, behind, first):
     messages = counted(SIZES, first, "messages" if version == V9_VERSION else "records")
     messages.insert(4 + behind, messages[3])
     stream = SequenceTracker(version)
-    assert codes(stream, messages) == ["duplicate"]
+    assert verdict_codes(stream, messages) == ["duplicate"]
     assert (stream.lost, stream.duplicates) == (0, 1)
 
 
 def test_every_message_comes_twice():
     messages = [each for each in counted(SIZES) for _ in range(2)]
     stream = SequenceTracker(IPFIX_VERSION)
-    assert codes(stream, messages) == ["duplicate"] * len(SIZES)
+    assert verdict_codes(stream, messages) == ["duplicate"] * len(SIZES)
     assert stream.convention == "records"
 
 
 def test_messages_of_templates_share_the_number_of_the_next_one():
     sizes = [0, 20, 20, 0, 20, 20, 0, 20]
-    assert codes(SequenceTracker(IPFIX_VERSION), counted(sizes)) == []
+    assert verdict_codes(SequenceTracker(IPFIX_VERSION), counted(sizes)) == []
     swapped = counted(sizes)
     swapped[3], swapped[4] = swapped[4], swapped[3]
-    assert codes(SequenceTracker(IPFIX_VERSION), swapped) == ["reordered"]
+    assert verdict_codes(SequenceTracker(IPFIX_VERSION), swapped) == ["reordered"]
 
 
 @pytest.mark.parametrize("version", [IPFIX_VERSION, V9_VERSION])
@@ -143,14 +143,14 @@ def test_a_restart(version, first, again, after):
         each._replace(exported=each.exported + 60) for each in counted(SIZES, again, convention)
     ]
     stream = SequenceTracker(version)
-    assert codes(stream, before + then) == ["restart"]
+    assert verdict_codes(stream, before + then) == ["restart"]
     assert (stream.restarts, stream.lost) == (1, 0)
 
 
 def test_a_restart_without_an_export_time():
     stream = SequenceTracker(IPFIX_VERSION)
     bare = [each._replace(exported=0) for each in counted(SIZES, 100_000)]
-    assert codes(stream, bare + [each._replace(exported=0) for each in counted(SIZES)]) == [
+    assert verdict_codes(stream, bare + [each._replace(exported=0) for each in counted(SIZES)]) == [
         "restart"
     ]
 
@@ -160,7 +160,7 @@ def test_a_restart_with_any_number_within_a_second():
     stream = SequenceTracker(IPFIX_VERSION)
     before = counted(SIZES, 3_000_000_000, seconds=1000)
     then = counted(SIZES, 2_000_000_000, seconds=1000)
-    assert codes(stream, before + then) == ["reordered", "restart"]
+    assert verdict_codes(stream, before + then) == ["reordered", "restart"]
 
 
 # -- what cannot be counted
@@ -170,12 +170,12 @@ def test_a_message_that_cannot_be_counted_is_no_gap():
     messages = counted(SIZES)
     messages[4] = messages[4]._replace(records=None, data_records=None)
     stream = SequenceTracker(IPFIX_VERSION)
-    assert codes(stream, messages) == []
+    assert verdict_codes(stream, messages) == []
     assert stream.unknown
     assert stream.lost_text == "unknown"
     del messages[20]
     stream = SequenceTracker(IPFIX_VERSION)
-    assert codes(stream, messages) == ["gap"]
+    assert verdict_codes(stream, messages) == ["gap"]
     assert stream.lost_text == "20 or more"
 
 
@@ -183,12 +183,14 @@ def test_copies_and_late_messages_among_those_that_cannot_be_counted():
     blind = [each._replace(records=None, data_records=None) for each in counted(SIZES)]
     stream = SequenceTracker(IPFIX_VERSION)
     order = [*blind[:5], blind[4], blind[6], blind[5], *blind[7:]]
-    assert codes(stream, order) == ["duplicate", "reordered"]
+    assert verdict_codes(stream, order) == ["duplicate", "reordered"]
     assert stream.lost_text == "unknown"
     # Its template came between the message and its copy.
     messages = counted(SIZES)
     stream = SequenceTracker(IPFIX_VERSION)
-    assert codes(stream, [*messages[:3], blind[3], messages[3], *messages[4:]]) == ["duplicate"]
+    assert verdict_codes(stream, [*messages[:3], blind[3], messages[3], *messages[4:]]) == [
+        "duplicate"
+    ]
 
 
 def test_netflow_v9_counts_what_it_cannot_read():
@@ -196,7 +198,7 @@ def test_netflow_v9_counts_what_it_cannot_read():
         each._replace(records=None, data_records=None) for each in counted(SIZES, 0, "messages")
     ]
     stream = SequenceTracker(V9_VERSION)
-    assert codes(stream, blind[:3] + blind[5:]) == ["gap"]
+    assert verdict_codes(stream, blind[:3] + blind[5:]) == ["gap"]
     assert stream.lost_text == "2"
 
 
@@ -250,13 +252,13 @@ def test_a_gap_that_looks_like_a_convention_by_chance_is_told_with_the_next_mess
     messages = counted([20, 20, 20, 10, 30, 20, 15, 20, 30, 20])
     del messages[3]
     stream = SequenceTracker(IPFIX_VERSION)
-    assert codes(stream, messages)[-1] == "gap"
+    assert verdict_codes(stream, messages)[-1] == "gap"
     assert stream.lost == 10
     assert stream.convention == "records"
     # Later on, chance is not enough.
     messages = counted([*SIZES, 20, 10, 30, 20])
     del messages[len(SIZES) + 1]
-    assert codes(SequenceTracker(IPFIX_VERSION), messages) == ["gap"]
+    assert verdict_codes(SequenceTracker(IPFIX_VERSION), messages) == ["gap"]
 
 
 @dataclass
@@ -302,7 +304,7 @@ def test_what_happened_is_what_is_said(convention, data):
     version = V9_VERSION if convention == "v9" else IPFIX_VERSION
     story = data.draw(stories("messages" if convention == "v9" else convention))
     stream = SequenceTracker(version)
-    found = Counter(codes(stream, story.received))
+    found = Counter(verdict_codes(stream, story.received))
     assert stream.lost == story.happened["lost"]
     assert found["duplicate"] == stream.duplicates == story.happened["twice"]
     assert found["reordered"] == stream.reordered == story.happened["swap"]

@@ -24,16 +24,13 @@ from scapy_ipfix import (
 from scapy_ipfix.layers.sets import set_class
 from scapy_ipfix.wire.resolver import RecordContext
 from scapy_ipfix.wire.structured import ListContext
+from tests.builders import codes
 from tests.strategies import filled, retyped
 
 T = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")
 V = Template(301, "interfaceName", "protocolIdentifier")
 ROWS = [("192.0.2.1", 5), ("192.0.2.2", 6)]
 BODY = bytes.fromhex("c0000201 00000005 c0000202 00000006")
-
-
-def codes(packet):
-    return [defect.code for defect in packet.defects]
 
 
 def octets(set_id, body, length=None):
@@ -129,7 +126,7 @@ def test_dissected_data_sets_equal_built_ones(case, padding):
             assert [tuple(each.values().values()) for each in read.records] == case.rows
             assert read.padding == bytes(padding)
             # Values may violate their type, such as a boolean of 3.
-            assert set(codes(read)) <= {"set-empty", "value", "padding-long"}
+            assert set(codes(read.defects)) <= {"set-empty", "value", "padding-long"}
         assert bytes(read) == whole
         assert bytes(retyped(read)) == whole
         assert pickle.loads(pickle.dumps(read)).records == read.records
@@ -166,10 +163,10 @@ def test_padding():
     read = DataSet(octets(300, BODY + b"\0\0")).bind(T)
     assert read.padding == b"\0\0"
     assert not read.undecoded
-    assert codes(read) == []
+    assert codes(read.defects) == []
     read = DataSet(octets(300, BODY + b"\0\1")).bind(T)
     assert read.padding == b"\0\1"
-    assert codes(read) == ["padding-nonzero"]
+    assert codes(read.defects) == ["padding-nonzero"]
     assert "zero octets" in DataSet(octets(300, BODY + b"\0\0")).bind(T).show(dump=True)
 
 
@@ -180,7 +177,7 @@ def test_a_record_cut_off():
     assert len(read.records) == 1
     assert read.undecoded == b"\4et"
     assert read.padding == b""
-    assert codes(read) == ["record-truncated"]
+    assert codes(read.defects) == ["record-truncated"]
     assert "record 2" in read.defects[0].text
     assert bytes(read) == whole
     read.records[0].protocolIdentifier = 7
@@ -255,7 +252,7 @@ def test_template_sets():
     assert [each.template for each in read.templates] == [T, second]
     assert read.summary() == "Template Set: 2 templates"
     assert bytes(read) == whole
-    assert codes(read) == []
+    assert codes(read.defects) == []
 
 
 def test_template_sets_take_one_template():
@@ -282,7 +279,7 @@ def test_padding_of_template_sets(zeros):
         read = cls(whole)
         assert read.padding == bytes(zeros)
         assert len(read.templates) == 1
-        assert codes(read) == []
+        assert codes(read.defects) == []
         read.show(dump=True)
         assert bytes(read) == whole
 
@@ -291,18 +288,18 @@ def test_octets_after_templates_that_are_not_padding():
     whole = bytes(TemplateSet(templates=[T], padding=b"\0\1\2"))
     read = TemplateSet(whole)
     assert read.padding == b"\0\1\2"
-    assert codes(read) == ["padding-nonzero"]
+    assert codes(read.defects) == ["padding-nonzero"]
     whole = bytes(TemplateSet(templates=[T], padding=b"\1\2\0\1\0"))
     read = TemplateSet(whole)
     assert read.padding == b"\1\2\0\1\0"
-    assert codes(read) == ["template-truncated"]
+    assert codes(read.defects) == ["template-truncated"]
     assert bytes(read) == whole
 
 
 def test_sets_of_reserved_ids_keep_their_octets():
     read = Set(octets(77, b"abc"))
     assert read.data == b"abc"
-    assert codes(read) == ["set-reserved"]
+    assert codes(read.defects) == ["set-reserved"]
     assert bytes(read) == octets(77, b"abc")
     read.data = b"xyz"
     assert bytes(read) == octets(77, b"xyz")
@@ -312,7 +309,7 @@ def test_octets_after_a_set_become_its_payload():
     read = Set(octets(77, b"abc") + b"more")
     assert bytes(read) == octets(77, b"abc") + b"more"
     assert Set(b"\1\2").payload == Raw(b"\1\2") or bytes(Set(b"\1\2")) == b"\1\2"
-    assert codes(Set(b"\1\2")) == ["set-length"]
+    assert codes(Set(b"\1\2").defects) == ["set-length"]
 
 
 # Scapy's conventions

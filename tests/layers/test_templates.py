@@ -19,6 +19,7 @@ from scapy_ipfix import (
     TemplateRecord,
 )
 from scapy_ipfix.model.model import elements
+from tests.builders import codes
 from tests.strategies import retyped, templates
 
 RECORDS = {
@@ -27,10 +28,6 @@ RECORDS = {
     (9, False): FlowSetTemplateRecord,
     (9, True): FlowSetOptionsTemplateRecord,
 }
-
-
-def codes(record):
-    return [defect.code for defect in record.defects]
 
 
 # Field Specifiers
@@ -210,7 +207,7 @@ def test_v9_has_no_withdrawals():
 def test_a_truncated_record():
     octets = bytes.fromhex("012c0002 00080004 0001")
     read = TemplateRecord(octets)
-    assert codes(read) == ["template-truncated"]
+    assert codes(read.defects) == ["template-truncated"]
     assert read.payload.load == octets
     assert bytes(read) == octets
 

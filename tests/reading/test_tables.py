@@ -5,19 +5,15 @@ import pytest
 from scapy.layers.inet import IP, UDP
 
 from scapy_ipfix import IPFIXSession, Set, Template
-from tests.builders import data_set, message, template_sets
+from tests.builders import data_set, message_octets, template_sets
 
 T = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")
 OTHER = Template(300, "destinationIPv4Address[4]", "packetDeltaCount[4]")
 ROWS = [("192.0.2.1", 5), ("192.0.2.2", 6)]
 
 
-def ipfix(*sets, **header):
-    return bytes(message(*sets, **header))
-
-
-ANNOUNCED = ipfix(*template_sets(T))
-DATA = ipfix(data_set(T, ROWS))
+ANNOUNCED = message_octets(*template_sets(T))
+DATA = message_octets(data_set(T, ROWS))
 
 
 def udp(octets, src="192.0.2.1", sport=1000, time=0.0):
@@ -51,7 +47,7 @@ def test_tables():
 def test_lost_records_that_cannot_be_counted():
     session = IPFIXSession()
     for sequence in (0, 2):
-        session.process(udp(ipfix(Set(setId=300, data=bytes(8)), sequence=sequence)))
+        session.process(udp(message_octets(Set(setId=300, data=bytes(8)), sequence=sequence)))
     (row,) = session.stats
     assert (row.lost, str(row.lost), row.lost + 1) == (0, "unknown", 1)
     assert repr(row.lost) == "LowerBound(0)"
@@ -79,7 +75,7 @@ def test_template_by_id_domain_and_exporter():
     session.process(udp(ANNOUNCED))
     session.process(udp(ANNOUNCED, sport=1001))
     assert session.template(300) == T, "equal templates of two exporters"
-    other = ipfix(*template_sets(OTHER), domain=7)
+    other = message_octets(*template_sets(OTHER), domain=7)
     session.process(udp(other, src="192.0.2.2"))
     with pytest.raises(ValueError, match="2 templates have id 300, give domain= or exporter=") as e:
         session.template(300)
@@ -92,7 +88,7 @@ def test_template_by_id_domain_and_exporter():
 def test_template_error_lists_a_few():
     session = IPFIXSession()
     templates = [T.with_id(id) for id in range(400, 500)]
-    session.process(udp(ipfix(*template_sets(*templates))))
+    session.process(udp(message_octets(*template_sets(*templates))))
     with pytest.raises(LookupError, match="407 .*; and 92 more$") as e:
         session.template(300)
     assert "408" not in str(e.value)

@@ -14,15 +14,7 @@ from scapy_ipfix.wire.framing import (
     walk_sets,
     walk_templates,
 )
-
-
-def codes(defects):
-    return [defect.code for defect in defects]
-
-
-def flowset(set_id, body=b""):
-    return struct.pack("!HH", set_id, 4 + len(body)) + body
-
+from tests.builders import codes, raw_message, raw_set, raw_v9_message
 
 # Messages
 
@@ -49,7 +41,7 @@ def test_where_a_message_ends(length, stop, code):
 
 
 def test_sets_one_after_the_other():
-    octets = b"head" + flowset(2, b"abcd") + flowset(256) + flowset(3, b"x")
+    octets = b"head" + raw_set(2, b"abcd") + raw_set(256) + raw_set(3, b"x")
     spans, defects, stop = walk_sets(octets, 4, len(octets))
     assert [tuple(span) for span in spans] == [(2, 4, 12), (256, 12, 16), (3, 16, 21)]
     assert not defects
@@ -67,7 +59,7 @@ def test_a_set_that_runs_past_the_end_ends_there():
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3])
 def test_a_set_shorter_than_its_header_ends_the_walk(length):
-    octets = flowset(256, b"abcd") + struct.pack("!HH", 300, length) + b"rest"
+    octets = raw_set(256, b"abcd") + struct.pack("!HH", 300, length) + b"rest"
     spans, defects, stop = walk_sets(octets, 0, len(octets))
     assert [span.set_id for span in spans] == [256]
     assert codes(defects) == ["set-length"]
@@ -76,7 +68,7 @@ def test_a_set_shorter_than_its_header_ends_the_walk(length):
 
 @pytest.mark.parametrize("zeros", range(12))
 def test_zero_octets_after_the_last_set_are_no_set(zeros):
-    octets = flowset(256, b"abcd") + bytes(zeros)
+    octets = raw_set(256, b"abcd") + bytes(zeros)
     spans, defects, stop = walk_sets(octets, 0, len(octets))
     assert len(spans) == 1
     assert not defects
@@ -211,22 +203,13 @@ def test_a_template_of_16000_fields():
 # Recognition on any port
 
 
-def v9(*sets):
-    return struct.pack("!HH16x", 9, len(sets)) + b"".join(sets)
-
-
-def ipfix(*sets):
-    body = b"".join(sets)
-    return struct.pack("!HH12x", 10, 16 + len(body)) + body
-
-
 @pytest.mark.parametrize(
     "octets",
     [
-        ipfix(flowset(256, b"abcd")),
-        ipfix(flowset(2, b"abcd"), flowset(3, b"abcd"), flowset(65535)),
-        v9(flowset(0, b"abcd")),
-        v9(flowset(1, b"abcd"), flowset(256, b"ab")),
+        raw_message(raw_set(256, b"abcd")),
+        raw_message(raw_set(2, b"abcd"), raw_set(3, b"abcd"), raw_set(65535)),
+        raw_v9_message(raw_set(0, b"abcd")),
+        raw_v9_message(raw_set(1, b"abcd"), raw_set(256, b"ab")),
     ],
 )
 def test_what_is_unmistakably_an_export_message(octets):
@@ -240,20 +223,20 @@ def test_what_is_unmistakably_an_export_message(octets):
         b"\0",
         b"\0\x09",
         b"\0\x0a",
-        ipfix(),
-        ipfix()[:15],
-        ipfix(flowset(256, b"abcd")) + b"\0",
-        ipfix(flowset(256, b"abcd"), b"\0\0"),
-        ipfix(flowset(1, b"abcd")),
-        ipfix(flowset(4, b"abcd")),
-        ipfix(b"\0\7 is what this other protocol has here"),
-        ipfix(flowset(256, b"abcd"))[:-1],
+        raw_message(),
+        raw_message()[:15],
+        raw_message(raw_set(256, b"abcd")) + b"\0",
+        raw_message(raw_set(256, b"abcd"), b"\0\0"),
+        raw_message(raw_set(1, b"abcd")),
+        raw_message(raw_set(4, b"abcd")),
+        raw_message(b"\0\7 is what this other protocol has here"),
+        raw_message(raw_set(256, b"abcd"))[:-1],
         b"\0\x05" + bytes(46),
-        v9(),
-        v9(flowset(256, b"abcd")) + b"\0\0",
-        v9(flowset(256, b"abcd"))[:-1],
-        v9(flowset(2, b"abcd")),
-        v9(flowset(255, b"abcd")),
+        raw_v9_message(),
+        raw_v9_message(raw_set(256, b"abcd")) + b"\0\0",
+        raw_v9_message(raw_set(256, b"abcd"))[:-1],
+        raw_v9_message(raw_set(2, b"abcd")),
+        raw_v9_message(raw_set(255, b"abcd")),
         b"\0\x09" + bytes(30),
         b"\0\x0a" + b"hello, this is no message at all",
     ],

@@ -13,11 +13,8 @@ from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import Specifier, TemplateSpan
 from scapy_ipfix.wire.template import V9_SCOPES, Template, kept_by_template, v9_scope
+from tests.builders import codes
 from tests.strategies import templates
-
-
-def codes(template):
-    return [defect.code for defect in template.defects()]
 
 
 def test_fields_in_every_form():
@@ -231,7 +228,7 @@ def test_anything_from_the_wire_is_a_template(fields, id, scope, version):
     ids=str,
 )
 def test_defects(template, expected):
-    assert codes(template) == expected
+    assert codes(template.defects()) == expected
 
 
 @pytest.mark.parametrize(
