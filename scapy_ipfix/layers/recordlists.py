@@ -23,11 +23,14 @@ def bind_records(
 
     ``lists`` is the context for decoding lists in the records.
     """
-    spans, stop = template.codec.spans(body)
+    codec = template.codec
+    count, stop = codec.count(body)
+
+    def load(owner: Packet | None) -> list[Packet]:
+        return read_records(template, body, codec.spans(body)[0], owner, lists)
+
     fields["template"] = template
-    fields["records"] = LazyPacketList(
-        lambda owner: read_records(template, body, spans, owner, lists), body[:stop], len(spans)
-    )
+    fields["records"] = LazyPacketList(load, body[:stop], count)
     return body[stop:]
 
 
