@@ -449,7 +449,7 @@ def our_records(path: Path) -> Iterator[tuple[str, ...]]:
     for read in iter_sets(path, IPFIXSession()):
         body = read.body
         assert read.template is not None
-        for position, stop in read.template.codec.spans(body)[0]:
+        for position, stop in read.template.codec.record_spans(body)[0]:
             octets = []
             for each in read.template.fields:
                 length = each.length

@@ -17,7 +17,7 @@ from scapy_ipfix.collector.metadata import DomainKey, Metadata
 from scapy_ipfix.collector.sequence import Counts
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.wire.resolver import RecordContext
-from scapy_ipfix.wire.structured import ListContext, lists_read
+from scapy_ipfix.wire.structured import ListContext, with_decoded_lists
 from scapy_ipfix.wire.template import Template
 
 
@@ -157,7 +157,7 @@ class CollectedSet:
         records: list[Any] = learned or read(self.octets[self.start + 4 : self.stop])
         if codec.structured and (lists or values == "json"):
             context = self.kept_lists if lists and self.kept_lists else _NO_LISTS
-            records = lists_read(records, codec, context, values)
+            records = with_decoded_lists(records, codec, context, values)
         if resolve and names is None and template is not None:
             self.view.resolve_many(template, records)
         return records

@@ -41,7 +41,7 @@ from scapy_ipfix.wire.framing import (
     V9_HEADER,
     V9_VERSION,
     TemplateSpan,
-    message_stop,
+    find_message_end,
     walk_templates,
 )
 from scapy_ipfix.wire.template import Template
@@ -195,14 +195,14 @@ class Collector:
             _, stop, exported, sequence, domain_id = IPFIX_HEADER.unpack_from(octets)
             defect = None
             if stop != len(octets):
-                stop, defect = message_stop(octets)
+                stop, defect = find_message_end(octets)
             start = IPFIX_HEADER.size
         elif version == V9_VERSION and len(octets) >= V9_HEADER.size:
             _, _, uptime, exported, sequence, domain_id = V9_HEADER.unpack_from(octets)
             stop, defect = len(octets), None
             start = V9_HEADER.size
         else:
-            defect = Defect.of("header-truncated", available=len(octets))
+            defect = Defect.make("header-truncated", available=len(octets))
             self.diagnostics.note(Diagnostic(defect, packet, str(transport)))
             return None
         domain = self.domain(transport, version, domain_id)
@@ -437,19 +437,19 @@ def _parse(
     if not span.specifiers:
         if version == IPFIX_VERSION:
             return span, None, []
-        return span, None, Template.of(span.template_id, ()).defects()
+        return span, None, Template.from_fields(span.template_id, ()).defects()
     template = Template.from_wire(span, version, model, options)
     defects = template.defects()
     if options and version == IPFIX_VERSION:
         scope, fields = span.scope_count, len(span.specifiers)
         if not 0 < scope <= fields:
             defects.append(
-                Defect.of(
+                Defect.make(
                     "template-scope", template_id=span.template_id, scope=scope, fields=fields
                 )
             )
     if span.enterprise_zero is not None:
         defects.append(
-            Defect.of("enterprise-zero", template_id=span.template_id, id=span.enterprise_zero)
+            Defect.make("enterprise-zero", template_id=span.template_id, id=span.enterprise_zero)
         )
     return span, template, defects

@@ -152,7 +152,7 @@ class TCPStream:
         """Goes on behind the gap, at the next message header."""
         nearest = self._positions[0]
         self.lost += nearest - self._next + self._cutter.waiting
-        self._cutter.lose()
+        self._cutter.resynchronize()
         self._next = nearest
         return self._follow()
 

@@ -32,7 +32,7 @@ from scapy_ipfix.wire.framing import (
 )
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
-from scapy_ipfix.wire.validation import FINDINGS_IN_A_MESSAGE, has_checks, value_defects
+from scapy_ipfix.wire.validation import FINDINGS_IN_A_MESSAGE, needs_validation, value_defects
 
 #: In so many Sets of a message values are checked, and options are learned from so many. Who
 #: exports puts records together: a message of 64 KiB has some hundred Sets at most.
@@ -213,7 +213,7 @@ class Domain:
         """
         if not 0 < template.length <= read.stop - read.start - 4:
             # No record: not worth a codec, which takes as long as there are fields.
-            self.note_defects(template.rest_defects(read.body, 0), read.index)
+            self.note_defects(template.trailing_defects(read.body, 0), read.index)
             return 0
         if template.codec.structured:
             read.keep_lists()
@@ -234,7 +234,7 @@ class Domain:
             if not rest:
                 return records
         body = read.body
-        ends = codec.ends(body)
+        ends = codec.record_ends(body)
         if checks:
             defects = value_defects(template, body, read.kept_lists, ends)
             self.note_defects(defects, read.index)
@@ -243,7 +243,7 @@ class Domain:
                 self.note("values-many", read.index, limit=FINDINGS_IN_A_MESSAGE)
         if not ends or ends[-1] < len(body):
             rest_octets = body[ends[-1] :] if ends else body
-            self.note_defects(template.rest_defects(rest_octets, len(ends)), read.index)
+            self.note_defects(template.trailing_defects(rest_octets, len(ends)), read.index)
         return len(ends)
 
     def _is_checked(self, template: Template, read: CollectedSet, late: bool) -> bool:
@@ -251,7 +251,7 @@ class Domain:
         keeper = self.keeper
         if keeper.findings >= FINDINGS_IN_A_MESSAGE:
             return False
-        if read.stop - read.start - 4 < 2 * template.length and not has_checks(template):
+        if read.stop - read.start - 4 < 2 * template.length and not needs_validation(template):
             return False  # nothing can be wrong with one record
         return late or self.looks_into(read, "values are checked in")
 

@@ -28,7 +28,7 @@ from scapy_ipfix.model.element import (
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.model.reverse import REVERSE_PEN
 from scapy_ipfix.wire.diagnostics import Defect
-from scapy_ipfix.wire.template import Template, kept_by_template, name_fields
+from scapy_ipfix.wire.template import Template, cached_per_template, name_fields
 
 #: The longest name that is learned. IANA's longest has 45 characters.
 MAX_NAME = 255
@@ -46,7 +46,7 @@ _NAME, _TYPE = "informationElementName", "informationElementDataType"
 _RANGE = "informationElementRangeBegin", "informationElementRangeEnd"
 
 
-@kept_by_template
+@cached_per_template
 def is_type_information(template: Template) -> bool:
     """Whether records of a template describe Information Elements (RFC 5610).
 
@@ -107,7 +107,7 @@ def element_from_options(
 
 
 def _flaw(pen: object, id: object, flaw: str) -> Defect:
-    return Defect.of("element-information", pen=_short(pen), id=_short(id), flaw=flaw)
+    return Defect.make("element-information", pen=_short(pen), id=_short(id), flaw=flaw)
 
 
 def _short(number: object) -> str:
@@ -278,7 +278,7 @@ class LearnedTypes:
                 element.range,
             )
             if not own.model.learn(element):
-                return None, Defect.of("elements-limit", limit=own.learned)
+                return None, Defect.make("elements-limit", limit=own.learned)
         own.taken.append(element)
         self._learned += 1
         return element, defect
@@ -289,7 +289,7 @@ class LearnedTypes:
             _, own = self._sessions.popitem(last=False)
             self._learned -= own.learned
             dropped = True
-        return [Defect.of("limit", what="learned elements", limit=self.limit)] if dropped else []
+        return [Defect.make("limit", what="learned elements", limit=self.limit)] if dropped else []
 
     def _new(self, session: Hashable, defects: Iterable[Defect]) -> list[Defect]:
         """Those of the defects that this session was not told before."""
@@ -312,7 +312,7 @@ def _agree(known: InformationElement, element: InformationElement) -> bool:
 
 def _conflict(element: InformationElement, why: str) -> Defect:
     claim = f"{element.name} of type {element.type}"
-    return Defect.of("element-conflict", pen=element.pen, id=element.id, name=claim, why=why)
+    return Defect.make("element-conflict", pen=element.pen, id=element.id, name=claim, why=why)
 
 
 def with_learned_names(
@@ -342,7 +342,7 @@ def with_learned_names(
     if not changes:
         return template
     fields = name_fields(pairs, template.scope_count)
-    return Template.of(template.id, fields, template.scope_count, template.is_options)
+    return Template.from_fields(template.id, fields, template.scope_count, template.is_options)
 
 
 _is_known = attrgetter("element.is_known")

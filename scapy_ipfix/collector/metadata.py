@@ -208,7 +208,7 @@ class Metadata:
         own: dict[str, _FactTable] = {}
         for values in records:
             if not self._room:
-                defects.append(Defect.of("facts-many", limit=FACTS_IN_A_MESSAGE))
+                defects.append(Defect.make("facts-many", limit=FACTS_IN_A_MESSAGE))
                 self._room = -1
                 break
             found = reader.read(values)
@@ -222,7 +222,7 @@ class Metadata:
                     table = own[kind] = self._table(domain, kind)
                 dropped |= self._put(table, key, value, time, before)
         if dropped:
-            defects.append(Defect.of("limit", what="facts of metadata", limit=self.limit))
+            defects.append(Defect.make("limit", what="facts of metadata", limit=self.limit))
         return defects
 
     def restore(self, domain: DomainKey, kind: str, key: Any, value: Any, since: float) -> None:

@@ -34,7 +34,7 @@ from scapy_ipfix.wire.facts import (
     application_octets,
     fact_text,
 )
-from scapy_ipfix.wire.template import Template, kept_by_template
+from scapy_ipfix.wire.template import Template, cached_per_template
 
 #: Counters kept of a record, and selectors of a sequence.
 MAX_ITEMS = 64
@@ -110,7 +110,7 @@ class OptionsFact(NamedTuple):
     domain: int | None = None
 
 
-@kept_by_template
+@cached_per_template
 def options_reader(template: Template) -> OptionsReader | None:
     """Return the reader of an options template's records; None where they state no facts."""
     if not template.is_options:

@@ -32,7 +32,7 @@ from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.wire.display import value_text
 from scapy_ipfix.wire.field import TemplateField, prefixed
 from scapy_ipfix.wire.layout import STRUCTURED
-from scapy_ipfix.wire.structured import ListContext, encode_list, templates_of
+from scapy_ipfix.wire.structured import ListContext, encode_list, referenced_templates
 from scapy_ipfix.wire.template import Template
 
 #: Octets and characters of the longest value that show() prints whole; the wire has 64 KiB.
@@ -253,7 +253,7 @@ class StructuredField(ElementField):
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
         if x is None or isinstance(x, (VolatileValue, RawVal, Packet)):
             return x
-        known = {each.id: each for each in templates_of(x)}
+        known = {each.id: each for each in referenced_templates(x)}
         try:
             octets = encode_list(self.field.data_type.name, x)
         except ValueError as problem:
@@ -262,7 +262,7 @@ class StructuredField(ElementField):
 
     def list_packet(self, octets: bytes, context: ListContext, parent: Packet | None) -> Any:
         """Return the packet of a list; empty octets, and those nested too deep, stay octets."""
-        inner = context.deeper()
+        inner = context.nested()
         if not octets or inner is None:
             return octets
         packet = LIST_PACKETS[self.field.data_type.name](octets, context=inner)

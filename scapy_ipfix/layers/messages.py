@@ -27,7 +27,7 @@ from scapy_ipfix.wire.framing import (
     V9_HEADER,
     V9_VERSION,
     SetSpan,
-    message_stop,
+    find_message_end,
     walk_sets,
     walk_templates,
 )
@@ -100,7 +100,7 @@ class Message(LazyPacket):
         if defect is not None:
             self._noted.append(defect)
         if stop < len(s):
-            self._noted.append(Defect.of("message-trailing", octets=len(s) - stop))
+            self._noted.append(Defect.make("message-trailing", octets=len(s) - stop))
         octets = s[:stop]
         self.fields["sets"] = LazyPacketList(
             # The Sets of a copy have its context, which may differ by then.
@@ -119,7 +119,7 @@ class Message(LazyPacket):
 
     def _dissect_header_only(self, s: bytes) -> bytes:
         """Dissect the whole fields of a truncated header; the rest becomes Raw."""
-        self._noted.append(Defect.of("header-truncated", available=len(s)))
+        self._noted.append(Defect.make("header-truncated", available=len(s)))
         position = 0
         for field in self.fields_desc[:-1]:
             if position + field.sz > len(s):
@@ -173,7 +173,7 @@ class Message(LazyPacket):
             packets.append(raw(rest, self))
             if not defects and rest.count(0) != len(rest):
                 self._noted.append(
-                    Defect.of("padding-nonzero", set_id=0, octets=shown_octets(rest))
+                    Defect.make("padding-nonzero", set_id=0, octets=shown_octets(rest))
                 )
         return packets
 
@@ -262,7 +262,7 @@ class Message(LazyPacket):
                 if template is None:
                     unknown += body != b""
                 elif 0 < template.length <= len(body):
-                    records += template.codec.count(body)[0]
+                    records += template.codec.count_records(body)[0]
             elif set_id in TEMPLATE_SETS[version]:
                 options = set_id == TEMPLATE_SETS[version][1]
                 templates += len(walk_templates(body, options=options, version=version)[0])
@@ -360,7 +360,7 @@ class IPFIX(Message):
         }
 
     def _stop(self, s: bytes) -> tuple[int, Defect | None]:
-        return message_stop(s)
+        return find_message_end(s)
 
     def post_build(self, pkt: bytes, pay: bytes) -> bytes:
         if self.length is None:

@@ -78,7 +78,7 @@ class RecordClasses(Generic[PacketT]):
                 "_layout": layout,
                 "_defaults": {field.name: field.default for field in fields},
                 "_fieldtype": {field.name: field for field in fields},
-                "_codec": Template.of(256, layout).codec,
+                "_codec": Template.from_fields(256, layout).codec,
                 "_blanks": None,
                 "_packetfields": [field for field in fields if field.holds_packets],
                 "_attributes": attributes,

@@ -24,10 +24,10 @@ def bind_records(
     ``lists`` is the context for decoding lists in the records.
     """
     codec = template.codec
-    count, stop = codec.count(body)
+    count, stop = codec.count_records(body)
 
     def load(owner: Packet | None) -> list[Packet]:
-        return read_records(template, body, codec.spans(body)[0], owner, lists)
+        return read_records(template, body, codec.record_spans(body)[0], owner, lists)
 
     fields["template"] = template
     fields["records"] = LazyPacketList(load, body[:stop], count)

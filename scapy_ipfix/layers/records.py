@@ -23,7 +23,7 @@ from scapy_ipfix.wire.display import field_texts
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import V9_VERSION
 from scapy_ipfix.wire.resolver import RecordContext
-from scapy_ipfix.wire.structured import ListContext, read_list
+from scapy_ipfix.wire.structured import ListContext, decode_list
 from scapy_ipfix.wire.template import Template
 
 
@@ -75,7 +75,7 @@ class Record(DirectPacket):
             template, _pkt = _pkt, (arguments[0] if arguments else b"")
             arguments = arguments[1:]
         if template is None:
-            template = Template.of(256, self._layout)
+            template = Template.from_fields(256, self._layout)
         object.__setattr__(self, "template", template)
         object.__setattr__(self, "_touched", True)
         aliased = {self._field_name(name): value for name, value in fields.items()}
@@ -104,7 +104,7 @@ class Record(DirectPacket):
 
     def do_dissect(self, s: bytes) -> bytes:
         codec = self._codec
-        spans, _ = codec.spans(s)
+        spans, _ = codec.record_spans(s)
         if not spans:
             self.raw_packet_cache, self.explicit = b"", 1
             return s
@@ -173,7 +173,7 @@ class Record(DirectPacket):
             value = row[position]
             if isinstance(value, Packet):
                 context = replace(value.context, depth=value.context.depth - 1)
-                row[position] = read_list(kind, bytes(value), context, values)
+                row[position] = decode_list(kind, bytes(value), context, values)
         return dict(zip(names, row))
 
     # -- resolved values: from the record's own fields, else from facts of options data
@@ -364,7 +364,7 @@ class Record(DirectPacket):
     def _blank_slots(cls) -> dict[str, Any]:
         """Return the slots as Packet.__init__ sets them, None for those that it does not set."""
         if cls._blanks is None:
-            blank = cls(Template.of(256, cls._layout), _internal=1)
+            blank = cls(Template.from_fields(256, cls._layout), _internal=1)
             slots = {}
             for slot in _SLOTS:
                 try:

@@ -63,7 +63,7 @@ class Set(LazyPacket):
         """Dissect a set header and the octets that follow, which belong to this Set."""
         if len(s) < 4:
             self.raw_packet_cache, self.explicit = b"", 1
-            self._noted.append(Defect.of("set-length", set_id=0, length=len(s)))
+            self._noted.append(Defect.make("set-length", set_id=0, length=len(s)))
             return s
         set_id, length = int.from_bytes(s[:2], "big"), int.from_bytes(s[2:4], "big")
         stop = length if 4 <= length <= len(s) else len(s)
@@ -75,7 +75,7 @@ class Set(LazyPacket):
 
     def _read_body(self, body: bytes) -> None:
         self.fields["data"] = body
-        self._noted.append(Defect.of("set-reserved", set_id=self.setId))
+        self._noted.append(Defect.make("set-reserved", set_id=self.setId))
 
     def _set_id(self) -> int:
         """Return the set id to build when the field is None."""
@@ -141,7 +141,7 @@ class TemplateSet(Set):
         rest = body[stop:]
         if not defects and rest.count(0) != len(rest):
             octets = shown_octets(rest)
-            self._noted.append(Defect.of("padding-nonzero", set_id=self.setId, octets=octets))
+            self._noted.append(Defect.make("padding-nonzero", set_id=self.setId, octets=octets))
 
         def load(owner: Packet | None) -> list[Packet]:
             records: list[Packet] = []
@@ -287,7 +287,7 @@ class DataSet(Set):
         if cut:
             fields["undecoded"] = rest
         fields["padding"] = b"" if cut else rest
-        self._noted = template.rest_defects(rest, len(fields["records"]))
+        self._noted = template.trailing_defects(rest, len(fields["records"]))
         return self
 
     @property

@@ -93,7 +93,7 @@ class StructuredList(LazyPacket):
         if not self._read(s):
             # The header is cut off.
             self.fields = {"undecoded": s, "semantic": None}
-            self._noted.append(Defect.of("list-malformed", name=self.name, flaw="truncated"))
+            self._noted.append(Defect.make("list-malformed", name=self.name, flaw="truncated"))
         return b""
 
     def _read(self, s: bytes) -> bool:
@@ -118,7 +118,7 @@ class StructuredList(LazyPacket):
 
 def list_packet(kind: str, octets: bytes, context: ListContext, parent: Packet | None) -> Packet:
     """Return the packet of a list in a list: Raw if it has no octets or is nested too deep."""
-    inner = context.deeper() if octets else None
+    inner = context.nested() if octets else None
     packet = raw(octets) if inner is None else LIST_PACKETS[kind](octets, context=inner)
     packet.add_parent(parent)
     return packet
@@ -188,7 +188,7 @@ class BasicList(StructuredList):
             self.fields["enterpriseNumber"] = header.pen
         codec = self.codec
         body = s[header.size :]
-        spans, stop = codec.spans(body)
+        spans, stop = codec.record_spans(body)
         if codec.structured:
             kind = codec.structured[0][2]
             rows, context = codec.rows(body[:stop]), self.context
@@ -203,7 +203,7 @@ class BasicList(StructuredList):
         if stop < len(body):
             self.fields["undecoded"] = body[stop:]
             flaw = f"{len(body) - stop} octets after the last value"
-            self._noted.append(Defect.of("list-malformed", name=self.name, flaw=flaw))
+            self._noted.append(Defect.make("list-malformed", name=self.name, flaw=flaw))
         return True
 
     def self_build(self) -> bytes:
@@ -263,7 +263,7 @@ class _RecordList(StructuredList):
         if rest:
             self.fields["undecoded"] = rest
             flaw = f"{len(rest)} octets after the last record"
-            self._noted.append(Defect.of("list-malformed", name=self.name, flaw=flaw))
+            self._noted.append(Defect.make("list-malformed", name=self.name, flaw=flaw))
 
     def _read_records(self, template_id: int, body: bytes) -> None:
         template = self.context.template(template_id)
@@ -369,7 +369,7 @@ class SubTemplateMultiList(StructuredList):
         if stop < len(s):
             self.fields["undecoded"] = s[stop:]
             flaw = f"{len(s) - stop} octets after the last block"
-            self._noted.append(Defect.of("list-malformed", name=self.name, flaw=flaw))
+            self._noted.append(Defect.make("list-malformed", name=self.name, flaw=flaw))
         return True
 
 

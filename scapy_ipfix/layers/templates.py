@@ -179,7 +179,7 @@ class TemplateRecord(LazyPacket):
         """The template that the record defines, with names of the default model."""
         spans, _, _ = walk_templates(bytes(self), options=self.options, version=self.version)
         if not spans:
-            return Template.of(self.templateId, ())
+            return Template.from_fields(self.templateId, ())
         return Template.from_wire(spans[0], self.version, options=self.options)
 
     @property

@@ -54,7 +54,7 @@ class PacketReader:
 
     def note(self, code: str, exporter: str = "", **numbers: Any) -> None:
         """Record a diagnostic at the present packet."""
-        defect = Defect.of(code, **numbers)
+        defect = Defect.make(code, **numbers)
         self.collector.diagnostics.note(Diagnostic(defect, self.count, exporter))
 
     def note_incomplete(self, name: str) -> None:

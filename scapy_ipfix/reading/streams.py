@@ -28,7 +28,7 @@ from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.layers.lazy import raw
 from scapy_ipfix.layers.messages import IPFIX, Message, make_message
-from scapy_ipfix.wire.stream import plausible
+from scapy_ipfix.wire.stream import is_plausible_message
 
 #: Messages that are chained in one packet; others that it completes are read, not shown.
 _CHAINED = 50
@@ -236,7 +236,7 @@ def _chunk_data(chunk: Packet) -> bytes:
 
 def _is_message(data: bytes) -> bool:
     """Return True if data begins like an IPFIX Message with a Set."""
-    return len(data) >= _SHORTEST and data[:2] == b"\x00\x0a" and plausible(data, 0)
+    return len(data) >= _SHORTEST and data[:2] == b"\x00\x0a" and is_plausible_message(data, 0)
 
 
 def _put_payload(segment: Packet, data: bytes, messages: list[IPFIX]) -> None:

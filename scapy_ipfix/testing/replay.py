@@ -28,7 +28,7 @@ from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, V9_VERSION, walk_sets
 from scapy_ipfix.wire.layout import STRUCTURED
 from scapy_ipfix.wire.structured import ListContext, list_parts
-from scapy_ipfix.wire.template import Template, kept_by_template
+from scapy_ipfix.wire.template import Template, cached_per_template
 
 #: Greatest number of open Transport Sessions; the least recently used one is closed.
 MAX_SENDERS = 256
@@ -89,7 +89,7 @@ class _Times:
         self, octets: bytearray, start: int, stop: int, lists: ListContext
     ) -> Iterator[tuple[int, _Unit]]:
         """Each time in those records, in lists as well: its offset and its unit."""
-        spans, _ = self._codec.spans(bytes(octets[start:stop]))
+        spans, _ = self._codec.record_spans(bytes(octets[start:stop]))
         if self._is_plain:
             for record, _ in spans:
                 for offset, unit in self._fixed:
@@ -117,7 +117,7 @@ def _in_list(
     kind: str, octets: bytearray, start: int, stop: int, lists: ListContext
 ) -> Iterator[tuple[int, _Unit]]:
     """The times in a list (RFC 6313); none in one that cannot be read."""
-    inner = lists.deeper()
+    inner = lists.nested()
     if inner is None or start == stop:
         return
     parts, defect = list_parts(kind, bytes(octets[start:stop]), inner)
@@ -146,7 +146,7 @@ _shared_times = lru_cache(_LAYOUTS)(_Times)
 _wide_times = lru_cache(_WIDE_LAYOUTS)(_Times)
 
 
-@kept_by_template
+@cached_per_template
 def _times_of(template: Template) -> _Times:
     return _times(template.fields)
 
@@ -239,7 +239,9 @@ class Rewriter:
         number = self._sequences.get(key, 0)
         step = 1
         if read.version == IPFIX_VERSION:
-            step = sum(each.template.codec.count(each.body)[0] for each in known if each.template)
+            step = sum(
+                each.template.codec.count_records(each.body)[0] for each in known if each.template
+            )
         _put(self._sequences, key, number + step & 0xFFFFFFFF)
         return number
 

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from scapy_ipfix.model.datatypes import VARIABLE
-from scapy_ipfix.wire.field import TemplateField, prefixed, shortest
+from scapy_ipfix.wire.field import TemplateField, minimum_length, prefixed
 from scapy_ipfix.wire.layout import (
     CODEC_CACHE,
     NO_FIELDS,
@@ -48,7 +48,7 @@ class RecordCodec:
         runs = compiled.runs
         self.names = tuple(compiled.names)
         #: Octets of a record where all have as many, else of the shortest one; 0: none is read.
-        self.minimum = shortest(fields)
+        self.minimum = minimum_length(fields)
         self.is_fixed = not runs or (len(runs) == 1 and runs[0][0] is not None)
         #: Positions in the kept fields, in the wanted order, where that is not the wire's order.
         self._order = None if wanted is None else positions_on_wire(wanted)
@@ -73,7 +73,7 @@ class RecordCodec:
 
     # -- reading
 
-    def ends(self, body: bytes) -> Sequence[int]:
+    def record_ends(self, body: bytes) -> Sequence[int]:
         """Return the offset at which each record in the body of a Set ends.
 
         Octets after the last one are padding if they are fewer than :attr:`minimum`, else a
@@ -123,9 +123,9 @@ class RecordCodec:
             ends.append(position)
         return ends
 
-    def spans(self, body: bytes) -> tuple[list[tuple[int, int]], int]:
+    def record_spans(self, body: bytes) -> tuple[list[tuple[int, int]], int]:
         """Return the offsets of each record in the body of a Set, and the end of the last one."""
-        ends = self.ends(body)
+        ends = self.record_ends(body)
         return list(zip((0, *ends), ends)), ends[-1] if ends else 0
 
     def field_spans(self, body: bytes) -> Iterator[list[tuple[int, int]]]:
@@ -134,7 +134,7 @@ class RecordCodec:
         Each is a pair of start and stop, in the order of the template; the length octets of a
         field of variable length (RFC 7011 7) stand before its start.
         """
-        for position, _ in self.spans(body)[0]:
+        for position, _ in self.record_spans(body)[0]:
             spans = []
             for _, length, _, _ in self.fields:
                 if length == VARIABLE:
@@ -147,20 +147,20 @@ class RecordCodec:
                 position += length
             yield spans
 
-    def count(self, body: bytes) -> tuple[int, int]:
+    def count_records(self, body: bytes) -> tuple[int, int]:
         """Return the number of records in the body of a Set, and the end of the last one."""
-        ends = self.ends(body)
+        ends = self.record_ends(body)
         return len(ends), ends[-1] if ends else 0
 
-    def rest(self, body: bytes) -> int:
+    def trailing_length(self, body: bytes) -> int:
         """Return the number of octets after the last record in the body of a Set."""
         if self.is_fixed and self.minimum:
             return len(body) % self.minimum
-        return len(body) - self.count(body)[1]
+        return len(body) - self.count_records(body)[1]
 
     def rows(self, body: bytes) -> list[tuple[Any, ...]]:
         """Decode the records in the body of a Set as tuples, in the wanted order."""
-        items = self.items(body)
+        items = self.raw_rows(body)
         if not self._decoders and self._order is None:
             return items
         columns: list[Iterable[Any]] = list(zip(*items))
@@ -183,8 +183,8 @@ class RecordCodec:
             (value,) = self._struct.unpack(body)  # many lists hold one value
             return [value if decode is None else decode(value)]
         if decode is None:
-            return [item for (item,) in self.items(body)]
-        return [decode(item) for (item,) in self.items(body)]
+            return [item for (item,) in self.raw_rows(body)]
+        return [decode(item) for (item,) in self.raw_rows(body)]
 
     def dicts(self, body: bytes) -> list[dict[str, Any]]:
         """Decode the records in the body of a Set as dicts keyed by field name."""
@@ -202,17 +202,17 @@ class RecordCodec:
             rows = self._struct.iter_unpack(body[:-excess] if excess else body)
             records = [dict(zip(names, row)) for row in rows]
         else:
-            records = [dict(zip(names, row)) for row in self.items(body)]
+            records = [dict(zip(names, row)) for row in self.raw_rows(body)]
         for name, decode in self._named_decoders:
             for record in records:
                 record[name] = decode(record[name])
         return records
 
     def decoder(self, position: int) -> Callable[[Any], Any] | None:
-        """Return the decoder of a position in the rows of :meth:`items`; None: it needs none."""
+        """Return the decoder of a position in the rows of :meth:`raw_rows`; None: it needs none."""
         return self._decoders.get(position)
 
-    def items(self, body: bytes) -> list[tuple[Any, ...]]:
+    def raw_rows(self, body: bytes) -> list[tuple[Any, ...]]:
         """Return rows as struct unpacks them, in the order of the wire."""
         if not self.minimum:
             return []
@@ -221,9 +221,9 @@ class RecordCodec:
             excess = len(body) % size
             return list(self._struct.iter_unpack(body[:-excess] if excess else body))
         if self._single_variable:
-            return _variable_items(body)
+            return _variable_rows(body)
         if self._ends_variable:
-            return self._items_after_head(body)
+            return self._raw_rows_after_head(body)
         rows: list[tuple[Any, ...]] = []
         position, end, size, runs = 0, len(body), self.minimum, self._runs
         while end - position >= size:
@@ -251,7 +251,7 @@ class RecordCodec:
             rows.append(tuple(row))
         return rows
 
-    def _items_after_head(self, body: bytes) -> list[tuple[Any, ...]]:
+    def _raw_rows_after_head(self, body: bytes) -> list[tuple[Any, ...]]:
         """Return rows of records whose last field alone has variable length."""
         rows: list[tuple[Any, ...]] = []
         position, end, size = 0, len(body), self.minimum
@@ -369,7 +369,7 @@ class RecordCodec:
         return items
 
 
-def _variable_items(body: bytes) -> list[tuple[Any, ...]]:
+def _variable_rows(body: bytes) -> list[tuple[Any, ...]]:
     """Return rows of one field of variable length (RFC 7011 7)."""
     rows: list[tuple[Any, ...]] = []
     position, end = 0, len(body)

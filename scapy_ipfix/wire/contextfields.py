@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from scapy_ipfix.model.sampling import RATE_ELEMENTS, RateRule, rate_rules
 from scapy_ipfix.wire.facts import INTERFACE, SEQUENCE, FindFact, fact_text
 from scapy_ipfix.wire.field import TemplateField
-from scapy_ipfix.wire.template import Template, kept_by_template
+from scapy_ipfix.wire.template import Template, cached_per_template
 
 DIRECTIONS = ("ingress", "egress")
 
@@ -82,7 +82,7 @@ _CONTEXT_ELEMENTS = frozenset(
 )
 
 
-@kept_by_template
+@cached_per_template
 def context_fields(template: Template) -> ContextFields:
     """Return the context fields of a layout, :data:`NO_CONTEXT_FIELDS` where it has none."""
     # Index access, which is faster than by name: a message may define 3,000 layouts.

@@ -15,7 +15,7 @@ from scapy_ipfix.model.applicationid import application_text
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.text import printable
 from scapy_ipfix.wire.field import TemplateField
-from scapy_ipfix.wire.template import Template, kept_by_template
+from scapy_ipfix.wire.template import Template, cached_per_template
 
 
 def value_text(field: TemplateField, value: Any) -> str | None:
@@ -69,7 +69,7 @@ def _octets(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-@kept_by_template
+@cached_per_template
 def field_texts(template: Template) -> tuple[Callable[[Any], str], ...]:
     """Return for each field of a template the function that formats its values."""
     return tuple(_formatter(field) for field in template.fields)

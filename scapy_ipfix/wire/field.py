@@ -37,9 +37,9 @@ class TemplateField(NamedTuple):
         return self.element.type
 
     @property
-    def is_forbidden(self) -> bool:
+    def has_invalid_length(self) -> bool:
         """True if the data type does not permit the length (RFC 7011 6.2, 7)."""
-        return is_forbidden(self.element.type, self.length)
+        return is_invalid_length(self.element.type, self.length)
 
     def __str__(self) -> str:
         if self.is_variable:
@@ -84,7 +84,7 @@ class TemplateField(NamedTuple):
 
 
 @lru_cache(_CACHE_SIZE)
-def is_forbidden(kind: DataType, length: int) -> bool:
+def is_invalid_length(kind: DataType, length: int) -> bool:
     """Return True if a data type does not permit a length (RFC 7011 6.2, 7)."""
     if length in (kind.length, 0):
         return False
@@ -99,7 +99,7 @@ def prefixed(octets: bytes) -> bytes:
     return b"\xff" + length.to_bytes(2, "big") + octets
 
 
-def shortest(fields: Sequence[TemplateField]) -> int:
+def minimum_length(fields: Sequence[TemplateField]) -> int:
     """Return the length of the shortest record of a layout, 0 if records are not decoded.
 
     Fields may have 0 octets. With ten of these beside one octet, a message would hold 600,000

@@ -69,14 +69,14 @@ class TemplateSpan(NamedTuple):
     enterprise_zero: int | None = None
 
 
-def message_stop(octets: bytes, start: int = 0) -> tuple[int, Defect | None]:
+def find_message_end(octets: bytes, start: int = 0) -> tuple[int, Defect | None]:
     """Return the end of the IPFIX Message at ``start``, within the octets available."""
     length = int.from_bytes(octets[start + 2 : start + 4], "big")
     available = len(octets) - start
     if length < IPFIX_HEADER.size:
-        return len(octets), Defect.of("message-length", length=length)
+        return len(octets), Defect.make("message-length", length=length)
     if length > available:
-        return len(octets), Defect.of("message-truncated", length=length, available=available)
+        return len(octets), Defect.make("message-truncated", length=length, available=available)
     return start + length, None
 
 
@@ -94,11 +94,11 @@ def walk_sets(octets: bytes, start: int, stop: int) -> tuple[list[SetSpan], list
         end = start + length
         if length < 4:
             if octets.count(0, start, stop) != stop - start:
-                defects.append(Defect.of("set-length", set_id=set_id, length=length))
+                defects.append(Defect.make("set-length", set_id=set_id, length=length))
             break
         if end > stop:
             defects.append(
-                Defect.of("set-truncated", set_id=set_id, length=length, available=stop - start)
+                Defect.make("set-truncated", set_id=set_id, length=length, available=stop - start)
             )
             end = stop
         spans.append(_new(SetSpan, (set_id, start, end)))
@@ -152,7 +152,7 @@ def _walk_ipfix(body: bytes, options: bool) -> tuple[list[TemplateSpan], list[De
             position += 2
             specifiers.append(_new(Specifier, (pen, element_id, length)))
         if len(specifiers) < count:
-            defect = Defect.of("template-truncated", template_id=template_id, fields=count)
+            defect = Defect.make("template-truncated", template_id=template_id, fields=count)
             return spans, [defect], 2 * start
         offsets = 2 * start, 2 * position
         span = template_id, scope, tuple(specifiers), *offsets, enterprise_zero
@@ -182,7 +182,7 @@ def _walk_v9(body: bytes) -> tuple[list[TemplateSpan], list[Defect], int]:
             break
         stop = position + 4 + 4 * count
         if stop > end:
-            defect = Defect.of("template-truncated", template_id=template_id, fields=count)
+            defect = Defect.make("template-truncated", template_id=template_id, fields=count)
             return spans, [defect], position
         specifiers = _v9_specifiers(body[position + 4 : stop]) if count else ()
         spans.append(_new(TemplateSpan, (template_id, 0, specifiers, position, stop, None)))
@@ -200,13 +200,13 @@ def _walk_v9_options(body: bytes) -> tuple[list[TemplateSpan], list[Defect], int
             break
         if scope % 4 or options % 4:
             defects.append(
-                Defect.of("options-length", template_id=template_id, scope=scope, options=options)
+                Defect.make("options-length", template_id=template_id, scope=scope, options=options)
             )
         middle = position + 6 + scope
         stop = middle + options
         if stop > end:
             count = scope // 4 + options // 4
-            defects.append(Defect.of("template-truncated", template_id=template_id, fields=count))
+            defects.append(Defect.make("template-truncated", template_id=template_id, fields=count))
             return spans, defects, position
         scopes = _v9_specifiers(body[position + 6 : middle]) if scope else ()
         fields = _v9_specifiers(body[middle:stop]) if options else ()

@@ -41,7 +41,7 @@ from scapy_ipfix.wire.facts import (
     application_octets,
     fact_text,
 )
-from scapy_ipfix.wire.template import Template, kept_by_template
+from scapy_ipfix.wire.template import Template, cached_per_template
 
 #: Values of context fields, see :class:`~scapy_ipfix.wire.contextfields.ContextFields`.
 Key = tuple[Any, ...]
@@ -419,7 +419,7 @@ RESOLVED_VALUES = (
 )
 
 
-@kept_by_template
+@cached_per_template
 def _resolved_values(template: Template) -> tuple[ResolvedValue, ...]:
     fields = context_fields(template)
     return tuple([value for value in RESOLVED_VALUES if value.is_in(fields)])

@@ -88,7 +88,7 @@ class MessageStream:
         self._buffer = bytearray(buffer[start:])
         return messages
 
-    def lose(self) -> None:
+    def resynchronize(self) -> None:
         """Note missing octets: resume where a message plausibly begins."""
         self._buffer, self._whole, self._lost = bytearray(), 0, True
 
@@ -107,12 +107,12 @@ def _find(buffer: bytes, start: int) -> int:
         at = buffer.find(_VERSION, start)
         if at < 0:
             return max(start, len(buffer) - 1)  # the last octet may begin a version
-        if len(buffer) - at < _RECOGNISABLE or plausible(buffer, at):
+        if len(buffer) - at < _RECOGNISABLE or is_plausible_message(buffer, at):
             return at
         start = at + 1
 
 
-def plausible(buffer: bytes, at: int) -> bool:
+def is_plausible_message(buffer: bytes, at: int) -> bool:
     """Return True if an offset has the length and the first Set of a message."""
     length = int.from_bytes(buffer[at + 2 : at + 4], "big")
     if length < _RECOGNISABLE:

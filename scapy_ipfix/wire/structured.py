@@ -70,7 +70,7 @@ class ListContext:
     #: Parts of lists by kind and octets, which validation stores; None without validation.
     parts: dict[tuple[str, bytes], list[Part]] | None = None
     # Shared by the lists of a Set, of which there may be 65,000.
-    _deeper: ListContext | None = field(default=None, init=False, repr=False)
+    _nested: ListContext | None = field(default=None, init=False, repr=False)
     _codecs: dict[tuple[bytes, str], tuple[RecordCodec, int]] | None = field(
         default=None, init=False, repr=False
     )
@@ -83,11 +83,11 @@ class ListContext:
         copy.parts = None
         return copy
 
-    def deeper(self) -> ListContext | None:
+    def nested(self) -> ListContext | None:
         """Return the context of nested lists, None if they are too deep."""
-        if self._deeper is None and self.depth < self.limit:
-            self._deeper = self._at_depth(self.depth + 1)
-        return self._deeper
+        if self._nested is None and self.depth < self.limit:
+            self._nested = self._at_depth(self.depth + 1)
+        return self._nested
 
     def _at_depth(self, depth: int) -> ListContext:
         return ListContext(
@@ -196,7 +196,7 @@ def with_lists(
 ) -> list[dict[str, Any]]:
     """Decode the lists in records, in place of their octets."""
     for _, name, kind in codec.structured:
-        lists = read_lists(kind, [record[name] for record in records], context, values)
+        lists = decode_lists(kind, [record[name] for record in records], context, values)
         for record, found in zip(records, lists):
             record[name] = found
     return records
@@ -210,31 +210,33 @@ def rows_with_lists(
         return rows
     columns: list[Iterable[Any]] = list(zip(*rows))
     for position, _, kind in codec.structured:
-        columns[position] = read_lists(kind, columns[position], context, values)
+        columns[position] = decode_lists(kind, columns[position], context, values)
     return list(zip(*columns))
 
 
-def lists_read(records: list[Any], codec: RecordCodec, context: ListContext, values: str) -> Any:
+def with_decoded_lists(
+    records: list[Any], codec: RecordCodec, context: ListContext, values: str
+) -> Any:
     """Decode the lists in records of the codec, dicts or tuples."""
     if records and isinstance(records[0], dict):
         return with_lists(records, codec, context, values)
     return rows_with_lists(records, codec, context, values)
 
 
-def read_list(kind: str, octets: Any, context: ListContext, values: str = "scapy") -> Any:
+def decode_list(kind: str, octets: Any, context: ListContext, values: str = "scapy") -> Any:
     """Decode a basicList to a list of values, the other lists to lists of dicts.
 
     ``values`` is the domain of the values. A list that is truncated, too deep or of an
     unknown template stays octets (hexadecimal text for "json").
     """
-    return read_lists(kind, (octets,), context, values)[0]
+    return decode_lists(kind, (octets,), context, values)[0]
 
 
-def read_lists(
+def decode_lists(
     kind: str, lists: Iterable[Any], context: ListContext, values: str = "scapy"
 ) -> list[Any]:
-    """Decode many lists of a kind as :func:`read_list`; a Set may have 65,000."""
-    inner = context.deeper()
+    """Decode many lists of a kind as :func:`decode_list`; a Set may have 65,000."""
+    inner = context.nested()
     checked = inner.parts if inner is not None and values == "scapy" else None
     read: list[Any] = []
     for octets in lists:
@@ -253,7 +255,7 @@ def read_lists(
             if kind == "basicList":
                 found += codec.values(body)
                 for _, _, within in codec.structured:
-                    found = read_lists(within, found, inner, values)
+                    found = decode_lists(within, found, inner, values)
             else:
                 records = codec.dicts(body)
                 found += with_lists(records, codec, inner, values) if codec.structured else records
@@ -282,7 +284,7 @@ def list_parts(
             return [], _malformed(name or kind, "truncated")
         codec, start = known
         body = octets[start:]
-        rest = codec.rest(body) if body else 0
+        rest = codec.trailing_length(body) if body else 0
         if rest:
             return [], _malformed(name or kind, f"{rest} octets after the last value")
         return [(codec, body)], None
@@ -307,7 +309,7 @@ def _block_parts(
             if template_id < MINIMUM_DATA_SET:
                 flaw = f"template id {template_id} is below 256"
                 return [], _malformed(name, flaw)
-            return [], Defect.of("missing-template", template_id=template_id, octets=end - start)
+            return [], Defect.make("missing-template", template_id=template_id, octets=end - start)
         if not 0 < template.length <= end - start:
             # Without records, neither a codec nor the names are needed.
             parts.append((_EMPTY, octets[start:end]))
@@ -318,7 +320,7 @@ def _block_parts(
             assert template is not None
         codec, body = template.projection(None, values), octets[start:end]
         parts.append((codec, body))
-        rest = rest or codec.rest(body)
+        rest = rest or codec.trailing_length(body)
     if rest:
         return [], _malformed(name, f"{rest} octets after the last record")
     if stop != len(octets):
@@ -327,7 +329,7 @@ def _block_parts(
 
 
 def _malformed(name: str, flaw: str) -> Defect:
-    return Defect.of("list-malformed", name=name, flaw=flaw)
+    return Defect.make("list-malformed", name=name, flaw=flaw)
 
 
 # -- encoding
@@ -443,10 +445,10 @@ def semantic_number(semantic: str | int | None) -> int:
     return number
 
 
-def templates_of(value: Any) -> Iterable[Any]:
+def referenced_templates(value: Any) -> Iterable[Any]:
     """Yield the templates in a user's value of a list field, for decoding it again."""
     if hasattr(value, "encode_rows"):
         yield value
     elif isinstance(value, (tuple, list, Mapping)):
         for each in value.values() if isinstance(value, Mapping) else value:
-            yield from templates_of(each)
+            yield from referenced_templates(each)

@@ -18,7 +18,7 @@ from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.wire.codec import RecordCodec, record_codec
 from scapy_ipfix.wire.diagnostics import Defect, shown_octets
-from scapy_ipfix.wire.field import TemplateField, is_forbidden, shortest
+from scapy_ipfix.wire.field import TemplateField, is_invalid_length, minimum_length
 from scapy_ipfix.wire.framing import MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
 from scapy_ipfix.wire.structured import encode_list
 
@@ -99,13 +99,13 @@ class Template:
         _set_fields(self, fields)
         _set_scope_count(self, scope)
         _set_is_options(self, options or scope > 0)
-        _set_length(self, shortest(fields))
+        _set_length(self, minimum_length(fields))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Template is immutable; make another")
 
     @classmethod
-    def of(
+    def from_fields(
         cls, id: int, fields: tuple[TemplateField, ...], scope: int = 0, options: bool = False
     ) -> Template:
         """Return a template of fields that have names already. Never raises."""
@@ -133,7 +133,7 @@ class Template:
                 (v9_scope(kind) if i < scope else model.v9_element(kind), length)
                 for i, (_, kind, length) in enumerate(specifiers)
             ]
-            return cls.of(id, name_fields(named, scope), scope, options)
+            return cls.from_fields(id, name_fields(named, scope), scope, options)
         find = model.element
         fields = [
             _new(TemplateField, ((element := find(pen, number)), length, element.name, False))
@@ -141,7 +141,7 @@ class Template:
         ]
         if scope:
             fields[:scope] = [field._replace(is_scope=True) for field in fields[:scope]]
-        return cls.of(id, _distinct(fields), scope, options)
+        return cls.from_fields(id, _distinct(fields), scope, options)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -186,21 +186,21 @@ class Template:
 
     def with_id(self, id: int) -> Template:
         """Return a template of the same layout with another id."""
-        return Template.of(id, self.fields, self.scope_count, self.is_options)
+        return Template.from_fields(id, self.fields, self.scope_count, self.is_options)
 
     def defects(self) -> list[Defect]:
         """Return the violations of RFC 7011 or RFC 3954 in this template, 100 at most."""
         found = []
         if self.id < MINIMUM_DATA_SET:
-            found.append(Defect.of("template-id", template_id=self.id))
+            found.append(Defect.make("template-id", template_id=self.id))
         if not self.fields:
-            found.append(Defect.of("template-empty", template_id=self.id))
+            found.append(Defect.make("template-empty", template_id=self.id))
         elif self.length == 0:
-            found.append(Defect.of("template-zero-length", template_id=self.id))
+            found.append(Defect.make("template-zero-length", template_id=self.id))
         template_id = "template_id", self.id
         for element, length, name, _ in self.fields:
             type = element.type
-            if length != type.length and is_forbidden(type, length):
+            if length != type.length and is_invalid_length(type, length):
                 size = "a variable number of" if length == VARIABLE else length
                 numbers = template_id, ("name", name), ("length", size), ("type", type.name)
                 found.append(_new(Defect, ("field-length", numbers)))
@@ -208,17 +208,17 @@ class Template:
                     break
         return found
 
-    def rest_defects(self, rest: bytes, records: int) -> list[Defect]:
+    def trailing_defects(self, rest: bytes, records: int) -> list[Defect]:
         """Return the defects of the octets that follow ``records`` records in a Set."""
         octets = len(rest)
         if not octets:
-            return [] if records else [Defect.of("set-empty", set_id=self.id)]
+            return [] if records else [Defect.make("set-empty", set_id=self.id)]
         if 0 < self.length <= octets:
             return [
-                Defect.of("record-truncated", set_id=self.id, record=records + 1, octets=octets)
+                Defect.make("record-truncated", set_id=self.id, record=records + 1, octets=octets)
             ]
         if rest.count(0) != octets:
-            return [Defect.of("padding-nonzero", set_id=self.id, octets=shown_octets(rest))]
+            return [Defect.make("padding-nonzero", set_id=self.id, octets=shown_octets(rest))]
         return []
 
     def row(self, record: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
@@ -341,7 +341,7 @@ class Template:
         return f"{kind}{self.id}: {', '.join(map(str, self.fields))} ({size})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Template.of, (self.id, self.fields, self.scope_count, self.is_options)
+        return Template.from_fields, (self.id, self.fields, self.scope_count, self.is_options)
 
     def command(self, json: bool = False) -> str:
         """Return :meth:`__repr__`, as Packet.command() does; in JSON, :meth:`__str__`."""
@@ -358,7 +358,7 @@ _set_length = Template.length.__set__  # type: ignore[attr-defined]
 _Made = TypeVar("_Made")
 
 
-def kept_by_template(make: Callable[[Template], _Made]) -> Callable[[Template], _Made]:
+def cached_per_template(make: Callable[[Template], _Made]) -> Callable[[Template], _Made]:
     """Decorate a function of a template, so that the template caches its result.
 
     A cache beside the templates would keep them alive, with up to 16,000 fields each;

@@ -14,7 +14,7 @@ from typing import Any
 from scapy_ipfix.model.datatypes import VARIABLE
 from scapy_ipfix.wire.diagnostics import Defect
 from scapy_ipfix.wire.structured import ListContext, list_parts
-from scapy_ipfix.wire.template import Template, kept_by_template
+from scapy_ipfix.wire.template import Template, cached_per_template
 
 #: The limit of findings in a Set: a message may have 10,000 invalid fields.
 _PER_SET = 100
@@ -38,7 +38,7 @@ _Checked = tuple[
 ]
 
 
-@kept_by_template
+@cached_per_template
 def _checked(template: Template) -> tuple[_Checked, ...]:
     """Return the fields that may hold invalid values."""
     found: list[_Checked] = []
@@ -55,7 +55,7 @@ def _checked(template: Template) -> tuple[_Checked, ...]:
     return tuple(found)
 
 
-def has_checks(template: Template) -> bool:
+def needs_validation(template: Template) -> bool:
     """Return True if records of a template have values to validate."""
     return bool(template.codec.structured or _checked(template))
 
@@ -73,10 +73,10 @@ def value_defects(
     """
     codec = template.codec
     checked = _checked(template)
-    ends = codec.ends(body) if ends is None else ends
+    ends = codec.record_ends(body) if ends is None else ends
     found: list[Defect] = []
     if checked or codec.structured:
-        rows = codec.items(body)
+        rows = codec.raw_rows(body)
         set_id = "set_id", template.id
         for position, named, decode, flaw_of, (low, high) in checked:
             for row in rows:
@@ -102,7 +102,7 @@ def value_defects(
         start, stop = ends[-2:]
         if stop - start >= _PADDING and body.count(0, start, stop) == stop - start:
             size = stop - start
-            found.append(Defect.of("padding-long", set_id=template.id, padding=size, record=size))
+            found.append(Defect.make("padding-long", set_id=template.id, padding=size, record=size))
     return found
 
 
@@ -110,12 +110,12 @@ def _list_defect(
     kind: str, name: str, lists: Iterable[bytes], context: ListContext
 ) -> Defect | None:
     """Return the first defect of lists or of lists within them."""
-    inner = context.deeper()
+    inner = context.nested()
     for octets in lists:
         if not octets:
-            return Defect.of("list-malformed", name=name, flaw="no octets")
+            return Defect.make("list-malformed", name=name, flaw="no octets")
         if inner is None:
-            return Defect.of("list-too-deep", name=name, limit=context.limit)
+            return Defect.make("list-too-deep", name=name, limit=context.limit)
         parts, defect = list_parts(kind, octets, inner, name=name)
         if defect is not None:
             return defect

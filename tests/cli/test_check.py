@@ -184,7 +184,7 @@ def test_file_is_required(capsys):
 
 
 def diagnostic(code: str, packet: int, exporter: str = "a", domain: int | None = 1, **numbers):
-    return Diagnostic(Defect.of(code, **numbers), packet, exporter, domain)
+    return Diagnostic(Defect.make(code, **numbers), packet, exporter, domain)
 
 
 def test_findings_are_grouped_by_code_and_exporter():

@@ -26,7 +26,7 @@ from scapy_ipfix.wire.framing import (
     IPFIX_HEADER,
     Specifier,
     TemplateSpan,
-    message_stop,
+    find_message_end,
     walk_sets,
     walk_templates,
 )
@@ -70,7 +70,7 @@ def libfixbuf() -> tuple[Template, list[dict[str, Any]], Template, bytes]:
     """Of what libfixbuf wrote: the type information, and the template and the data."""
     templates, bodies, start = {}, {}, 0
     while start < len(LIBFIXBUF):
-        stop, _ = message_stop(LIBFIXBUF, start)
+        stop, _ = find_message_end(LIBFIXBUF, start)
         for span in walk_sets(LIBFIXBUF, start + IPFIX_HEADER.size, stop)[0]:
             body = LIBFIXBUF[span.start + 4 : span.stop]
             if span.set_id >= 256:

@@ -298,14 +298,14 @@ def check_records(data: CollectedSet, octets: bytes) -> bool:
     body = octets[4:]
     _same("octets of a set", data.body, body)
     codec = data.template.codec
-    spans, stop = codec.spans(body)
+    spans, stop = codec.record_spans(body)
     last = 0
     for begin, end in spans:
         if not last == begin < end <= len(body):
             raise Broken("records overlap or leave the set", spans, len(body))
         last = end
     _same("the end of the last record", stop, last)
-    _same("count", codec.count(body), (len(spans), stop))
+    _same("count", codec.count_records(body), (len(spans), stop))
     rest = body[last:]
     return rest.count(0) != len(rest) or 0 < codec.minimum <= len(rest)
 

@@ -81,7 +81,7 @@ def _shortened(read: CollectedMessage) -> bytes:
     for data in read.sets:
         if data.template is None or data.index >= len(shape.sets):
             continue
-        spans, _ = data.template.codec.spans(bytes(shape.sets[data.index][4:]))
+        spans, _ = data.template.codec.record_spans(bytes(shape.sets[data.index][4:]))
         if len(spans) > _RECORDS:
             del shape.sets[data.index][4 + spans[_RECORDS - 1][1] :]
     shape.mend()

@@ -174,7 +174,7 @@ class Comparison:
                 assert theirs is not None
                 assert not theirs.records
                 continue
-            spans, _ = read.template.codec.spans(read.body)
+            spans, _ = read.template.codec.record_spans(read.body)
             if theirs is None:
                 self.found["set not read", str(read.set_id)] += len(spans)
                 continue
@@ -265,7 +265,7 @@ class Comparison:
             why = "number"
         elif isinstance(said, datetime) and said.year == 1970:
             why = "half a time" if kind.is_time else "date"
-            why = "timeval" if field.is_forbidden else why
+            why = "timeval" if field.has_invalid_length else why
         self.found[why, field.element.name] += 1
 
 

@@ -26,7 +26,13 @@ from scapy_ipfix import (
     dissect,
     iter_records,
 )
-from scapy_ipfix.wire.structured import DEPTH_LIMIT, SEMANTICS, ListContext, encode_list, read_list
+from scapy_ipfix.wire.structured import (
+    DEPTH_LIMIT,
+    SEMANTICS,
+    ListContext,
+    decode_list,
+    encode_list,
+)
 
 INNER = Template(300, "sourceIPv4Address", "octetDeltaCount[4]")
 NESTED = Template(301, "interfaceName", "basicList")
@@ -147,7 +153,7 @@ def test_a_changed_template_does_not_change_earlier_lists() -> None:
 )
 def test_elements_of_lists(spec: str, values: list[Any]) -> None:
     octets = encode_list("basicList", (spec, values))
-    got = read_list("basicList", octets, ListContext())
+    got = decode_list("basicList", octets, ListContext())
     if spec.startswith("foo"):
         values = [value.to_bytes(4, "big") for value in values]  # no model knows it
     assert got == values
@@ -185,11 +191,11 @@ def nested(depth: int) -> bytes:
 
 
 def test_depth_is_bounded() -> None:
-    value: Any = read_list("basicList", nested(DEPTH_LIMIT - 1), ListContext())
+    value: Any = decode_list("basicList", nested(DEPTH_LIMIT - 1), ListContext())
     for _ in range(DEPTH_LIMIT):
         (value,) = value
     assert value == 7
-    value = read_list("basicList", nested(500), ListContext())
+    value = decode_list("basicList", nested(500), ListContext())
     while isinstance(value, list):
         (value,) = value
     assert isinstance(value, bytes)
@@ -224,7 +230,7 @@ def test_a_list_that_names_its_own_template() -> None:
 
 def test_65000_empty_values() -> None:
     octets = encode_list("basicList", ("interfaceName", [""] * 65_000))
-    assert read_list("basicList", octets, ListContext()) == [""] * 65_000
+    assert decode_list("basicList", octets, ListContext()) == [""] * 65_000
     assert len(BasicList(octets).values) == 65_000
     none = bytes.fromhex("03 0052 0000") + b"x"
     assert BasicList(none).undecoded == b"x"
@@ -266,7 +272,7 @@ def _depth(value: Any) -> int:
 @given(_lists.filter(lambda value: _depth(value) <= DEPTH_LIMIT))
 def test_dissected_nested_lists_equal_crafted_ones(value: Any) -> None:
     octets = encode_list("basicList", value)
-    assert read_list("basicList", octets, ListContext()) == _plain(value)
+    assert decode_list("basicList", octets, ListContext()) == _plain(value)
     assert bytes(BasicList(octets)) == octets
 
 

@@ -30,8 +30,8 @@ def test_rows_come_back(case):
     codec = template.codec
     assert codec.rows(body) == rows
     assert codec.dicts(body) == [dict(zip(template.names, row)) for row in rows]
-    assert codec.count(body) == (len(rows), len(body))
-    assert [body[start:stop] for start, stop in codec.spans(body)[0]] == octets
+    assert codec.count_records(body) == (len(rows), len(body))
+    assert [body[start:stop] for start, stop in codec.record_spans(body)[0]] == octets
     assert [template.encode(row) for row in rows] == octets
     assert [template.encode(row) for row in codec.dicts(body)] == octets
 
@@ -39,10 +39,10 @@ def test_rows_come_back(case):
 @given(templates(), st.binary(max_size=300))
 def test_any_octets_are_rows_and_a_rest(template, body):
     codec = template.codec
-    spans, stop = codec.spans(body)
+    spans, stop = codec.record_spans(body)
     rows = codec.rows(body)
-    assert len(rows) == len(spans) == len(codec.dicts(body)) == codec.count(body)[0]
-    assert codec.count(body)[1] == stop == (spans[-1][1] if spans else 0)
+    assert len(rows) == len(spans) == len(codec.dicts(body)) == codec.count_records(body)[0]
+    assert codec.count_records(body)[1] == stop == (spans[-1][1] if spans else 0)
     assert all(before[1] == after[0] for before, after in zip(spans, spans[1:]))
     if not codec.is_fixed:
         return
@@ -78,7 +78,7 @@ def test_a_record_cut_off_is_not_read(case, data):
     cut = data.draw(st.integers(1, len(last)))
     codec = case.template.codec
     assert codec.rows(body[: len(body) - cut])[: len(case.rows) - 1] == case.rows[:-1]
-    records, stop = codec.count(body[: len(body) - cut])
+    records, stop = codec.count_records(body[: len(body) - cut])
     # of variable length, what is left may be a shorter record
     assert records == len(case.rows) - 1 or not codec.is_fixed
     assert stop <= len(body) - cut
@@ -105,7 +105,7 @@ def test_the_long_form_for_few_octets_is_read_as_well(length):
     template = Template(256, "interfaceName[v]", "protocolIdentifier")
     body = b"\xff" + length.to_bytes(2, "big") + b"a" * length + b"\x11"
     assert template.codec.rows(body) == [("a" * length, 17)]
-    assert template.codec.spans(body) == ([(0, len(body))], len(body))
+    assert template.codec.record_spans(body) == ([(0, len(body))], len(body))
 
 
 @pytest.mark.parametrize("body", ["ff", "ff00", "ff0001", "05616161", "0361616111ff01"])
@@ -113,7 +113,7 @@ def test_a_variable_length_that_runs_past_the_end(body):
     codec = Template(256, "interfaceName[v]", "protocolIdentifier").codec
     body = bytes.fromhex(body)
     rows = codec.rows(body)
-    assert len(rows) == len(codec.spans(body)[0]) == body.count(b"\x11")
+    assert len(rows) == len(codec.record_spans(body)[0]) == body.count(b"\x11")
 
 
 def test_octets_too_many_for_any_prefix():
@@ -154,9 +154,9 @@ def test_fields_of_no_octets():
 
 def test_records_of_no_octets_are_never_counted():
     codec = Template(256, "octetDeltaCount[0]").codec
-    assert codec.spans(bytes(1000)) == ([], 0)
+    assert codec.record_spans(bytes(1000)) == ([], 0)
     assert codec.rows(bytes(1000)) == codec.dicts(bytes(1000)) == []
-    assert codec.count(bytes(1000)) == (0, 0)
+    assert codec.count_records(bytes(1000)) == (0, 0)
     assert Template(256).codec.rows(b"abc") == []
 
 
@@ -257,7 +257,7 @@ def test_too_many_fields_of_no_octets(empty, octets, records):
     """One for each octet, and one: with ten, a message would be 600,000 values."""
     fields = ["octetDeltaCount[0]"] * empty + ["protocolIdentifier"] * octets
     codec = Template(256, *fields).codec
-    assert codec.count(b"\6\7\x08")[0] == records
+    assert codec.count_records(b"\6\7\x08")[0] == records
     assert len(codec.rows(b"\6\7\x08")) == len(codec.dicts(b"\6\7\x08")) == records
 
 
@@ -280,10 +280,10 @@ def test_records_of_variable_length_cut_off_anywhere(fields):
     octets[2] = octets[2].replace(b"\xfe", b"\xff\0\xfe")  # the longer form of the length
     body = b"".join(octets)
     ends = [sum(map(len, octets[: each + 1])) for each in range(len(octets))]
-    assert list(template.codec.ends(body)) == ends
+    assert list(template.codec.record_ends(body)) == ends
     for stop in range(len(body) + 1):
         whole = sum(end <= stop for end in ends)
-        assert template.codec.count(body[:stop])[0] == whole
+        assert template.codec.count_records(body[:stop])[0] == whole
         assert template.codec.rows(body[:stop]) == rows[:whole]
         assert len(template.codec.dicts(body[:stop])) == whole
 
@@ -306,7 +306,7 @@ def test_values_of_an_octet_are_made_once(field, octets, value):
 def test_no_octets_beside_a_variable_length():
     codec = Template(256, "interfaceName", *["octetDeltaCount[0]"] * 10).codec
     assert codec.rows(bytes(8)) == codec.dicts(bytes(8)) == []
-    assert codec.spans(bytes(8)) == ([], 0)
+    assert codec.record_spans(bytes(8)) == ([], 0)
 
 
 def test_wide_layouts_are_not_kept_for_others():

@@ -31,7 +31,7 @@ def test_the_catalogue(code):
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code)
     assert entry.severity in (NOTE, WARNING, ERROR)
     assert re.fullmatch(r"RFC \d+( \d+(\.\d+)*)?|-", entry.section)
-    defect = Defect.of(code, **dict.fromkeys(parts(entry.text), 7))
+    defect = Defect.make(code, **dict.fromkeys(parts(entry.text), 7))
     assert "{" not in defect.text
     assert str(defect) == f"{entry.severity}: {defect.text} [{entry.section}]"
     assert (defect.severity, defect.section) == (entry.severity, entry.section)
@@ -48,16 +48,16 @@ def test_every_code_that_the_package_names_is_in_the_catalogue(root):
 
 
 def test_defects_are_values():
-    defect = Defect.of("set-reserved", set_id=77)
-    assert defect == Defect.of("set-reserved", set_id=77)
-    assert defect != Defect.of("set-reserved", set_id=78)
-    assert len({defect, Defect.of("set-reserved", set_id=77)}) == 1
+    defect = Defect.make("set-reserved", set_id=77)
+    assert defect == Defect.make("set-reserved", set_id=77)
+    assert defect != Defect.make("set-reserved", set_id=78)
+    assert len({defect, Defect.make("set-reserved", set_id=77)}) == 1
     assert pickle.loads(pickle.dumps(defect)) == defect
     assert defect.text == "set id 77 is reserved"
 
 
 def test_diagnostics_say_where():
-    defect = Defect.of("set-reserved", set_id=77)
+    defect = Defect.make("set-reserved", set_id=77)
     assert str(Diagnostic(defect, 3)).startswith("warning: packet 3: set id 77")
     full = Diagnostic(defect, 3, "192.0.2.1:4739", 7, 0)
     assert str(full) == (
@@ -73,8 +73,8 @@ def test_a_bounded_list():
     assert repr(kept) == "<Diagnostics: none>"
     assert not kept
     for number in range(5):
-        kept.note(Diagnostic(Defect.of("set-reserved", set_id=number), number))
-    kept.note(Diagnostic(Defect.of("set-empty", set_id=300)))
+        kept.note(Diagnostic(Defect.make("set-reserved", set_id=number), number))
+    kept.note(Diagnostic(Defect.make("set-empty", set_id=300)))
     assert len(kept) == 3
     assert [each.packet for each in kept] == [0, 1, 2]
     assert kept[0].packet == 0
@@ -89,9 +89,9 @@ def test_the_log_gets_the_first_of_each_code(caplog):
     caplog.set_level(logging.DEBUG, "scapy.ipfix")
     kept = Diagnostics(limit=2)
     for number in range(LOGGED_PER_CODE + 10):
-        kept.note(Diagnostic(Defect.of("set-reserved", set_id=number), number))
-    kept.note(Diagnostic(Defect.of("set-length", set_id=1, length=2)))
-    kept.note(Diagnostic(Defect.of("set-empty", set_id=300)))
+        kept.note(Diagnostic(Defect.make("set-reserved", set_id=number), number))
+    kept.note(Diagnostic(Defect.make("set-length", set_id=1, length=2)))
+    kept.note(Diagnostic(Defect.make("set-empty", set_id=300)))
     assert [record.levelname for record in caplog.records] == (
         ["WARNING"] * LOGGED_PER_CODE + ["ERROR", "INFO"]
     )

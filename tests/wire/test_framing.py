@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from scapy_ipfix.wire.framing import (
     Specifier,
+    find_message_end,
     is_export,
-    message_stop,
     walk_sets,
     walk_templates,
 )
@@ -33,7 +33,7 @@ from tests.builders import codes, raw_message, raw_set, raw_v9_message
 )
 def test_where_a_message_ends(length, stop, code):
     octets = struct.pack("!HH12x4x", 10, length)
-    found, defect = message_stop(octets)
+    found, defect = find_message_end(octets)
     assert (found, codes([defect] if defect else [])) == (stop, code)
 
 

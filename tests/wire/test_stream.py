@@ -114,7 +114,7 @@ def test_a_version_alone_is_no_message():
 def test_lost_octets():
     stream = MessageStream()
     assert stream.feed(WHOLE[:30]) == []
-    stream.lose()
+    stream.resynchronize()
     assert stream.feed(MESSAGES[1][20:] + MESSAGES[2] + MESSAGES[3]) == MESSAGES[2:4]
     assert stream.skipped == len(MESSAGES[1]) - 20
 

@@ -25,12 +25,12 @@ from scapy_ipfix.wire.structured import (
     SEMANTICS,
     ListContext,
     basic_list_header,
+    decode_list,
     encode_list,
     list_parts,
     multi_list_blocks,
-    read_list,
+    referenced_templates,
     semantic_number,
-    templates_of,
 )
 from scapy_ipfix.wire.template import Template
 from scapy_ipfix.wire.validation import value_defects
@@ -126,12 +126,12 @@ def _records(draw, depth, templates):
 def test_what_is_written_is_read(made):
     octets = encode_list(made.kind, made.given)
     context = ListContext(made.templates.get)
-    assert read_list(made.kind, octets, context) == made.read
-    assert read_list(made.kind, octets, context, "python") is not octets
-    assert json.dumps(read_list(made.kind, octets, context, "json"), allow_nan=False)
-    assert set(templates_of(made.given)) <= set(made.templates.values())
-    known = {each.id: each for each in templates_of(made.given)}
-    assert read_list(made.kind, octets, ListContext(known.get)) == made.read
+    assert decode_list(made.kind, octets, context) == made.read
+    assert decode_list(made.kind, octets, context, "python") is not octets
+    assert json.dumps(decode_list(made.kind, octets, context, "json"), allow_nan=False)
+    assert set(referenced_templates(made.given)) <= set(made.templates.values())
+    known = {each.id: each for each in referenced_templates(made.given)}
+    assert decode_list(made.kind, octets, ListContext(known.get)) == made.read
     # What was written may be given back as octets.
     assert encode_list(made.kind, octets) == octets
 
@@ -142,7 +142,7 @@ def test_broken_lists_are_read_or_stay_octets(data):
     octets = data.draw(broken(encode_list(made.kind, made.given)))
     context = ListContext(made.templates.get)
     for domain in ("scapy", "python", "json"):
-        found = read_list(made.kind, octets, context, domain)
+        found = decode_list(made.kind, octets, context, domain)
         unread = octets.hex() if domain == "json" else octets
         assert isinstance(found, list) or found == unread
     holder = Template(300, made.kind)
@@ -154,7 +154,7 @@ def test_broken_lists_are_read_or_stay_octets(data):
 @given(st.sampled_from(sorted(STRUCTURED)), st.binary(max_size=60))
 def test_any_octets_are_a_list_or_stay_octets(kind, octets):
     context = ListContext({0: FLOW, 256: FLOW}.get)
-    found = read_list(kind, octets, context)
+    found = decode_list(kind, octets, context)
     assert isinstance(found, list) or found == octets
     if octets:
         parts, defect = list_parts(kind, octets, context)
@@ -166,10 +166,10 @@ def test_any_octets_are_a_list_or_stay_octets(kind, octets):
 @pytest.mark.parametrize("domain", ["scapy", "python", "json"])
 def test_a_basic_list_of_no_values_is_empty_whatever_it_is_of(element, domain):
     octets = encode_list("basicList", (element, []))
-    assert read_list("basicList", octets, ListContext(), domain) == []
+    assert decode_list("basicList", octets, ListContext(), domain) == []
     cut = octets[:-1]
     unread = cut.hex() if domain == "json" else cut
-    assert read_list("basicList", cut, ListContext(), domain) == unread
+    assert decode_list("basicList", cut, ListContext(), domain) == unread
     holder = Template(300, "basicList")
     assert value_defects(holder, prefixed(octets), ListContext()) == []
     (defect,) = value_defects(holder, prefixed(cut), ListContext())
@@ -181,13 +181,13 @@ def test_python_and_json_values_reach_into_lists():
     given_ = (holder, [(("sourceIPv4Address", ["192.0.2.1"]), "192.0.2.2")])
     octets = encode_list("subTemplateList", given_)
     context = ListContext({258: holder}.get)
-    (record,) = read_list("subTemplateList", octets, context, "python")
+    (record,) = decode_list("subTemplateList", octets, context, "python")
     assert record["basicList"] == [IPv4Address("192.0.2.1")]
     assert record["sourceIPv4Address"] == IPv4Address("192.0.2.2")
     floats = encode_list("basicList", ("samplingProbability", [float("nan"), 0.5]))
-    assert read_list("basicList", floats, context, "json") == ["nan", 0.5]
+    assert decode_list("basicList", floats, context, "json") == ["nan", 0.5]
     octet_arrays = encode_list("basicList", ("_ipfix_7_7[v]", [b"\xff\x00"]))
-    assert read_list("basicList", octet_arrays, context, "json") == ["ff00"]
+    assert decode_list("basicList", octet_arrays, context, "json") == ["ff00"]
 
 
 # -- octets
@@ -217,7 +217,7 @@ def test_an_enterprise_in_a_list():
     header = basic_list_header(octets)
     assert (header.enterprise, header.pen, header.id, header.length) == (True, 29305, 1, 2)
     assert header.octets == octets[: header.size]
-    assert read_list("basicList", octets, ListContext()) == [5, 6]
+    assert decode_list("basicList", octets, ListContext()) == [5, 6]
 
 
 def test_the_enterprise_bit_with_number_zero():
@@ -225,7 +225,7 @@ def test_the_enterprise_bit_with_number_zero():
     octets = octets[:1] + b"\x80" + octets[2:5] + bytes(4) + octets[5:]
     header = basic_list_header(octets)
     assert header.octets == octets[:9]
-    assert read_list("basicList", octets, ListContext()) == [5]
+    assert decode_list("basicList", octets, ListContext()) == [5]
 
 
 def test_lists_of_nothing():
@@ -237,20 +237,20 @@ def test_lists_of_nothing():
         ("subTemplateMultiList", [(FLOW, [])], "ff01010004"),
     ):
         assert encode_list(kind, given_).hex() == octets
-        assert read_list(kind, bytes.fromhex(octets), context) == []
+        assert decode_list(kind, bytes.fromhex(octets), context) == []
     for kind in STRUCTURED:
         assert encode_list(kind, None) == b""
-        assert read_list(kind, b"", context) == b""
-        assert read_list(kind, b"", context, "json") == ""
+        assert decode_list(kind, b"", context) == b""
+        assert decode_list(kind, b"", context, "json") == ""
 
 
 def test_65000_empty_elements():
     strings = basic_list(82, VARIABLE, bytes(65_000))
-    assert read_list("basicList", strings, ListContext()) == [""] * 65_000
+    assert decode_list("basicList", strings, ListContext()) == [""] * 65_000
     nested = basic_list(291, VARIABLE, bytes(65_000))
-    assert read_list("basicList", nested, ListContext()) == [b""] * 65_000
+    assert decode_list("basicList", nested, ListContext()) == [b""] * 65_000
     one = Template(258, "interfaceName")
-    found = read_list(
+    found = decode_list(
         "subTemplateList", sub_template_list(258, bytes(65_000)), ListContext({258: one}.get)
     )
     assert found == [{"interfaceName": ""}] * 65_000
@@ -260,14 +260,14 @@ def test_elements_of_no_octets_are_none():
     context = ListContext({258: Template(258, "octetDeltaCount[0]")}.get)
     for octets in (basic_list(1, 0), sub_template_list(258), sub_template_multi_list((258, b""))):
         kind = {5: "basicList", 3: "subTemplateList"}.get(len(octets), "subTemplateMultiList")
-        assert read_list(kind, octets, context) == []
-        assert read_list(kind, octets + b"\0", context) == octets + b"\0"
+        assert decode_list(kind, octets, context) == []
+        assert decode_list(kind, octets + b"\0", context) == octets + b"\0"
 
 
 def test_long_lists_do_not_take_long():
     """As many lists of one octet as a record holds, none of which can be read."""
     octets = basic_list(291, 1, bytes(65_000))
-    assert read_list("basicList", octets, ListContext()) == [b"\0"] * 65_000
+    assert decode_list("basicList", octets, ListContext()) == [b"\0"] * 65_000
 
 
 # -- depth
@@ -291,9 +291,9 @@ def deepest(value: Any) -> int:
 
 @pytest.mark.parametrize("depth", [0, 1, 6, 7, 8, 9, 30, 3000])
 def test_lists_are_read_to_a_depth(depth):
-    found = read_list("basicList", nest(depth), ListContext())
+    found = decode_list("basicList", nest(depth), ListContext())
     assert deepest(found) == min(depth + 1, 8)
-    assert deepest(read_list("basicList", nest(depth), ListContext(limit=2))) == min(depth + 1, 2)
+    assert deepest(decode_list("basicList", nest(depth), ListContext(limit=2))) == min(depth + 1, 2)
     too_deep = [
         each.code for each in value_defects(Template(300, "basicList"), prefixed(nest(depth)))
     ]
@@ -307,7 +307,7 @@ def test_a_template_that_refers_to_itself():
         given_ = (tree, [(n, given_), (n, (tree, []))])
     octets = encode_list("subTemplateList", given_)
     context = ListContext({258: tree}.get)
-    found = read_list("subTemplateList", octets, context)
+    found = decode_list("subTemplateList", octets, context)
     for n in range(7):
         assert found[1] == {"octetDeltaCount": 19 - n, "subTemplateList": []}
         found = found[0]["subTemplateList"]
@@ -323,12 +323,12 @@ def test_a_list_of_an_unknown_template_stays_octets():
     octets = encode_list("subTemplateList", (FLOW, [ROW]))
     multi = encode_list("subTemplateMultiList", [(FLOW, [ROW]), (FLOW.with_id(999), [ROW])])
     nobody, somebody = ListContext(), ListContext({257: FLOW}.get)
-    assert read_list("subTemplateList", octets, nobody) == octets
-    assert read_list("subTemplateList", octets, nobody, "json") == octets.hex()
-    assert read_list("subTemplateMultiList", multi, somebody) == multi
+    assert decode_list("subTemplateList", octets, nobody) == octets
+    assert decode_list("subTemplateList", octets, nobody, "json") == octets.hex()
+    assert decode_list("subTemplateMultiList", multi, somebody) == multi
     outer = encode_list("basicList", ("subTemplateList", [octets]))
-    assert read_list("basicList", outer, nobody) == [octets]
-    assert read_list("basicList", outer, somebody) == [[ROW]]
+    assert decode_list("basicList", outer, nobody) == [octets]
+    assert decode_list("basicList", outer, somebody) == [[ROW]]
     holder = Template(300, "subTemplateList")
     (defect,) = value_defects(holder, prefixed(octets), nobody)
     assert (defect.code, defect.severity) == ("missing-template", WARNING)
@@ -370,7 +370,7 @@ def test_headers_that_are_cut_off(size):
     assert basic_list_header(octets[:size]) is None
     for kind in STRUCTURED:
         cut = octets[:size]
-        found = read_list(kind, cut, ListContext())
+        found = decode_list(kind, cut, ListContext())
         assert found == ([] if kind == "subTemplateMultiList" and size == 1 else cut)
 
 
@@ -390,7 +390,7 @@ def test_blocks(octets, blocks, stop):
     found, end = multi_list_blocks(octets)
     assert [tuple(each) for each in found] == blocks
     assert end == stop
-    whole = read_list("subTemplateMultiList", octets, ListContext({257: FLOW, 258: FLOW}.get))
+    whole = decode_list("subTemplateMultiList", octets, ListContext({257: FLOW, 258: FLOW}.get))
     if stop < len(octets):
         assert whole == octets
 
@@ -411,7 +411,7 @@ def test_semantics():
 
 def test_names_of_values_go_into_lists():
     octets = encode_list("basicList", ("protocolIdentifier", ["tcp", 17]))
-    assert read_list("basicList", octets, ListContext()) == [6, 17]
+    assert decode_list("basicList", octets, ListContext()) == [6, 17]
 
 
 def test_elements_and_models():
@@ -423,8 +423,8 @@ def test_elements_and_models():
     model.spec("myOwn(424242/7)<unsigned16>[2]")
     octets = encode_list("basicList", ("myOwn", [5]), model)
     assert octets.hex() == "ff8007" + "0002" + "00067932" + "0005"
-    assert read_list("basicList", octets, ListContext(model=model)) == [5]
-    assert read_list("basicList", octets, ListContext()) == [b"\x00\x05"]
+    assert decode_list("basicList", octets, ListContext(model=model)) == [5]
+    assert decode_list("basicList", octets, ListContext()) == [b"\x00\x05"]
     with pytest.raises(ValueError, match="myOwn"):
         encode_list("basicList", ("myOwn", [5]))
 
@@ -483,7 +483,7 @@ def test_fields_of_fixed_length_hold_lists_too():
     body = holder.encode((octets, 9))
     assert body == octets + b"\x09"
     (row,) = holder.codec.rows(body)
-    assert read_list("basicList", row[0], ListContext()) == [1, 2, 3]
+    assert decode_list("basicList", row[0], ListContext()) == [1, 2, 3]
     field_ = TemplateField(elements["basicList"], 4, "basicList")
     with pytest.raises(ValueError, match="field basicList"):
         Template(300, field_).encode((octets,))

@@ -12,7 +12,7 @@ from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import Specifier, TemplateSpan
-from scapy_ipfix.wire.template import V9_SCOPES, Template, kept_by_template, v9_scope
+from scapy_ipfix.wire.template import V9_SCOPES, Template, cached_per_template, v9_scope
 from tests.builders import codes
 from tests.strategies import templates
 
@@ -244,7 +244,7 @@ def test_defects(template, expected):
 )
 def test_defects_of_what_follows_the_records(rest, records, expected):
     template = Template(256, "sourceIPv4Address")
-    assert [defect.code for defect in template.rest_defects(rest, records)] == expected
+    assert [defect.code for defect in template.trailing_defects(rest, records)] == expected
 
 
 def test_projection():
@@ -259,7 +259,7 @@ def test_projection():
 def test_what_a_template_keeps_goes_with_it():
     asked = []
 
-    @kept_by_template
+    @cached_per_template
     def length(template):
         asked.append(template.id)
         return template.length
