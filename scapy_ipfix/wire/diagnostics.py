@@ -218,7 +218,7 @@ class Defect(NamedTuple):
     numbers: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
-    def of(cls, code: str, **numbers: Any) -> Defect:
+    def make(cls, code: str, **numbers: Any) -> Defect:
         return cls(code, tuple(numbers.items()))
 
     @property

@@ -41,7 +41,7 @@ def test_every_code_that_the_package_names_is_in_the_catalogue(root):
     named = set()
     for path in (root / "scapy_ipfix").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        named |= set(re.findall(r"""Defect\.of\(\s*"([a-z0-9-]+)\"""", text))
+        named |= set(re.findall(r"""Defect\.make\(\s*"([a-z0-9-]+)\"""", text))
         named |= set(re.findall(r"""note\(\s*"([a-z0-9-]+)\"""", text))
     assert len(named) > 20
     assert named <= CATALOGUE.keys()
