@@ -16,7 +16,8 @@ from scapy_ipfix.reading.capture import CaptureError, CaptureFile
 from scapy_ipfix.reading.reader import read_capture
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.text import counted, printable
-from scapy_ipfix.wire.diagnostics import CATALOGUE, ERROR, NOTE, WARNING, Diagnostic
+from scapy_ipfix.wire.catalogue import ERROR, NOTE, WARNING
+from scapy_ipfix.wire.diagnostics import Diagnostic
 
 #: Codes whose texts differ by template or Set: each text is a finding of its own.
 _BY_TEXT = frozenset(
@@ -153,7 +154,7 @@ def as_json(finding: Finding) -> dict[str, object]:
         "code": first.code,
         "count": finding.count,
         "first_packet": first.packet,
-        "section": CATALOGUE[first.code].section,
+        "section": first.section,
         "text": first.text,
     }
 

@@ -132,13 +132,14 @@ class Domain:
 
     def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None:
         """Notes a defect with where it was."""
-        keeper, defects = self.keeper, ((code, numbers),)
-        keeper.diagnostics.add_all(defects, keeper.packet, self.exporter, self.id, set_index)
+        self.note_defects(((code, numbers),), set_index)
 
-    def note_defects(self, defects: Iterable[Defect], set_index: int | None = None) -> None:
-        """Notes what a layer found wrong, with where it was."""
+    def note_defects(self, defects: Iterable[Any], set_index: int | None = None) -> None:
+        """Note the findings of a layer with their place."""
         keeper = self.keeper
-        keeper.diagnostics.add_all(defects, keeper.packet, self.exporter, self.id, set_index)
+        keeper.diagnostics.add_all(
+            defects, keeper.packet, self.exporter, self.id, set_index, self.version
+        )
 
     def read_sets(self, message: CollectedMessage, octets: bytes, start: int, stop: int) -> None:
         """Walks the sets of a message: templates are learned, data finds its template."""

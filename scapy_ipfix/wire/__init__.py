@@ -5,7 +5,7 @@ A message is framed into Sets, a Set of templates is parsed into Template object
 Template's codec decodes the Data Records of a Set; lists (RFC 6313) and checks build on these.
 The package imports ``model`` and ``text``, and neither keeps state nor knows Scapy.
 
-Modules, each importing only from those before it: ``diagnostics``, ``framing``, ``stream``,
-``field``, ``layout``, ``codec``, ``structured``, ``template``, ``validation``, ``display``,
-``facts``, ``contextfields``, ``resolver``.
+Modules, each importing only from those before it: ``catalogue``, ``diagnostics``, ``framing``,
+``stream``, ``field``, ``layout``, ``codec``, ``structured``, ``template``, ``validation``,
+``display``, ``facts``, ``contextfields``, ``resolver``.
 """

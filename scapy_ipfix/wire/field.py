@@ -91,6 +91,16 @@ def is_invalid_length(kind: DataType, length: int) -> bool:
     return kind.length > 0 if length == VARIABLE else not kind.permits(length)
 
 
+def allowed_lengths(kind: DataType) -> str:
+    """Return the lengths that a data type may have, as a finding states them."""
+    lengths = [length for length in range(1, kind.length + 1) if kind.permits(length)]
+    if len(lengths) == 1:
+        return f"only {lengths[0]}"
+    if lengths == list(range(1, kind.length + 1)):
+        return f"1 to {kind.length}"
+    return " or ".join(map(str, lengths))
+
+
 def prefixed(octets: bytes) -> bytes:
     """Return the octets of a variable-length field after their length (RFC 7011 7)."""
     length = len(octets)

@@ -18,7 +18,12 @@ from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.wire.codec import RecordCodec, record_codec
 from scapy_ipfix.wire.diagnostics import Defect, shown_octets
-from scapy_ipfix.wire.field import TemplateField, is_invalid_length, minimum_length
+from scapy_ipfix.wire.field import (
+    TemplateField,
+    allowed_lengths,
+    is_invalid_length,
+    minimum_length,
+)
 from scapy_ipfix.wire.framing import MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
 from scapy_ipfix.wire.structured import encode_list
 
@@ -201,8 +206,14 @@ class Template:
         for element, length, name, _ in self.fields:
             type = element.type
             if length != type.length and is_invalid_length(type, length):
-                size = "a variable number of" if length == VARIABLE else length
-                numbers = template_id, ("name", name), ("length", size), ("type", type.name)
+                size = "65535 (variable)" if length == VARIABLE else length
+                numbers = (
+                    template_id,
+                    ("name", name),
+                    ("length", size),
+                    ("type", type.name),
+                    ("allowed", allowed_lengths(type)),
+                )
                 found.append(_new(Defect, ("field-length", numbers)))
                 if len(found) >= _FINDINGS:
                     break

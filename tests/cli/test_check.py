@@ -12,7 +12,8 @@ from scapy_ipfix import IPFIX, DataSet, Template, TemplateSet
 from scapy_ipfix.cli import check as cli_check
 from scapy_ipfix.cli.check import Report, as_json
 from scapy_ipfix.cli.main import main
-from scapy_ipfix.wire.diagnostics import CATALOGUE, ERROR, Defect, Diagnostic
+from scapy_ipfix.wire.catalogue import CATALOGUE, ERROR
+from scapy_ipfix.wire.diagnostics import Defect, Diagnostic
 from tests.test_text import is_harmless
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -65,7 +66,7 @@ def test_findings(broken, capsys):
         ["warning", "1", "x", "packet", "4"],
     ]
     assert "RFC 7011 6.1" in first[1]
-    assert first[1].endswith("set 256: interfaceName: string is not UTF-8")
+    assert first[1].endswith("Set 256: interfaceName: string is not UTF-8")
     assert first[2].endswith("sequence number 9, expected 3: 6 lost")
     assert second[0] == f"{broken}, domain 7"
     assert [line.split()[0] for line in second[1:]] == ["error", "note"]
@@ -73,7 +74,7 @@ def test_findings(broken, capsys):
     assert "packet 6" in second[1]
     assert summary == ["7 messages, 4 records: 1 error, 3 warnings, 1 note"]
     # The texts are aligned.
-    assert len({line.index(text) for line, text in ((first[1], "set 256"), (first[2], "sequence"))})
+    assert len({line.index(text) for line, text in ((first[1], "Set 256"), (first[2], "sequence"))})
 
 
 def test_findings_as_json(broken, capsys):
@@ -93,7 +94,7 @@ def test_findings_as_json(broken, capsys):
         "count": 2,
         "first_packet": 2,
         "section": "RFC 7011 6.1",
-        "text": "set 256: interfaceName: string is not UTF-8",
+        "text": "Set 256: interfaceName: string is not UTF-8",
     }
 
 
@@ -221,7 +222,7 @@ def test_every_code_has_a_text(code):
             *("length", "available", "octets", "count", "records", "exported", "seconds"),
             *("set_id", "padding", "record", "template_id", "fields", "scope", "options"),
             *("name", "type", "id", "old", "new", "flaw", "limit", "got", "expected", "lost"),
-            *("convention", "before", "uptime", "why", "pen", "what"),
+            *("convention", "before", "uptime", "why", "pen", "what", "allowed"),
         ),
         123456,
     )

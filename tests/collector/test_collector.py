@@ -596,7 +596,7 @@ def test_so_many_sets_of_a_message_are_learned_from():
         assert len(records(message)) == len(rows)
     assert codes_without_sequence(collector) == ["sets-many"] * 2
     (text,) = {each.text for each in collector.diagnostics if each.code == "sets-many"}
-    assert text == "options are learned from no more than 512 Sets of a message, and it has more"
+    assert text == "options are learned from at most 512 Sets of a message; this message has more"
     assert len(collector.metadata) == 2 * SETS_LOOKED_INTO
 
 

@@ -394,7 +394,7 @@ def test_a_message_that_describes_too_many(collector: Collector) -> None:
     kinds = lesson(30_000, "first")
     collector.read(_UDP, raw_message(kinds, raw_set(256, rows), raw_set(256, last)))
     assert [each.text for each in collector.diagnostics if each.code == "elements-many"] == [
-        "a message describes more than 1024 elements: the rest are not learned from it"
+        "a message describes more than 1024 elements; the rest are not learned"
     ]
     assert len(dict(collector.learned_types.learned())[_UDP]) == IN_A_MESSAGE
     collector.read(_UDP, raw_message(raw_set(256, last)))

@@ -61,7 +61,7 @@ def said(tmp_path: Path, packets: list[Packet], session: IPFIXSession) -> list[t
 def test_ipv4_fragments(one: int, tmp_path: Path) -> None:
     there = [ETHER / each for each in V4[:one] + V4[one + 1 :]]
     octets = sum(len(each[IP].payload) for each in there)
-    text = f"{octets} octets of IP fragments still wait for others at the end of {tmp_path}/x.pcap"
+    text = f"{octets} octets of IP fragments are incomplete at the end of {tmp_path}/x.pcap"
     assert said(tmp_path, there, IPFIXSession()) == [("fragments-waiting", text)]
 
 
@@ -78,7 +78,9 @@ def test_the_beginning_of_a_message(tmp_path: Path) -> None:
     packets = [segment(100, MESSAGE + MESSAGE[:50])]
     ((code, text),) = said(tmp_path, packets, session)
     assert code == "stream-waiting"
-    assert text == f"50 octets of the stream still wait for others at the end of {tmp_path}/x.pcap"
+    assert (
+        text == f"50 octets of the stream are an incomplete message at the end of {tmp_path}/x.pcap"
+    )
     (found,) = session.diagnostics
     assert found.exporter.startswith("192.0.2.1:9")
 

@@ -22,7 +22,7 @@ from scapy_ipfix.testing.torturecases.catalogue import (
     canary_address,
     torture,
 )
-from scapy_ipfix.wire.diagnostics import CATALOGUE, ERROR
+from scapy_ipfix.wire.catalogue import CATALOGUE, ERROR
 
 TIME = 1_800_000_000
 CASES = {case.name: case for case in torture(export_time=TIME)}

@@ -8,12 +8,9 @@ import string
 
 import pytest
 
+from scapy_ipfix.wire.catalogue import CATALOGUE, ERROR, NOTE, WARNING
 from scapy_ipfix.wire.diagnostics import (
-    CATALOGUE,
-    ERROR,
     LOGGED_PER_CODE,
-    NOTE,
-    WARNING,
     Defect,
     Diagnostic,
     Diagnostics,
@@ -30,11 +27,13 @@ def test_the_catalogue(code):
     entry = CATALOGUE[code]
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code)
     assert entry.severity in (NOTE, WARNING, ERROR)
-    assert re.fullmatch(r"RFC \d+( \d+(\.\d+)*)?|-", entry.section)
+    for version in (9, 10):
+        assert re.fullmatch(r"RFC \d+( \d+(\.\d+)*)?|-", entry.section(version))
+    assert entry.v9.startswith("RFC 3954 ") or not entry.v9
     defect = Defect.make(code, **dict.fromkeys(parts(entry.text), 7))
     assert "{" not in defect.text
-    assert str(defect) == f"{entry.severity}: {defect.text} [{entry.section}]"
-    assert (defect.severity, defect.section) == (entry.severity, entry.section)
+    assert str(defect) == f"{entry.severity}: {defect.text} [{entry.section(10)}]"
+    assert (defect.severity, defect.section) == (entry.severity, entry.section(10))
 
 
 def test_every_code_that_the_package_names_is_in_the_catalogue(root):
@@ -53,15 +52,15 @@ def test_defects_are_values():
     assert defect != Defect.make("set-reserved", set_id=78)
     assert len({defect, Defect.make("set-reserved", set_id=77)}) == 1
     assert pickle.loads(pickle.dumps(defect)) == defect
-    assert defect.text == "set id 77 is reserved"
+    assert defect.text == "Set id 77 is reserved"
 
 
 def test_diagnostics_say_where():
     defect = Defect.make("set-reserved", set_id=77)
-    assert str(Diagnostic(defect, 3)).startswith("warning: packet 3: set id 77")
+    assert str(Diagnostic(defect, 3)).startswith("warning: packet 3: Set id 77")
     full = Diagnostic(defect, 3, "192.0.2.1:4739", 7, 0)
     assert str(full) == (
-        "warning: packet 3, 192.0.2.1:4739, domain 7, set 0: set id 77 is reserved [RFC 7011 3.3.2]"
+        "warning: packet 3, 192.0.2.1:4739, domain 7, Set 0: Set id 77 is reserved [RFC 7011 3.3.2]"
     )
     assert (full.code, full.severity) == ("set-reserved", WARNING)
     assert (full.section, full.text) == (defect.section, defect.text)
@@ -95,7 +94,7 @@ def test_the_log_gets_the_first_of_each_code(caplog):
     assert [record.levelname for record in caplog.records] == (
         ["WARNING"] * LOGGED_PER_CODE + ["ERROR", "INFO"]
     )
-    assert "set id 0 is reserved" in caplog.text
+    assert "Set id 0 is reserved" in caplog.text
 
 
 def test_octets_of_a_finding_are_cut() -> None:

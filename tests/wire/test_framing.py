@@ -53,7 +53,7 @@ def test_a_set_that_runs_past_the_end_ends_there():
     spans, defects, stop = walk_sets(octets, 0, len(octets))
     assert [tuple(span) for span in spans] == [(256, 0, 7)]
     assert codes(defects) == ["set-truncated"]
-    assert "100 octets, 7 are there" in defects[0].text
+    assert "length 100, 7 octets are there" in defects[0].text
     assert stop == 7
 
 

@@ -18,7 +18,7 @@ from scapy_ipfix.testing.torturecases.case import (
     sub_template_list,
     sub_template_multi_list,
 )
-from scapy_ipfix.wire.diagnostics import ERROR, WARNING
+from scapy_ipfix.wire.catalogue import ERROR, WARNING
 from scapy_ipfix.wire.field import TemplateField, prefixed
 from scapy_ipfix.wire.layout import STRUCTURED
 from scapy_ipfix.wire.structured import (

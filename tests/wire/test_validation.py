@@ -34,18 +34,18 @@ def test_values_that_an_element_cannot_have(field, good, bad, flaw):
     template = Template(300, field, "protocolIdentifier")
     assert found(template, good + b"\6") == []
     name = field.partition("[")[0]
-    assert found(template, bad + b"\6") == [f"set 300: {name}: {flaw}"]
+    assert found(template, bad + b"\6") == [f"Set 300: {name}: {flaw}"]
     # A broken field is broken in every record, and said once.
-    assert found(template, (good + b"\6") + (bad + b"\6") * 9) == [f"set 300: {name}: {flaw}"]
+    assert found(template, (good + b"\6") + (bad + b"\6") * 9) == [f"Set 300: {name}: {flaw}"]
 
 
 def test_each_field_is_said():
     template = Template(300, "dataRecordsReliability", "interfaceName", "dataRecordsReliability")
     body = b"\7" + prefixed(b"\xff\xfe") + b"\0"
     assert found(template, body) == [
-        "set 300: dataRecordsReliability: boolean is 7, neither 1 nor 2",
-        "set 300: interfaceName: string is not UTF-8",
-        "set 300: dataRecordsReliability_2: boolean is 0, neither 1 nor 2",
+        "Set 300: dataRecordsReliability: boolean is 7, neither 1 nor 2",
+        "Set 300: interfaceName: string is not UTF-8",
+        "Set 300: dataRecordsReliability_2: boolean is 0, neither 1 nor 2",
     ]
 
 
@@ -55,7 +55,7 @@ def test_ranges_of_fewer_octets():
     assert found(template, b"\xff\xff\x01x") == []
     variable = Template(300, "ipDiffServCodePoint[v]")
     assert found(variable, b"\x01\x3f\x01\x40") == [
-        "set 300: ipDiffServCodePoint: 64 is not in 0..63"
+        "Set 300: ipDiffServCodePoint: 64 is not in 0..63"
     ]
 
 
@@ -105,8 +105,8 @@ def test_lists_that_can_be_read():
     context = ListContext({257: FLOW}.get)
     assert found(holder, body * 3, context) == []
     assert found(holder, body) == [
-        "template 257 is unknown, 12 octets wait for it",
-        "template 257 is unknown, 12 octets wait for it",
+        "template 257 is not defined yet; 12 octets are kept until it arrives",
+        "template 257 is not defined yet; 12 octets are kept until it arrives",
     ]
 
 

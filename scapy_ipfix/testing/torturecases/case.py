@@ -19,7 +19,7 @@ from scapy.config import conf
 from scapy.packet import Packet
 
 from scapy_ipfix.layers.messages import IPFIX, NetFlowV9
-from scapy_ipfix.wire.diagnostics import CATALOGUE
+from scapy_ipfix.wire.catalogue import CATALOGUE
 from scapy_ipfix.wire.framing import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, V9_VERSION
 from scapy_ipfix.wire.template import Template
 
@@ -42,7 +42,7 @@ class Case:
     ``section`` is the RFC section that it tests, ``description`` describes its messages,
     ``expected`` the behaviour of a collector. ``packets`` are its messages in order, as
     packets; octets that are no message are Raw. ``diagnostics`` are the codes of
-    :data:`scapy_ipfix.wire.diagnostics.CATALOGUE` that a session notes, each at least once
+    :data:`scapy_ipfix.wire.catalogue.CATALOGUE` that a session notes, each at least once
     and no others. ``transport`` is "udp" or "tcp" for a case of that transport alone, else
     "any".
     """
