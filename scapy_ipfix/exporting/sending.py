@@ -237,7 +237,7 @@ class ForgedSender:
 
     def send(self, octets: bytes) -> None:
         """Send one message. Raises OSError."""
-        # As a packet, so that UDP gets the protocol's port unless the headers have one.
+        # A packet, so that UDP gets the protocol's port unless the headers have one.
         payload = make_message(octets) or octets
         scapy_send(self._headers / payload, socket=self._socket, verbose=False)
 

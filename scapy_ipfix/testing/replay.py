@@ -73,9 +73,9 @@ class _Times:
             offset += each.length
 
     def shift(self, octets: bytearray, start: int, stop: int, by: int, lists: ListContext) -> None:
-        """Moves the times of the records between two offsets by so many seconds.
+        """Shift the times of the records between two offsets by some seconds.
 
-        A time of 0 is none, and stays; so does one that would not fit.
+        A time of 0 stands for none and is kept, and so is one that would not fit.
         """
         for position, (packer, second) in self.positions(octets, start, stop, lists):
             (value,) = packer.unpack_from(octets, position)
@@ -116,7 +116,7 @@ class _Times:
 def _in_list(
     kind: str, octets: bytearray, start: int, stop: int, lists: ListContext
 ) -> Iterator[tuple[int, _Unit]]:
-    """The times in a list (RFC 6313); none in one that cannot be read."""
+    """Return the times in a list (RFC 6313), none for a malformed list."""
     inner = lists.nested()
     if inner is None or start == stop:
         return
@@ -182,7 +182,7 @@ class Rewriter:
         #: Data Sets without a template so far: the offsets of their times are unknown.
         self.undecoded = 0
         self._clock = clock
-        # By domain, in the order of use; beyond DOMAINS the least recently used is dropped.
+        # Shifts by domain, in the order of use; beyond DOMAINS the least recently used is dropped.
         self._shifts: OrderedDict[object, int] = OrderedDict()
         self._sequences: OrderedDict[object, int] = OrderedDict()
 

@@ -185,7 +185,7 @@ def test_rows_of_python_objects_names_and_records() -> None:
     assert first.flowStartMilliseconds == 1704164645678
     (again,) = Exporter().export(template, [first, *rows[:1]])
     assert [bytes(each) for each in again.records] == [bytes(first)] * 2
-    # by name, in any order; a field that a dict leaves out is zero
+    # names in any order; a field that a dict leaves out is zero
     turned = Template(301, *reversed(template.fields))
     (message,) = Exporter().export(turned, [first, {"tcpControlBits": 1}])
     assert message.records[0].values() == first.values()

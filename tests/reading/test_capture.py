@@ -204,7 +204,7 @@ def test_pcapng_simple_packets_without_a_snapshot_length() -> None:
 
 
 def test_pcapng_sections_have_interfaces_of_their_own() -> None:
-    # as by "cat a.pcapng b.pcapng"
+    # concatenated files, "cat a.pcapng b.pcapng"
     first = section("<") + interface(1) + enhanced(b"one")
     second = section(">") + interface(113, order=">") + enhanced(b"two", order=">")
     frames, cut = read(first + second)

@@ -133,7 +133,7 @@ def test_shared_captures(captures):
     assert sum(check(read_columns(path), path) for path in paths) > 100
 
 
-# By function
+# Functions
 
 
 def test_path(root):

@@ -104,7 +104,7 @@ def test_shared_captures(captures):
     assert sum(both(lambda path=path: path) for path in sorted(captures.glob("*.pcap"))) > 100
 
 
-# What goes the shorter way, and what does not
+# Frames of the fast path, and others
 
 FIRST = frame(message(raw_template_set(FLOW), data(FLOW, 1)))
 NEXT = message(data(FLOW, 3), number=1)

@@ -231,7 +231,7 @@ def test_lists_that_are_left_as_octets() -> None:
     assert next(iter_records(octets))["basicList"] == [7]
 
 
-# -- what is asked of records
+# -- arguments of readers
 
 
 def test_kinds() -> None:

@@ -79,7 +79,7 @@ def test_a_record_cut_off_is_not_read(case, data):
     codec = case.template.codec
     assert codec.rows(body[: len(body) - cut])[: len(case.rows) - 1] == case.rows[:-1]
     records, stop = codec.count_records(body[: len(body) - cut])
-    # of variable length, what is left may be a shorter record
+    # with variable lengths, the rest may be a shorter record
     assert records == len(case.rows) - 1 or not codec.is_fixed
     assert stop <= len(body) - cut
 
@@ -160,7 +160,7 @@ def test_records_of_no_octets_are_never_counted():
     assert Template(256).codec.rows(b"abc") == []
 
 
-# What a person gives
+# Values of users
 
 
 def test_values_in_every_form():

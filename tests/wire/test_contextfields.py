@@ -61,7 +61,7 @@ def test_elements_of_enterprises_are_none_of_these() -> None:
 def test_the_name_of_an_interface(
     fields: list[str], values: tuple[Any, ...], expected: tuple[Any, Any]
 ) -> None:
-    """By its number alone, or what the record says of it itself, and its other number."""
+    """An interface has a number alone, or a name in the record and another number."""
     known = {7: Interface("found 7", "about 7")}
     if fields == ["ingressInterface"]:
         known = {7: Interface("found 7")}
@@ -79,7 +79,7 @@ def test_the_name_of_an_interface(
 
 
 def test_names_go_with_the_numbers_before_them() -> None:
-    """As Open vSwitch has them: ingress, name, egress, name."""
+    """Open vSwitch sends ingress, name, egress, name."""
     template = Template(
         256, "egressInterface", "interfaceName", "ingressInterface", "interfaceName"
     )

@@ -77,7 +77,7 @@ def test_rubbish_between_messages(rubbish, position, step):
     for start in range(0, len(octets), step):
         found += stream.feed(octets[start : start + step])
     rest = stream.finish()
-    # what the rubbish says it is may swallow messages, but no octet goes missing
+    # lengths in invalid octets may include messages, but no octet is lost
     assert sum(map(len, found)) + stream.skipped + len(rest) == len(octets)
     assert found[:position] == MESSAGES[:position]
     if b"\0\x0a" not in rubbish + b"\0":
@@ -150,7 +150,7 @@ ALL = b"".join(PACKETS)
 
 
 def cut(octets, edges=()):
-    """The packets of a stream that comes in these pieces, and the stream."""
+    """Return the packets of a stream in pieces, and the stream."""
     stream = FlowStream()
     found = []
     edges = [0, *edges, len(octets)]

@@ -64,7 +64,7 @@ class Made:
 
 @st.composite
 def lists(draw: Callable[..., Any], depth: int = 3) -> Made:
-    """Lists of each kind, that hold lists up to a depth, empty ones and ones of many forms."""
+    """Draw a list of any kind, empty or with lists up to a depth."""
     return _made(draw, depth, {})
 
 
@@ -132,7 +132,7 @@ def test_what_is_written_is_read(made):
     assert set(referenced_templates(made.given)) <= set(made.templates.values())
     known = {each.id: each for each in referenced_templates(made.given)}
     assert decode_list(made.kind, octets, ListContext(known.get)) == made.read
-    # What was written may be given back as octets.
+    # Octets of a list are a value of a list field too.
     assert encode_list(made.kind, octets) == octets
 
 
@@ -265,7 +265,7 @@ def test_elements_of_no_octets_are_none():
 
 
 def test_long_lists_do_not_take_long():
-    """As many lists of one octet as a record holds, none of which can be read."""
+    """A record may hold thousands of malformed lists of one octet."""
     octets = basic_list(291, 1, bytes(65_000))
     assert decode_list("basicList", octets, ListContext()) == [b"\0"] * 65_000
 
@@ -274,7 +274,7 @@ def test_long_lists_do_not_take_long():
 
 
 def nest(depth: int) -> bytes:
-    """A basicList of strings in so many lists."""
+    """Return a basicList of strings within ``depth`` lists."""
     octets = basic_list(82, VARIABLE, b"\x04eth0")
     for _ in range(depth):
         octets = basic_list(291, VARIABLE, prefixed(octets))
@@ -395,7 +395,7 @@ def test_blocks(octets, blocks, stop):
         assert whole == octets
 
 
-# -- what people give
+# -- values of users
 
 
 def test_semantics():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is wrong with values, found when they are decoded."""
+"""Validation of the values in records."""
 
 import pytest
 from hypothesis import given
@@ -138,7 +138,7 @@ def test_where_findings_go():
     assert [each.code for each in session.diagnostics] == expected
     assert [each.set_index for each in session.diagnostics] == [1, 1]
     assert [each.code for each in packet.sets[1].defects] == expected
-    # Who does not ask does not pay.
+    # Without check_values, records are not decoded.
     fast = IPFIXSession()
     (plain,) = dissect([IPFIX(octets)], fast)
     assert len(fast.diagnostics) == 0
