@@ -17,6 +17,7 @@ from scapy_ipfix.layers.fields import ElementField
 from scapy_ipfix.layers.flowsummary import FLOW_ELEMENTS, flow_summary
 from scapy_ipfix.layers.lazy import DirectPacket
 from scapy_ipfix.layers.recordclasses import PACKET_ARGUMENTS, RecordClasses
+from scapy_ipfix.layers.sections import has_section, section_packet, show_section
 from scapy_ipfix.text import counted, cut
 from scapy_ipfix.wire.codec import RecordCodec
 from scapy_ipfix.wire.display import field_texts
@@ -204,6 +205,16 @@ class Record(DirectPacket):
         return self._context.vrf_name(self.template, self.values(), direction)
 
     @property
+    def section(self) -> Packet | None:
+        """The packet in the record's packet section (RFC 5477 8.5), cut as it came; None: none.
+
+        Made anew at each access; the field keeps the octets.
+        """
+        if not has_section(self.template.names):
+            return None
+        return section_packet({name: self[name] for name in self.template.names})
+
+    @property
     def _context(self) -> RecordContext:
         """The context of the Data Set that holds the record."""
         context: RecordContext = getattr(self.parent, "record_context", NO_CONTEXT)
@@ -313,6 +324,25 @@ class Record(DirectPacket):
             summary: str = value.summary()
             return summary
         return field_texts(self.template)[position](value)
+
+    def _show_or_dump(
+        self,
+        dump: bool = False,
+        indent: int = 3,
+        lvl: str = "",
+        label_lvl: str = "",
+        first_call: bool = True,
+    ) -> str | None:
+        """Show the fields as in Scapy, and below them the packet in a packet section."""
+        text: str = super()._show_or_dump(True, indent, lvl, label_lvl, first_call)
+        section = self.section
+        if section is not None:
+            text += f"{label_lvl}{lvl}  \\section   \\\n"
+            text += show_section(section, indent, f"{label_lvl}{lvl}   |")
+        if first_call and not dump:
+            print(text)
+            return None
+        return text
 
     def copy(self) -> Any:
         if self._is_untouched():

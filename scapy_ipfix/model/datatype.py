@@ -165,6 +165,8 @@ class DataType:
             return bytes(value)
         if isinstance(value, str):
             return value.encode("utf-8", "surrogateescape")
+        if hasattr(type(value), "__bytes__"):  # a Scapy packet
+            return bytes(value)
         raise ValueError(f"{value!r} does not fit {self.name}: give bytes")
 
     def _misfit(self, value: Any, reason: str) -> ValueError:
