@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile input: mutants of real and of illegal messages, floods, worst cases.
+"""Hostile input: mutants of valid and of invalid messages, floods, worst cases.
 
     python -m tests.fuzz --minutes 60        mutants, until something breaks or time is up
     python -m tests.fuzz --replay 4711       one mutant once more

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``python -m tests.fuzz``: mutants for so many minutes; exit status 1 if one breaks something."""
+"""``python -m tests.fuzz``: checks of mutants for some minutes; exit status 1 if one fails."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .harness import Failure, minimised, quiet, run
 from .mutation import mutant
 from .seeds import LONG, SHORT, stories
 
-#: Seconds between two lines of progress.
+#: Seconds between lines of progress.
 _EVERY = 30
-#: Failures of one kind that are made small and shown; more are counted.
+#: Failures of one kind that are reduced and shown; more are counted.
 _SHOWN = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=1, help="how long (default 1)")
+    parser.add_argument("--minutes", type=float, default=1, help="duration (default 1)")
     parser.add_argument("--seed", type=int, help="the number of the first mutant")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
-    parser.add_argument("--out", type=Path, help="folder to write small mutants to")
-    parser.add_argument("--replay", type=int, metavar="SEED", help="only this mutant, once more")
-    parser.add_argument("--short", action="store_true", help="short stories, as pytest takes")
+    parser.add_argument("--out", type=Path, help="folder for reduced mutants")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="repeat this mutant only")
+    parser.add_argument("--short", action="store_true", help="short stories, as in the tests")
     options = parser.parse_args(arguments)
     with quiet():
         return _run(options)
@@ -110,7 +110,7 @@ def _show(failure: Failure, times: int, out: Path | None) -> None:
 
 
 def _work(first: int, step: int, octets: int, until: float, found: Any) -> None:
-    """Checks every ``step``-th mutant until the time is up; tells what it finds."""
+    """Check every ``step``-th mutant until the time is up; put results into the queue."""
     seen: dict[str, int] = {}
     done = 0
     for number in count(first, step):

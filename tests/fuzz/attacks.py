@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``python -m tests.fuzz.attacks``: floods of a million messages, and the memory they take.
+"""``python -m tests.fuzz.attacks``: memory of a session under floods of a million messages.
 
-Each attack runs in a process of its own, against a session with the default limits. What is
-kept levels off when its limit is reached: the last two columns of memory say the same then.
+Each attack runs in a process of its own, against a session with the default limits. Memory
+levels off when a limit is reached: then the last two columns of memory agree.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from ..builders import raw_message, raw_options, raw_set, raw_template
 from .harness import quiet
 from .wrapping import IPFIX_PORT, TIME, ipv4, ipv6, tcp, udp
 
-#: Where memory is measured, as parts of all messages.
+#: Parts of all messages after which memory is measured.
 STAGES = (0.01, 0.1, 0.25, 0.5, 1.0)
-#: Megabytes that memory may grow by in the second half.
+#: Growth of memory in the second half, in megabytes, that counts as level.
 LEVEL = 2.0
 _EXPORTED = int(TIME)
 _PEN = 64_999
 
-#: Feeds message number so-and-so to a session.
+#: Function that feeds the message of a number to a session.
 Feed = Callable[[IPFIXSession, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A flood. ``share`` is how many messages it takes of those asked for: some are slow."""
+    """Flood of a session; ``share`` is its part of the number of messages, small for slow ones."""
 
     name: str
     what: str
@@ -60,7 +60,7 @@ _ROW = raw_set(256, bytes(12))
 
 
 def read(session: IPFIXSession, number: int, octets: bytes, key: TransportKey = _UDP) -> None:
-    """Reads a message without a packet, and its records."""
+    """Read a message without a packet, and its records."""
     found = session.collector.read(key, octets, TIME, number)
     for each in found.ready if found is not None else ():
         each.records()
@@ -73,7 +73,7 @@ def process(session: IPFIXSession, frame: bytes) -> Packet | None:
 
 
 def _layout(number: int) -> tuple[tuple[int, int], ...]:
-    """Fields that no other number has."""
+    """Return fields that are different for each number."""
     return tuple((1 + (number >> 15 * i & 0x7FFF) % 32767, 1 + i) for i in range(3))
 
 
@@ -110,7 +110,7 @@ def wide_templates(session: IPFIXSession, number: int) -> None:
 
 
 def wide_unknown(session: IPFIXSession, number: int) -> None:
-    """Elements that nobody knows have a name of their own each; a record makes a codec."""
+    """Send unknown elements, each of which gets a name, and a record, which needs a codec."""
     set_id = 256 + number % 65280
     fields = [(1 + (number + each) % 32767, 1) for each in range(12_000)]
     head = struct.pack("!HH", set_id, len(fields))
@@ -139,7 +139,7 @@ def never_defined(session: IPFIXSession, number: int) -> None:
     read(session, number, raw_message(raw_set(set_id, bytes(400)), domain=number % 1000))
 
 
-# -- who sends
+# -- exporters
 
 
 def new_domains(session: IPFIXSession, number: int) -> None:
@@ -157,7 +157,7 @@ def new_addresses(session: IPFIXSession, number: int) -> None:
 
 
 class _Flood(io.RawIOBase):
-    """A capture without an end to it, of frames that are made when they are read."""
+    """Endless capture of frames that are made when they are read."""
 
     def __init__(self) -> None:
         self.frame = b""
@@ -180,7 +180,7 @@ _floods: dict[int, tuple[_Flood, Iterator[Any]]] = {}
 
 
 def in_a_capture(session: IPFIXSession, number: int) -> None:
-    """The fast reader knows endpoints as octets, and hosts by these."""
+    """Feed the fast reader, which caches endpoints as octets."""
     if id(session) not in _floods:
         _floods.clear()
         flood = _Flood()
@@ -198,11 +198,11 @@ def in_packets(session: IPFIXSession, number: int) -> None:
     process(session, frame[:26] + number.to_bytes(4, "big") + frame[30:])
 
 
-# -- what is never whole
+# -- incomplete streams and datagrams
 
 
 def _ends(number: int) -> tuple[int, int]:
-    """A source address and port of its own."""
+    """Return a source address and port for each number."""
     return number >> 14, 1024 + (number & 0x3FFF)
 
 
@@ -239,20 +239,20 @@ def pieces_of_sctp(session: IPFIXSession, number: int) -> None:
 
 
 def streams_of_sctp(session: IPFIXSession, number: int) -> None:
-    """One association, of which every user message is on a stream of its own, and early."""
+    """Send each user message of one association on its own stream, out of order."""
     data = raw_message(_FLOW, _ROW)
     head = struct.pack("!BBHIHHI", 0, 3, 16 + len(data), number, number & 0xFFFF, number >> 16, 0)
     process(session, ipv4(132, struct.pack("!HHII", 40000, IPFIX_PORT, 1, 0) + head + data))
 
 
 def streams_of_domains(session: IPFIXSession, number: int) -> None:
-    """A new SCTP stream in every message, a hundred in each observation domain."""
+    """Send each message on a new SCTP stream, a hundred in each Observation Domain."""
     octets = raw_message(_FLOW, _ROW, domain=number // 100)
     key = _UDP._replace(protocol="sctp")
     session.collector.read(key, octets, TIME, number, stream=1 + number % 100)
 
 
-# -- what options say
+# -- options data
 
 
 _TYPES = raw_set(3, raw_options(257, 2, (346, 4), (303, 2), (339, 1), (341, 65535)))
@@ -266,7 +266,7 @@ def new_elements(session: IPFIXSession, number: int) -> None:
 
 
 def new_elements_of_many(session: IPFIXSession, number: int) -> None:
-    """Every hundred of them from an exporter of its own."""
+    """Describe a hundred elements by each exporter."""
     name = f"element{number}".encode()
     row = struct.pack("!IHB", _PEN, 1 + number % 32000, 3) + bytes((len(name),)) + name
     key = _UDP._replace(source=f"10.1.{number // 25600 % 256}.{number // 100 % 256}")
@@ -277,7 +277,7 @@ _NAMELESS = raw_set(2, raw_template(256, *((1000 + each, 1) for each in range(51
 
 
 def names_of_many(session: IPFIXSession, number: int) -> None:
-    """An exporter of its own describes an element, and names 512 that nobody knows."""
+    """Describe an element by a new exporter, which uses 512 unknown ones."""
     name = f"element{number}".encode()
     row = struct.pack("!IHB", _PEN, 1 + number % 32000, 3) + bytes((len(name),)) + name
     key = _UDP._replace(source=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}")
@@ -294,7 +294,7 @@ def new_interfaces(session: IPFIXSession, number: int) -> None:
 
 
 def new_names(session: IPFIXSession, number: int) -> None:
-    """One interface that is called something else in every message."""
+    """Give one interface another name in every message."""
     name = f"eth{number}".encode()
     row = bytes(4) + bytes((len(name),)) + name
     read(session, number, raw_message(_INTERFACES, raw_set(258, row)))
@@ -310,7 +310,7 @@ _PAIRS = raw_set(2, raw_template(260, (10, 4), (14, 4)))
 
 
 def names_looked_up(session: IPFIXSession, number: int) -> None:
-    """What 600 interfaces are called that nobody asked for before."""
+    """Resolve the names of 600 interfaces that were not resolved before."""
     if number == 0:
         new_interfaces(session, 1)
     rows = struct.pack("!600I", *range(600 * number, 600 * number + 600))
@@ -323,7 +323,7 @@ def names_looked_up(session: IPFIXSession, number: int) -> None:
 
 
 def new_hosts(session: IPFIXSession, number: int) -> None:
-    """Layouts by the thousand, and in each record hosts that never were before."""
+    """Send thousands of layouts, and new addresses in each record."""
     set_id = 256 + number % 1000
     fields = (
         (8, 4),
@@ -344,14 +344,14 @@ def new_hosts(session: IPFIXSession, number: int) -> None:
         each.records(values="python")
 
 
-# -- lists, and everything else
+# -- lists and others
 
 
 _LISTS = raw_set(2, raw_template(259, (291, 65535)))
 
 
 def new_lists(session: IPFIXSession, number: int) -> None:
-    """A basicList of another element, and another length, in every message."""
+    """Send a basicList of another element and length in every message."""
     head = struct.pack("!BHHI", 3, 0x8000 | 1 + number % 32767, 1 + number // 32767 % 200, _PEN)
     body = head + bytes(1 + number // 32767 % 200)
     row = b"\xff" + len(body).to_bytes(2, "big") + body
@@ -374,7 +374,7 @@ def new_defects(session: IPFIXSession, number: int) -> None:
 
 
 def long_padding(session: IPFIXSession, number: int) -> None:
-    """A Set that is nothing but padding, which is not zero."""
+    """Send a Set of nonzero padding alone."""
     rest = (number % 250 + 1).to_bytes(1, "big") * 60_000
     read(
         session,
@@ -434,13 +434,13 @@ ATTACKS = {
 
 
 def resident() -> float:
-    """Megabytes of memory that the process has."""
+    """Return the resident memory of this process in megabytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def registries() -> dict[str, int]:
-    """How much Scapy remembers of Packet classes."""
+    """Return the sizes of Scapy's registries of Packet classes."""
     caches = (getattr(Packet, each) for each in dir(Packet) if each.startswith("class_"))
     return {
         "layers": len(conf.layers),
@@ -454,7 +454,7 @@ def _subclasses(cls: type) -> int:
 
 
 def kept(session: IPFIXSession) -> dict[str, int]:
-    """How much a session keeps of everything that it keeps."""
+    """Return the sizes of all state of a session."""
     collector, streams = session.collector, session._reader.streams
     domains = list(collector.domains)
     return {
@@ -498,7 +498,7 @@ def _resolver_entries(used: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Memory (megabytes) and Scapy's registries at each stage of an attack."""
+    """Memory in megabytes and sizes of Scapy's registries at each stage of an attack."""
 
     name: str
     messages: int
@@ -514,7 +514,7 @@ class Measured:
 
 
 def measure(name: str, messages: int) -> Measured:
-    """Runs an attack in this process."""
+    """Run an attack in this process."""
     attack = ATTACKS[name]
     messages = max(100, round(messages * attack.share))
     stages = [max(1, round(messages * each)) for each in STAGES]
@@ -542,7 +542,7 @@ def _measure(name: str, messages: int, answers: Any) -> None:
 
 
 def measured_apart(name: str, messages: int) -> Measured | None:
-    """Runs an attack in a process of its own; None if that dies."""
+    """Run an attack in a process of its own; return None if that dies."""
     context = multiprocessing.get_context("spawn")
     answers = context.SimpleQueue()
     process = context.Process(target=_measure, args=(name, messages, answers))
@@ -558,7 +558,7 @@ _HEADINGS = (
 
 
 def row(found: Measured) -> tuple[str, ...]:
-    """A line of the table."""
+    """Return a line of the table."""
     first, last = found.registries[0], found.registries[-1]
     changes = (
         str(last[each]) if first[each] == last[each] else f"{first[each]} to {last[each]}"
@@ -578,7 +578,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(ATTACKS))
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--markdown", action="store_true", help="a table in Markdown")
-    parser.add_argument("--kept", action="store_true", help="what the session keeps at the end")
+    parser.add_argument(
+        "--kept", action="store_true", help="print the sizes of the session's state at the end"
+    )
     chosen = parser.parse_args(arguments)
     unknown = [each for each in chosen.attacks if each not in ATTACKS]
     if unknown:

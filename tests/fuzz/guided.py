@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``python -m tests.fuzz.guided``: the same checks, with octets that coverage leads to.
+"""``python -m tests.fuzz.guided``: the same checks on inputs led by coverage.
 
-Needs atheris (``pip install atheris``), which is for Linux and macOS and brings libFuzzer;
-arguments are libFuzzer's, such as ``-max_total_time=600`` or a folder to keep its corpus in.
+Needs atheris (``pip install atheris``) on Linux or macOS. The arguments are those of libFuzzer,
+such as ``-max_total_time=600`` or a folder for its corpus.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from .harness import quiet, run
 from .mutation import Mutant
 from .seeds import SHORT, stories
 
-#: Messages of an input are apart by these octets.
+#: Separator of the messages of an input.
 _BETWEEN = b"\xde\xad\xbe\xef"
 _CARRIERS = ("udp", "tcp", "sctp", "other-port")
 
 
 def one_input(octets: bytes) -> None:
-    """Checks what octets say: how they travel, and messages. Raises AssertionError."""
+    """Check an input: a carrier and messages. Raises AssertionError."""
     if octets:
         carrier = _CARRIERS[octets[0] % len(_CARRIERS)]
         messages = tuple(each[:65000] for each in octets[1:].split(_BETWEEN)[:4])
@@ -30,7 +30,7 @@ def one_input(octets: bytes) -> None:
 
 
 def corpus() -> list[bytes]:
-    """The stories as inputs."""
+    """Return the stories as inputs."""
     return [bytes(1) + _BETWEEN.join(story) for story in stories(SHORT)]
 
 
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _instrument(atheris: ModuleType, what: object) -> None:
-    """Has a function, or those of a class, tell which branches are taken."""
+    """Instrument a function, or those of a class, for coverage."""
     functions = [what, *vars(what).values()] if isinstance(what, type) else [what]
     for each in functions:
         if hasattr(each, "__code__"):

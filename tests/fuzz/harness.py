@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs mutants, and makes those that break something small."""
+"""Runner of mutants, and reduction of those that fail."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .mutation import Mutant, mutant
 from .seeds import LONG
 from .shape import Shape
 
-#: Attempts at making a failing mutant smaller.
+#: Attempts to reduce a failing mutant.
 _ATTEMPTS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A mutant that breaks something: ``kind`` tells one fault from the next."""
+    """Mutant that fails; equal faults have the same ``kind``."""
 
     mutant: Mutant
     kind: str
@@ -37,7 +37,7 @@ class Failure:
         )
 
     def write(self, folder: Path) -> Path:
-        """Writes it to a file of the folder, which is made if need be."""
+        """Write the failure to a file of a folder, which is made if missing."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.mutant.number}.txt"
         path.write_text(f"{self}\n")
@@ -45,12 +45,12 @@ class Failure:
 
 
 def run(one: Mutant, thorough: bool = True) -> Failure | None:
-    """Checks one mutant; what it breaks, if anything."""
+    """Check one mutant; return its failure, or None."""
     try:
         check(one, thorough)
     except Broken as problem:
         return Failure(one, f"Broken: {problem.what}", str(problem))
-    except Exception as problem:  # whatever it is, is what we look for
+    except Exception as problem:  # any error is a failure
         last = traceback.extract_tb(problem.__traceback__)[-1]
         kind = f"{type(problem).__name__} in {Path(last.filename).name}, {last.name}"
         return Failure(one, kind, "".join(traceback.format_exception(problem)[-6:]))
@@ -58,7 +58,7 @@ def run(one: Mutant, thorough: bool = True) -> Failure | None:
 
 
 def minimised(failure: Failure, thorough: bool = True) -> Failure:
-    """The same failure with as few messages, Sets and octets as it can be had with."""
+    """Return the same failure with fewer messages, Sets and octets."""
     attempts = 0
     smaller = True
     while smaller and attempts < _ATTEMPTS:
@@ -75,7 +75,7 @@ def minimised(failure: Failure, thorough: bool = True) -> Failure:
 
 
 def _smaller(messages: tuple[bytes, ...]) -> Iterator[tuple[bytes, ...]]:
-    """Messages with one thing left out: a message, a Set, the second half of a Set."""
+    """Yield the messages without a message, a Set, or the second half of a Set."""
     for at, octets in enumerate(messages):
         if len(messages) > 1:
             yield messages[:at] + messages[at + 1 :]
@@ -105,14 +105,14 @@ def _smaller(messages: tuple[bytes, ...]) -> Iterator[tuple[bytes, ...]]:
 def run_numbers(
     numbers: range, octets: int = LONG, thorough: bool = True
 ) -> Iterator[tuple[int, Failure | None]]:
-    """Checks the mutants of these numbers, one after the other."""
+    """Check the mutants of these numbers; yield each number with its failure or None."""
     for number in numbers:
         yield number, run(mutant(number, octets), thorough)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing on the log, and few looks of the garbage collector at what stays anyhow."""
+    """Silence the logs, and make the garbage collector run less often."""
     logs = [logging.getLogger(name) for name in ("scapy.ipfix", "scapy.runtime", "scapy.loading")]
     levels = [each.level for each in logs]
     thresholds = gc.get_threshold()

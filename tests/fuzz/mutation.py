@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Mutants: stories with something wrong in them, the same for the same number.
+"""Mutants: stories with faults, the same for the same number.
 
-Changes know what a message is made of, and most mutants have their lengths put right
-afterwards; they would not get beyond the header otherwise.
+The changes follow the structure of a message, and most mutants get correct lengths
+afterwards; otherwise reading would end at the header.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from .seeds import LONG, Story, stories
 from .shape import HEADER, LONGEST, TEMPLATE_IDS, Shape
 
-#: Values that numbers of two octets like to be misread as.
+#: Values of two octets that are likely to be mistaken for others.
 _NUMBERS = (
     *(0, 1, 2, 3, 4, 5, 7, 8, 16, 20, 255, 256, 257, 258, 260, 300, 999, 32767, 32768),
     *(65531, 65532, 65534, 65535),
 )
 _OCTETS = (0, 1, 2, 3, 4, 127, 128, 254, 255)
-#: Elements that are read in a way of their own: lists, strings, booleans, times, addresses,
-#: floats, 256 bits, octets, paddings, what options are about.
+#: Elements with a decoder of their own: lists, strings, booleans, times, addresses, floats,
+#: 256 bits, octets, padding, options.
 _ELEMENTS = (
     *(291, 292, 293, 82, 83, 276, 152, 154, 156, 150, 27, 8, 56, 311, 320, 313, 210, 4, 6),
     *(10, 14, 94, 95, 96, 143, 145, 149, 302, 303, 305, 309, 339, 340, 341, 344, 346, 468),
@@ -31,7 +31,7 @@ _LENGTHS = (0, 1, 2, 3, 4, 6, 8, 16, 32, 255, 1000, 65534, 65535)
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """Messages in order, how they travel, and the number that they come from."""
+    """Messages in order, their carrier, and the number that they are made from."""
 
     number: int
     carrier: str
@@ -43,10 +43,10 @@ class Mutant:
 
 
 def mutant(number: int, octets: int = LONG) -> Mutant:
-    """The mutant of that number, of a story of at most so many octets."""
+    """Return the mutant of a number, made from a story of at most ``octets`` octets."""
     rng = random.Random(number)
     known = stories(octets)
-    # Mostly the shortest of three: what is wrong with a message shows in few octets.
+    # Mostly the shortest of three: few octets are enough to show a fault.
     three = [rng.choice(known) for _ in range(3)]
     story = three[0] if rng.random() < 0.3 else min(three, key=lambda each: sum(map(len, each)))
     messages = mutated(story, rng, known)
@@ -55,7 +55,7 @@ def mutant(number: int, octets: int = LONG) -> Mutant:
 
 
 def mutated(story: Story, rng: random.Random, known: Sequence[Story]) -> list[bytes]:
-    """A story with one to five things changed."""
+    """Return a story with one to five changes."""
     messages = list(story)
     for _ in range(rng.choice((1, 1, 2, 2, 3, 5))):
         if rng.random() < 0.15:
@@ -77,7 +77,7 @@ def mutated(story: Story, rng: random.Random, known: Sequence[Story]) -> list[by
     return messages
 
 
-# -- of the story
+# -- changes of the story
 
 
 def _reorder(messages: list[bytes], rng: random.Random, known: Sequence[Story]) -> None:
@@ -94,7 +94,7 @@ def _leave_out(messages: list[bytes], rng: random.Random, known: Sequence[Story]
 
 
 def _stranger(messages: list[bytes], rng: random.Random, known: Sequence[Story]) -> None:
-    """A message of another story, as if this exporter's domain had sent it."""
+    """Insert a message of another story into this domain."""
     other = bytearray(rng.choice(rng.choice(known)))
     mine = messages[0]
     if len(other) >= 16 and len(mine) >= 16 and other[1] in HEADER and mine[1] in HEADER:
@@ -107,7 +107,7 @@ _Change = Callable[[list[bytes], random.Random, Sequence[Story]], None]
 _STORY_CHANGES: tuple[_Change, ...] = (_reorder, _repeat, _leave_out, _stranger)
 
 
-# -- of the Sets
+# -- changes of Sets
 
 
 def _a_set(shape: Shape, rng: random.Random) -> bytearray:
@@ -132,7 +132,7 @@ def _message_length(shape: Shape, rng: random.Random, known: Sequence[Story]) ->
 
 
 def _header_number(shape: Shape, rng: random.Random, known: Sequence[Story]) -> None:
-    """Export time, sequence number, domain; in NetFlow v9 uptime besides."""
+    """Change export time, sequence number or domain; in NetFlow v9 also uptime."""
     at = rng.randrange(4, len(shape.header), 4)
     shape.header[at : at + 4] = rng.choice(
         (bytes(4), b"\xff" * 4, b"\0\0\0\1", rng.randbytes(4), b"\x7f\xff\xff\xff")
@@ -140,7 +140,7 @@ def _header_number(shape: Shape, rng: random.Random, known: Sequence[Story]) -> 
 
 
 def _other_version(shape: Shape, rng: random.Random, known: Sequence[Story]) -> None:
-    """The same Sets under the header of the other protocol."""
+    """Put the header of the other protocol before the Sets."""
     header = shape.header
     if shape.version == 10:
         shape.header = bytearray(b"\0\x09\0\x05" + bytes(4) + header[4:])
@@ -164,7 +164,7 @@ def _set_length(shape: Shape, rng: random.Random, known: Sequence[Story]) -> Non
 
 
 def _template_number(shape: Shape, rng: random.Random, known: Sequence[Story]) -> None:
-    """Template id, field count, scope field count, or a number further on."""
+    """Change template id, field count, scope field count, or a number after them."""
     found = _templates(shape)
     if found:
         each = rng.choice(found)
@@ -174,7 +174,7 @@ def _template_number(shape: Shape, rng: random.Random, known: Sequence[Story]) -
 
 
 def _specifier(shape: Shape, rng: random.Random, known: Sequence[Story]) -> None:
-    """Another element, or another length of it."""
+    """Change an element or its length."""
     found = _templates(shape)
     if found:
         each = rng.choice(found)
@@ -201,7 +201,7 @@ def _one_more_field(shape: Shape, rng: random.Random, known: Sequence[Story]) ->
 
 
 def _swap_kinds(shape: Shape, rng: random.Random, known: Sequence[Story]) -> None:
-    """A template's octets as data, data's as a template."""
+    """Turn templates into data, or data into templates."""
     one, other = _a_set(shape, rng), _a_set(shape, rng)
     one[:2], other[:2] = other[:2], one[:2]
 
@@ -221,7 +221,7 @@ def _leave_out_set(shape: Shape, rng: random.Random, known: Sequence[Story]) -> 
 
 
 def _strange_set(shape: Shape, rng: random.Random, known: Sequence[Story]) -> None:
-    """A Set of another story."""
+    """Insert a Set of another story."""
     other = Shape.of(rng.choice(rng.choice(known)))
     if other.sets:
         shape.sets.insert(rng.randrange(len(shape.sets) + 1), bytearray(rng.choice(other.sets)))
@@ -240,7 +240,7 @@ def _withdrawal(shape: Shape, rng: random.Random, known: Sequence[Story]) -> Non
 
 
 def _value_length(shape: Shape, rng: random.Random, known: Sequence[Story]) -> None:
-    """Octets in a Data Set such as stand before values of variable length."""
+    """Insert lengths of variable-length values into a Data Set."""
     found = _data(shape)
     if found:
         each = rng.choice(found)
@@ -253,7 +253,7 @@ def _value_length(shape: Shape, rng: random.Random, known: Sequence[Story]) -> N
 
 
 def _list_header(shape: Shape, rng: random.Random, known: Sequence[Story]) -> None:
-    """The beginning of a list (RFC 6313) in a Data Set, with a template that there may be."""
+    """Insert the beginning of a list (RFC 6313) into a Data Set."""
     found = _data(shape)
     if not found:
         return
@@ -295,7 +295,7 @@ _SHAPE_CHANGES: tuple[_ShapeChange, ...] = (
 )
 
 
-# -- of octets
+# -- changes of octets
 
 
 def _flip(octets: bytearray, rng: random.Random, known: Sequence[Story]) -> None:

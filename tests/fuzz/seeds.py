@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The stories that mutants are made of: real captures, and the torture catalogue.
+"""Stories that mutants are made from: captures and the torture catalogue.
 
-Captures of ``../shared`` are there in a developer's tree only; with them a number stands for
-another mutant than without.
+The captures in ``../shared`` may be absent; a number makes another mutant then.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from .shape import HEADER, Shape, number
 ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "pcaps", ROOT.parent / "shared" / "captures"
 EXPORT_TIME = 1_700_000_000
-#: Stories are short, and so are the Data Sets in them.
+#: Bounds of stories and of the Data Sets in them.
 _MESSAGES = 4
 _RECORDS = 2
-#: Octets of a whole story: where a mutant has to be cheap, and where there is time.
+#: Octets of a whole story, for fast tests and for long runs.
 SHORT, LONG = 640, 6000
 
 Story = tuple[bytes, ...]
@@ -34,7 +33,7 @@ Story = tuple[bytes, ...]
 
 @cache
 def stories(octets: int) -> tuple[Story, ...]:
-    """All stories of at most so many octets, in an order that is always the same."""
+    """Return all stories of at most ``octets`` octets, in a fixed order."""
     found: dict[Story, None] = {}
     for messages in _all():
         taken, size = [], 0
@@ -53,14 +52,14 @@ def _all() -> Iterator[Sequence[bytes]]:
             messages = list(_messages(path))
             for start in range(0, min(len(messages), 4 * _MESSAGES), _MESSAGES):
                 yield messages[start : start + _MESSAGES]
-    with patch("time.time", lambda: EXPORT_TIME):  # some cases are octets of a message of now
+    with patch("time.time", lambda: EXPORT_TIME):  # some cases contain the current time
         cases = [list(case.messages) for case in torture(export_time=EXPORT_TIME)]
     for messages in cases:
         yield messages[:: len(messages) // _MESSAGES or 1]
 
 
 def _messages(path: Path) -> Iterator[bytes]:
-    """The export messages of a capture in plain UDP, with few records in each."""
+    """Yield the export messages of a capture over UDP, with few records in each."""
     collector = Collector()
     known: set[bytes] = set()
     with CaptureFile(path) as capture:
@@ -76,7 +75,7 @@ def _messages(path: Path) -> Iterator[bytes]:
 
 
 def _shortened(read: CollectedMessage) -> bytes:
-    """A message with few records in each Data Set, and no more of those than templates."""
+    """Return a message with few records in each Data Set, and no more Data Sets than templates."""
     shape = Shape.of(read.octets)
     for data in read.sets:
         if data.template is None or data.index >= len(shape.sets):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A message as a header, Sets and what is left, on purpose not read by the package's own walk.
+"""Framing of a message into a header, Sets and a rest, independent of the package's own.
 
-Whoever says what a message holds cannot be checked with what it says.
+The invariants compare the package with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def number(octets: bytes, at: int = 0, size: int = 2) -> int:
 
 @dataclass(slots=True)
 class Shape:
-    """A message in parts: ``header``, ``sets`` (each with its header), ``rest``."""
+    """Message in parts: ``header``, ``sets`` (each with its header), ``rest``."""
 
     header: bytearray
     sets: list[bytearray] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Shape:
 
     @classmethod
     def of(cls, octets: bytes) -> Shape:
-        """The parts of a message; of what is none, all is ``rest``."""
+        """Return the parts of a message; octets that are no message are all ``rest``."""
         size = HEADER.get(number(octets), 0)
         if not size or len(octets) < size:
             return cls(bytearray(), [], octets)
@@ -48,7 +48,7 @@ class Shape:
         return self.header[1] if self.header else 0
 
     def mend(self) -> None:
-        """Makes the lengths right: of every Set, and of an IPFIX Message."""
+        """Correct the lengths of every Set, and of an IPFIX Message."""
         for each in self.sets:
             if len(each) >= 4:
                 each[2:4] = (len(each) & 0xFFFF).to_bytes(2, "big")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Live export on the loopback, sniffed for long: ``python -m tests.fuzz.soak --minutes 30``.
+"""``python -m tests.fuzz.soak --minutes 30``: sniffing of live export on the loopback.
 
 ``scapy-ipfix generate`` exports to a port of the loopback, and ``sniff`` with an
-``IPFIXSession`` watches, in a process of its own. First the highest rate is looked for at
-which nothing is lost, then it is held for two thirds of the time, then twice that rate for
-the rest. What the exporter says it sent is what the session read or says was lost; the
-resident memory of the sniffer is taken all the while. Needs Linux, and the right to sniff.
+``IPFIXSession`` reads it, in a process of its own. The highest rate without loss is found,
+held for two thirds of the time, and doubled for the rest. The flows that were sent have to
+equal those read and those counted as lost; the resident memory of the sniffer is recorded.
+Needs Linux and the right to sniff.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ from scapy.sendrecv import AsyncSniffer
 
 from scapy_ipfix import IPFIXSession
 
-#: Flows a second to begin with, and how the next rate follows from one that was held.
+#: First rate in flows a second, and the factor to the next one.
 FIRST_RATE = 2_000
 STEP = 1.25
-#: Seconds for which a rate is tried, and after which a report is printed when it is held.
+#: Seconds of a trial of a rate, and between reports while a rate is held.
 TRIAL = 12
 REPORT = 60
-#: Part of what is sent that may go missing behind the last message that was read.
+#: Part of the flows that may be missing after the last message read.
 TAIL = 0.01
-#: Seconds that an exporter may end late: it takes one to begin, and then keeps its time.
+#: Seconds that an exporter may end late; one of them is to start.
 LATE = 2.5
-#: Seconds by which a sniffer that holds a rate may be behind.
+#: Seconds that a sniffer may lag at a rate that it holds.
 BEHIND = 0.5
-#: What the kernel may keep for the sniffer: two seconds of the traffic, about.
+#: Octets that the kernel buffers for the sniffer, about two seconds of traffic.
 BUFFER = 32 << 20
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run at one rate: flow records sent, read, and lost as the session says; MiB resident."""
+    """Result at one rate: flows sent, read, lost by sequence numbers; resident MiB."""
 
     rate: int
     seconds: float
     sent: int
     read: int
     lost: int
-    #: Flows that had not been read when the exporter ended: the kernel kept them meanwhile.
+    #: Flows in the kernel's buffer when the exporter ended.
     behind: int
     memory: tuple[float, ...]
     diagnostics: dict[str, int]
 
     @property
     def unaccounted(self) -> int:
-        """Flows that nobody read or missed; lost behind the last message read, nobody can."""
+        """Return the flows neither read nor counted as lost."""
         return self.sent - self.read - self.lost
 
     def row(self, what: str) -> str:
@@ -77,17 +77,17 @@ HEADER = """\
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"""
 
 
-# -- the sniffer's process
+# -- process of the sniffer
 
 
 def resident() -> float:
-    """MiB of this process in memory."""
+    """Return the resident memory of this process in MiB."""
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * 4096 / (1 << 20)
 
 
 def sniff_port(port: int) -> None:
-    """Sniffs until standard input ends; then, and at each line of it, prints where it stands."""
+    """Sniff until standard input ends; print the state at each line of it."""
     conf.bufsize = BUFFER
     session = IPFIXSession()
     sniffer = AsyncSniffer(
@@ -109,11 +109,11 @@ def sniff_port(port: int) -> None:
     sniffer.stop()
 
 
-# -- the other end
+# -- measuring process
 
 
 class Sniffer:
-    """The process that sniffs a port."""
+    """Process that sniffs a port."""
 
     def __init__(self, port: int) -> None:
         command = [sys.executable, "-m", "tests.fuzz.soak", "--sniff", str(port)]
@@ -137,7 +137,7 @@ class Sniffer:
         return state
 
     def settled(self) -> dict[str, Any]:
-        """The state when no more records come."""
+        """Return the state when no more records arrive."""
         state = self.state()
         while True:
             time.sleep(0.5)
@@ -153,7 +153,7 @@ class Sniffer:
 
 
 def run(rate: int, seconds: float, say: bool = False) -> Outcome:
-    """Exports at a rate for a while, with a sniffer of its own."""
+    """Export at a rate to a new sniffer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
         sink.bind(("127.0.0.1", 0))
         port = sink.getsockname()[1]
@@ -186,7 +186,7 @@ def run(rate: int, seconds: float, say: bool = False) -> Outcome:
 
 
 def _ticks(process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
-    """Ever so often until the process ends."""
+    """Yield at intervals until the process ends."""
     while True:
         try:
             process.wait(seconds)
@@ -197,7 +197,7 @@ def _ticks(process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
 
 
 def _sent(summary: str) -> int:
-    """How many flows the exporter says it sent."""
+    """Return the number of flows that the exporter reports as sent."""
     found = re.search(r"([\d,]+) flows", summary)
     if found is None:
         raise SystemExit(f"generate says: {summary!r}")
@@ -205,7 +205,7 @@ def _sent(summary: str) -> int:
 
 
 def highest() -> int:
-    """The highest rate, in flows a second, that is held without loss."""
+    """Return the highest rate without loss, in flows a second."""
     held, rate = 0, FIRST_RATE
     while True:
         outcome = run(rate, TRIAL)
@@ -217,7 +217,7 @@ def highest() -> int:
 
 
 def main() -> int:
-    """The command line. Returns 1 if records went missing without a word."""
+    """Run the command; return 1 if flows are missing that were not counted as lost."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=int, help="flows a second; default: the highest held")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is kept stays at its limits, whatever a peer sends; ``attacks`` measures memory."""
+"""State of a session stays within its limits under floods; ``attacks`` measures memory."""
 
 import gc
 import types
@@ -28,7 +28,7 @@ LIMITS = Limits(
     diagnostics=50,
     streams=60,
 )
-#: What :func:`kept` says, at most.
+#: Maxima of :func:`kept`.
 MOST = {
     "domains": LIMITS.domains,
     "templates": LIMITS.templates,
@@ -43,15 +43,15 @@ MOST = {
     "sctp": LIMITS.transports,
     "facts": LIMITS.metadata,
     "diagnostics": LIMITS.diagnostics,
-    "answers": _NUMBERS + 600,  # of a Set that comes when there is room for one more
+    "answers": _NUMBERS + 600,  # one Set may exceed the limit
     "sctp sequences": LIMITS.streams,
 }
-#: What one exporter may describe, instead of ``elements.LEARNED``.
+#: Elements that one exporter may describe, instead of the default.
 _LEARNED = 200
-#: Enough for every limit to be met long before half of them.
+#: Messages, enough to reach every limit before the first half ends.
 MESSAGES = 2400
 _SAMPLES = 12
-#: An association may have 65,536 streams, each with a number that is next.
+#: Attacks on state that is bounded by the protocol: 65,536 streams of an association.
 _GROWING = {"sctp-streams"}
 _FEW = {"wide-templates": 40, "names-of-many": 600, "wide-records": 36, "wide-unknown": 36}
 #: Attacks that take seconds.
@@ -78,7 +78,7 @@ def attack(request: pytest.FixtureRequest) -> Attack:
 
 
 def reachable(session: IPFIXSession) -> int:
-    """How many objects a session holds, those of the information model left out."""
+    """Return the number of objects that a session holds, without the information model."""
     model = session.collector.model
     seen: set[int] = {id(model), id(model._registry)}
     waiting: list[Any] = [session]
@@ -103,7 +103,7 @@ def test_what_is_kept_stays_at_its_limits(attack: Attack, monkeypatch: pytest.Mo
             known.append(registries())
     found = kept(session)
     assert {what: found[what] for what in MOST if found[what] > MOST[what]} == {}
-    # Some of it comes and goes, and what is counted in octets is more objects or fewer.
+    # The number of objects varies where the limit is in octets.
     half = _SAMPLES // 2
     if attack.name not in _GROWING:
         assert max(sizes[half:]) <= 1.1 * max(sizes[:half]) + 300
@@ -112,7 +112,7 @@ def test_what_is_kept_stays_at_its_limits(attack: Attack, monkeypatch: pytest.Mo
 
 @pytest.mark.slow
 def test_every_attack_does_something() -> None:
-    """None is read as something else, and thrown away."""
+    """Every attack leaves some state, so none is discarded as invalid."""
     idle = []
     for each in ATTACKS.values():
         session = IPFIXSession(limits=LIMITS)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every character that a terminal or a spreadsheet may take for more than text, in the command.
+"""Characters that a terminal or a spreadsheet may interpret, in the output of the command.
 
-``tests/test_cli.py`` has one evil name in every place where text is printed; here is one place
-with every evil character.
+``tests/cli`` prints one such text in every place; the tests here print all of them in one.
 """
 
 import csv
@@ -23,7 +22,7 @@ from .seeds import LONG, stories
 
 ROOT = Path(__file__).parents[2]
 NAMES = Template(256, "interfaceName", "octetDeltaCount[4]")
-#: C0, DEL and C1; what ends a line for some; what turns text around; marks without a width; BOM.
+#: C0, DEL and C1; line separators; bidirectional controls; characters without width; BOM.
 CHARACTERS = [
     *map(chr, [*range(0x20), 0x7F, *range(0x80, 0xA0)]),
     *"\u2028\u2029\x85\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c",
@@ -42,7 +41,7 @@ SEQUENCES = [
     "|",
     "\\x1b",
 ]
-#: What spreadsheets calculate. CSV says what came; whoever opens it in one is to know.
+#: Formulas of spreadsheets, which CSV output leaves as they are.
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(0)", "=cmd|' /C calc'!A0", "\t=1"]
 TEXTS = [f"a{each}b" for each in CHARACTERS] + SEQUENCES + FORMULAS
 
@@ -89,7 +88,7 @@ def test_tables(evil: str, arguments: list[str], capsys: pytest.CaptureFixture[s
 
 
 def test_sixty_thousand_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Cut in a table; whole in JSON and CSV, with whatever has to be escaped."""
+    """A long text is cut in a table, and whole but escaped in JSON and CSV."""
     long = "x" * 60_000 + "\x1b\n"
     path = a_file(tmp_path / "long.ipfix", long)
     assert main([path]) == 0
@@ -106,7 +105,7 @@ def test_sixty_thousand_characters(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("arguments", [["--diagnostics"], ["check"]])
 @pytest.mark.parametrize("there", [True, False])
 def test_names_of_files(name: bytes, arguments: list[str], there: bool, tmp_path: Path) -> None:
-    """Such as are no text at all: a process of its own sees them as the system gives them."""
+    """Print names that are no text; a new process gets them as the system has them."""
     path = os.path.join(os.fsencode(tmp_path), name)
     if there:
         try:
@@ -131,7 +130,7 @@ def test_names_of_files(name: bytes, arguments: list[str], there: bool, tmp_path
 def test_the_torture_catalogue(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever is in there comes out a line a record."""
+    """Print one line for each record."""
     messages = [each for story in stories(LONG) for each in story if each[:2] == b"\0\x0a"]
     path = tmp_path / "torture.ipfix"
     path.write_bytes(b"".join(messages))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The harness finds what is broken, makes it small, and says how to see it again."""
+"""The harness finds faults, reduces them, and prints how to repeat them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def _quiet() -> Iterator[None]:
 
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that fails when it reads "evil"."""
+    """Let the package raise when it reads "evil"."""
     read = Collector.read
 
     def broken(self: Collector, transport: object, octets: bytes, *others: object) -> object:
@@ -61,7 +61,7 @@ def test_mutants_are_the_same_for_the_same_number() -> None:
 
 @pytest.mark.parametrize("carrier", invariants.CARRIERS)
 def test_stories_hold_as_they_are(carrier: str) -> None:
-    """Nothing that holds for mutants is wrong of what they are made of."""
+    """Check the invariants on the stories themselves."""
     found = [
         harness.run(Mutant(number, carrier, story), thorough=False)
         for number, story in enumerate(stories(SHORT)[::4])

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What one exporter sends changes nothing of what is read from another.
+"""Messages of one exporter do not affect the records of another.
 
-Exporter A tells all there is to tell: templates, data before their template, elements of its
-own (RFC 5610), interfaces, sampling, lists, sequence numbers. B is A's spoofed double but for
-one thing, and sends the same messages with other contents, mutants of A's, or a withdrawal of
-everything. A is read alone, and among what B sends; nothing may differ.
+Exporter A sends templates, data before their template, elements of its own (RFC 5610),
+interfaces, sampling, lists and sequence numbers. B equals A except for one part of its
+address, and sends the same messages with other contents, mutants of A's messages, or
+withdrawals of all templates. A's messages read alone and interleaved with B's give the same.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .seeds import SHORT, stories
 from .wrapping import ipv4, packets, pcap, tcp, udp
 
 A = TransportKey("udp", "192.0.2.1", 40000, "192.0.2.9", 4739)
-#: B differs from A in one thing each; in the last ones it is another domain or version.
+#: B, which differs from A in one part of the transport session.
 DOUBLES = {
     "port": A._replace(source_port=40001),
     "address": A._replace(source="192.0.2.2"),
@@ -49,7 +49,7 @@ def _quiet() -> Iterator[None]:
 
 
 def story(mark: int, domain: int = 7) -> list[bytes]:
-    """Messages in which ``mark`` (0 to 9) is in every name, number and layout."""
+    """Return messages with ``mark`` (0 to 9) in every name, number and layout."""
     flow = ((8, 4), (12, 4), (10, 4), (1, 4 + mark % 5)), 16 + mark % 5
     own = struct.pack("!IHB", _PEN, 7, 3 + mark % 2) + b"\5name%d" % mark
     interface = struct.pack("!I", 1) + b"\4eth%d" % mark
@@ -86,7 +86,7 @@ def story(mark: int, domain: int = 7) -> list[bytes]:
 
 
 def _v9(mark: int) -> list[bytes]:
-    """NetFlow v9 of the same numbers: source id 7, template 256."""
+    """Return NetFlow v9 with the same numbers: source id 7, template 256."""
     known = struct.pack("!HHHH", 0, 16, 256, 2) + struct.pack("!HHHH", 12, 4, 10, 4)
     rows = raw_set(256, bytes((192, 0, 2, mark)) + bytes(4))
     return [
@@ -122,7 +122,7 @@ HOSTILE: dict[str, Callable[[random.Random], list[bytes]]] = {
 
 
 def _read(sent: list[Sent], is_a: Callable[[Any], bool]) -> tuple[Any, ...]:
-    """All that is known of A when messages were read, in that order."""
+    """Read messages in order; return all state and records of A."""
     collector = Collector(check_values=True)
     records: list[Any] = []
     reads = []
@@ -152,7 +152,7 @@ def _read(sent: list[Sent], is_a: Callable[[Any], bool]) -> tuple[Any, ...]:
 
 
 def _interleaved(rng: random.Random, mine: list[Sent], theirs: list[Sent]) -> list[Sent]:
-    """Both, each in its own order."""
+    """Mix both at random, each in its own order."""
     places = [True] * len(mine) + [False] * len(theirs)
     rng.shuffle(places)
     a, b = iter(mine), iter(theirs)
@@ -177,7 +177,7 @@ def test_a_spoofed_double(double: str, what: str) -> None:
 
 
 def test_another_domain_of_the_same_exporter() -> None:
-    """A transport session shares what it says of its elements, by RFC 5610; and nothing else."""
+    """Domains of a Transport Session share described elements (RFC 5610), and nothing else."""
     mine = [(A, each) for each in story(1)]
     alone = _read(mine, _is_a)
     other = [each for at, each in enumerate(story(2, domain=8)) if at not in (2, 3)]
@@ -197,7 +197,7 @@ def test_another_version_of_the_same_exporter() -> None:
 
 
 def _frames(sent: list[Sent]) -> list[bytes]:
-    """As packets: UDP of A, and of B whatever it uses."""
+    """Return messages as frames, of the protocol of their key."""
     frames, position = [], 1
     for key, octets in sent:
         if key.protocol == "tcp":
@@ -217,7 +217,7 @@ def _frames(sent: list[Sent]) -> list[bytes]:
 
 @pytest.mark.parametrize("double", ["port", "address", "destination port", "tcp", "sctp"])
 def test_as_packets(double: str) -> None:
-    """The same through Scapy's layers, and through the fast reader."""
+    """Compare the layers and the fast reader in the same way."""
     mine = [(A, each) for each in story(1)]
     alone = _values(mine)
     for seed in range(3):
@@ -232,7 +232,7 @@ def test_as_packets(double: str) -> None:
 
 
 def _values(sent: list[Sent]) -> list[dict[str, Any]]:
-    """The records of A's packets, after all packets were read."""
+    """Return the records of A's packets, after all packets are read."""
     session = IPFIXSession()
     made: list[Packet] = packets(_frames(sent))
     for packet in made:

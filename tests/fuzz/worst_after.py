@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages that ask most because of what came before them: names, withdrawals, facts.
+"""Messages that take long because of earlier messages: names, withdrawals, facts.
 
-They join :data:`~tests.fuzz.worstcase.WORST`.
+Importing the module adds them to :data:`~tests.fuzz.worstcase.WORST`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ..builders import raw_message, raw_options, raw_set, raw_template
 from .worst_messages import TYPES, type_of
 from .worstcase import BODY, ROOM, numbered, worst_case
 
-#: An enterprise whose elements nobody knows.
+#: Enterprise without known elements.
 _PEN = 64999
 _WITHDRAWN = b"\0\2\0\0"
-#: So many templates of so many fields: a quarter of the fields that a collector keeps.
+#: Number of wide templates and of their fields: a quarter of the fields that a collector keeps.
 _COUNT, _WIDE = 256, 1016
 _WIDE_FIELDS = raw_template(0, *((1 + each, 1) for each in range(_WIDE)), pen=_PEN)[2:]
 
 
 def _messages(kind: int, each: Callable[[int], bytes], ids: Iterable[int]) -> list[bytes]:
-    """As few messages as hold these templates."""
+    """Return the fewest messages that hold these templates."""
     ids = list(ids)
     room = BODY // len(each(0))
     return [
@@ -76,7 +76,7 @@ def a_withdrawal_of_wide_templates() -> tuple[bytes, ...]:
 
 @worst_case("template-redefined", "templates-many")
 def redefinitions_of_wide_templates() -> tuple[bytes, ...]:
-    """They wait for names besides."""
+    """Redefine templates that also wait for names."""
     fields = raw_template(0, *((1 + each, 1) for each in range(32)), pen=_PEN)[2:]
     wide = _messages(2, lambda id: id.to_bytes(2, "big") + fields, range(256, 8256))
     narrow = numbered(8000, lambda each: _one(256 + each))
@@ -114,14 +114,14 @@ def empty_sets_of_wide_templates() -> tuple[bytes, ...]:
 
 @worst_case(check_values=True)
 def lists_of_wide_templates_that_wait_for_names() -> tuple[bytes, ...]:
-    """None of them holds a record."""
+    """Send lists without records."""
     known = raw_message(TYPES, raw_set(2, raw_template(5000, (292, 65535))))
     lists = numbered(_COUNT, lambda each: b"\x08\3" + struct.pack("!H", 256 + each) + bytes(5))
     return *_wide_templates(), known, raw_message(type_of(1)), raw_message(raw_set(5000, lists))
 
 
 def _by_turns(fields: int) -> tuple[bytes, ...]:
-    """A lesson, a record that it gives a name to, and so on."""
+    """Return element descriptions and records of these elements in turn."""
     layout = [(1 + each, each % 2) for each in range(fields)]
     known = raw_message(raw_set(2, raw_template(256, *layout, pen=_PEN))), raw_message(TYPES)
     record = raw_set(256, bytes(fields // 2))
@@ -139,7 +139,7 @@ def lessons_and_wide_records_by_turns() -> tuple[bytes, ...]:
     return _by_turns(1000)
 
 
-# -- lists whose templates were another
+# -- lists with superseded templates
 
 
 @worst_case("template-redefined")
@@ -159,7 +159,7 @@ def _facts(*fields: tuple[int, int], scope: int = 1) -> bytes:
 
 @worst_case()
 def a_fact_that_changes_with_every_octet() -> tuple[bytes, ...]:
-    """As often as versions of facts are kept, and on."""
+    """Change a fact more often than versions of it are kept."""
     change = raw_message(raw_set(256, b"\1\2" * (BODY // 2)))
     return _facts((34, 1), scope=0), change, change, change
 
@@ -247,7 +247,7 @@ def records_each_of_two_other_interfaces_one_of_which_metered() -> tuple[bytes, 
 
 @worst_case(resolve=True)
 def records_that_ask_for_everything() -> tuple[bytes, ...]:
-    """Interfaces, VRFs and an application, which is other ones each time; no two are alike."""
+    """Use other interfaces, VRFs and applications in each record."""
     options_sets = (
         raw_set(3, raw_options(256, 1, (10, 4), (82, 65535))),
         raw_set(3, raw_options(258, 1, (234, 4), (236, 65535))),
@@ -262,7 +262,7 @@ def records_that_ask_for_everything() -> tuple[bytes, ...]:
 
 @worst_case(resolve=True)
 def sets_of_interfaces_that_are_sampled() -> tuple[bytes, ...]:
-    """As many records as are looked up at once, time after time."""
+    """Repeat Sets of as many records as are resolved together."""
     sets = BODY // (4 * _MANY + 4)
     rows = [
         b"".join([struct.pack("!HH", each, each + sets * _MANY) for each in some])
@@ -273,7 +273,7 @@ def sets_of_interfaces_that_are_sampled() -> tuple[bytes, ...]:
 
 
 def _named_and_sampled() -> tuple[bytes, ...]:
-    """What states the name and the rate of each of 32,000 interfaces."""
+    """Return messages with the name and the rate of each of 32,000 interfaces."""
     named, sampled = (
         raw_options(256, 1, (10, 4), (82, 65535)),
         raw_options(258, 1, (10, 4), (305, 4)),
@@ -289,7 +289,7 @@ def _named_and_sampled() -> tuple[bytes, ...]:
 
 @worst_case(resolve=True)
 def records_that_sequences_are_looked_up_for() -> tuple[bytes, ...]:
-    """Of 64 selectors each."""
+    """Use sequences of 64 selectors each."""
     sequences = raw_options(256, 1, (301, 1), *[(302, 1)] * 64)
     selectors = raw_options(257, 1, (302, 1), (305, 1), (306, 1))
     known = raw_message(
@@ -307,7 +307,7 @@ def records_that_sequences_are_looked_up_for() -> tuple[bytes, ...]:
 
 @worst_case("templates-many", "facts-many", "sets-many", "value", check_values=True, resolve=True)
 def as_much_of_everything_as_is_taken() -> tuple[bytes, ...]:
-    """Layouts that are each used, facts and wrong values in Sets of their own, and lists."""
+    """Combine layouts that are used once, facts and wrong values in single Sets, and lists."""
     vrfs = raw_set(3, raw_options(60_000, 1, (234, 1), (236, 65535)))
     known = raw_message(
         vrfs, raw_set(2, raw_template(60_001, (291, 65535)) + raw_template(60_002, (276, 1)))
@@ -315,7 +315,7 @@ def as_much_of_everything_as_is_taken() -> tuple[bytes, ...]:
     some = TEMPLATES_IN_A_MESSAGE + 1
     layouts = numbered(some, lambda each: raw_template(256 + each, (1 + each, 65535)))
     used = numbered(some, lambda each: raw_set(256 + each, b"\0"))
-    # Every Set of options that is learned from, and more facts in the last one than are taken.
+    # As many Sets of options as are read, with more facts in the last one than are kept.
     facts = numbered(
         SETS_LOOKED_INTO - 1, lambda each: raw_set(60_000, bytes((each % 256, 1)) + b"a")
     )

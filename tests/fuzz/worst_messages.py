@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The messages that ask most of whoever reads them: 64 KiB, or what a template makes of them.
+"""Messages of up to 64 KiB that take the most time to read.
 
-They join :data:`~tests.fuzz.worstcase.WORST`.
+Importing the module adds them to :data:`~tests.fuzz.worstcase.WORST`.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def withdrawals_of_everything() -> tuple[bytes, ...]:
 
 @worst_case("withdrawal-udp")
 def sixteen_thousand_withdrawals_of_no_template() -> tuple[bytes, ...]:
-    """All zeros, which would be padding, were it not for the last octet."""
+    """Send zeros, which would be padding without the last octet."""
     return (raw_message(raw_set(2, bytes(BODY - 3) + b"\1\0\0")),)
 
 
@@ -213,7 +213,7 @@ def one_interface_in_six_thousand_sets() -> tuple[bytes, ...]:
 
 @worst_case()
 def three_thousand_elements() -> tuple[bytes, ...]:
-    """They are those of eight thousand templates, which get to know their names."""
+    """Describe elements of eight thousand templates, whose fields get these names."""
     known = numbered(BODY // 12, lambda each: raw_template(300 + each, (1 + each, 1), pen=64999))
     types = raw_set(3, raw_options(256, 2, (346, 4), (303, 2), (339, 1), (341, 65535)))
     head = struct.pack("!I", 64999)
@@ -243,7 +243,7 @@ def elements_one_by_one_in_four_thousand_domains() -> tuple[bytes, ...]:
 
 @worst_case()
 def elements_one_by_one_of_a_template_of_eight_thousand_fields() -> tuple[bytes, ...]:
-    """It gets another name with each of them, and Sets between that hold no record."""
+    """Rename a field with each description, with Sets without records in between."""
     fields = [(1 + each, 1) for each in range((BODY - 4) // 8)]
     known = raw_message(raw_set(2, raw_template(256, *fields, pen=64999))), raw_message(TYPES)
     empty = raw_set(256, b"")
@@ -263,7 +263,7 @@ def lists_of_a_template_that_gets_name_after_name() -> tuple[bytes, ...]:
 
 
 def _layouts(each: Callable[[int], bytes], record: bytes) -> tuple[bytes, ...]:
-    """A template, and a Set of one record, as often as there is room."""
+    """Fill a message with templates and a Set of one record for each."""
     count = (ROOM - 4) // (len(each(0)) + 4 + len(record))
     sets = (raw_set(256 + at, record) for at in range(count))
     return (raw_message(raw_set(2, numbered(count, each)), *sets),)
@@ -305,7 +305,7 @@ def a_layout_of_eight_thousand_fields_and_a_record() -> tuple[bytes, ...]:
     return (raw_message(raw_set(2, known), raw_set(256, bytes(count))),)
 
 
-# -- values that are wrong
+# -- wrong values
 
 
 def _wrong_booleans(fields: int) -> tuple[bytes, ...]:
@@ -379,7 +379,7 @@ def _basic(element: int, length: int, values: bytes) -> bytes:
 
 
 def nested(depth: int) -> bytes:
-    """A basicList in a basicList, and so on; the innermost is of numbers."""
+    """Return nested basicLists; the innermost holds numbers."""
     octets = _basic(4, 1, b"\6\x11")
     for _ in range(depth):
         octets = _basic(291, 65535, prefixed(octets))
@@ -387,7 +387,7 @@ def nested(depth: int) -> bytes:
 
 
 def nested_records(depth: int) -> bytes:
-    """A subTemplateList (template 260) of records that hold one, and so on."""
+    """Return nested subTemplateLists of template 260."""
     octets = b"\3\1\4"
     for _ in range(depth):
         octets = b"\3\1\4" + prefixed(octets)
@@ -468,7 +468,7 @@ def a_multi_list_of_sixteen_thousand_blocks() -> tuple[bytes, ...]:
 
 @worst_case("template-redefined")
 def lists_whose_templates_change() -> tuple[bytes, ...]:
-    """Each change makes another past that a list is to be read with."""
+    """Change templates after each list, which keeps a version of them."""
     known = numbered(BODY // 8, lambda each: raw_template(300 + each, (4, 1)))
     changes = numbered(
         (ROOM - 30) // 17,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages in packets: UDP datagrams, TCP segments cut anywhere, SCTP chunks; and captures.
+"""Frames of messages: UDP datagrams, TCP segments, SCTP chunks; and captures of them.
 
-Octets are put together by hand: making a packet with Scapy costs more than a mutant may.
+The octets are made without Scapy, which is too slow for mutants.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ _ETHERNET = bytes.fromhex("020000000002020000000001")
 IPFIX_PORT, OTHER_PORT = 4739, 9555
 TIME = 1_700_000_000.0
 _PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 1)
-#: Octets of a message that one datagram holds.
+#: Octets of the longest message in a datagram.
 DATAGRAM = 65535 - 28
 _CHUNK = 16
 
 
 def ipv4(protocol: int, payload: bytes, source: int = 0xC0000201) -> bytes:
-    """An Ethernet frame with an IPv4 packet from 192.0.2.1 (or ``source``) to 192.0.2.2."""
+    """Return an Ethernet frame with IPv4 from 192.0.2.1 (or ``source``) to 192.0.2.2."""
     length = 20 + len(payload)
     header = struct.pack("!BBHHHBBHII", 0x45, 0, length, 0, 0, 64, protocol, 0, source, 0xC0000202)
     return _ETHERNET + b"\x08\x00" + header + payload
 
 
 def ipv6(protocol: int, payload: bytes) -> bytes:
-    """As :func:`ipv4`, from 2001:db8::1 to 2001:db8::2."""
+    """Return an Ethernet frame with IPv6 from 2001:db8::1 to 2001:db8::2."""
     ends = bytes.fromhex("20010db8" + "00" * 11 + "01" + "20010db8" + "00" * 11 + "02")
     header = struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64)
     return _ETHERNET + b"\x86\xdd" + header + ends + payload
@@ -40,7 +40,7 @@ def ipv6(protocol: int, payload: bytes) -> bytes:
 def udp(
     message: bytes, port: int = IPFIX_PORT, source_port: int = 40000, *, six: bool = False
 ) -> bytes:
-    """A frame with a datagram that holds a message."""
+    """Return a frame with a message in a UDP datagram."""
     payload = struct.pack("!HHHH", source_port, port, 8 + len(message), 0) + message
     return ipv6(17, payload) if six else ipv4(17, payload)
 
@@ -53,7 +53,7 @@ def tcp(
     source_port: int = 40000,
     acknowledged: int = 0,
 ) -> bytes:
-    """A frame with a TCP segment; ``flags`` are PSH and ACK unless given."""
+    """Return a frame with a TCP segment; ``flags`` are PSH and ACK by default."""
     header = struct.pack(
         "!HHIIBBHHH",
         *(source_port, IPFIX_PORT, sequence & 0xFFFFFFFF, acknowledged),
@@ -63,7 +63,7 @@ def tcp(
 
 
 def segments(messages: Iterable[bytes], rng: random.Random) -> list[bytes]:
-    """Messages as a TCP stream that is cut anywhere; some segments come late or twice."""
+    """Return messages as a TCP stream cut at random, with late and repeated segments."""
     stream = b"".join(messages)
     start = rng.choice((0, 1, 0xFFFFFF00))
     cuts = sorted(rng.randrange(len(stream) + 1) for _ in range(rng.randint(0, 5)))
@@ -82,7 +82,7 @@ def segments(messages: Iterable[bytes], rng: random.Random) -> list[bytes]:
 
 
 def chunks(messages: Iterable[bytes], rng: random.Random) -> list[bytes]:
-    """Messages as user messages of an SCTP stream, some of them in pieces (RFC 9260 3.3.1)."""
+    """Return messages as SCTP user messages, some of them fragmented (RFC 9260 3.3.1)."""
     frames = []
     number = rng.choice((0, 0xFFFFFFFE))
     for order, message in enumerate(messages):
@@ -102,7 +102,7 @@ def chunks(messages: Iterable[bytes], rng: random.Random) -> list[bytes]:
 
 
 def packets(frames: Sequence[bytes]) -> list[Packet]:
-    """The frames as Scapy reads them, a second apart."""
+    """Return the frames as Scapy packets, a second apart."""
     made = []
     for second, frame in enumerate(frames):
         packet = Ether(frame)
@@ -112,7 +112,7 @@ def packets(frames: Sequence[bytes]) -> list[Packet]:
 
 
 def pcap(frames: Sequence[bytes]) -> io.BytesIO:
-    """A capture of the frames, a second apart."""
+    """Return a capture of the frames, a second apart."""
     parts = [_PCAP_HEADER]
     for second, frame in enumerate(frames):
         parts.append(struct.pack("<IIII", int(TIME) + second, 0, len(frame), len(frame)))
