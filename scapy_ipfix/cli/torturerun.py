@@ -279,7 +279,7 @@ class CollectorOutput:
         if not self.path.exists():
             return set()
         with self.path.open("rb") as file:
-            # A file that is shorter than before has been written anew.
+            # A file that is shorter than before has been written again.
             file.seek(self._start if self._size() >= self._start else 0)
             return {found.decode() for found in _ADDRESS.findall(file.read())}
 

@@ -23,9 +23,16 @@ from scapy_ipfix.exporting.sending import Address, Pace, Sender
 from scapy_ipfix.reading.capture import CaptureFile
 from scapy_ipfix.reading.reader import read_capture
 from scapy_ipfix.reading.session import IPFIXSession
-from scapy_ipfix.wire.codec import WIDE, RecordCodec, record_codec
+from scapy_ipfix.wire.codec import WIDE, RecordCodec, field_offsets, record_codec
 from scapy_ipfix.wire.field import TemplateField
-from scapy_ipfix.wire.framing import IPFIX_HEADER, IPFIX_VERSION, V9_HEADER, V9_VERSION, walk_sets
+from scapy_ipfix.wire.framing import (
+    IPFIX_HEADER,
+    IPFIX_VERSION,
+    SET_HEADER,
+    V9_HEADER,
+    V9_VERSION,
+    walk_sets,
+)
 from scapy_ipfix.wire.layout import STRUCTURED
 from scapy_ipfix.wire.structured import ListContext, list_parts
 from scapy_ipfix.wire.template import Template, cached_per_template
@@ -34,6 +41,7 @@ from scapy_ipfix.wire.template import Template, cached_per_template
 MAX_SENDERS = 256
 #: Greatest difference from the current time, in seconds, with which a shift stays in use.
 _DRIFT = 1
+#: Layouts whose time fields are cached; a thousand wide ones would take gigabytes.
 _LAYOUTS, _WIDE_LAYOUTS = 1024, 8
 #: Greatest number of domains with a shift and a sequence number, and of counted exporters.
 DOMAINS = 65_536
@@ -53,102 +61,89 @@ _UNITS = {
 _Unit = tuple[struct.Struct, int]
 
 
-class _Times:
-    """Where the records of one layout have times (the dateTime types, RFC 7011 6.1.7-10)."""
+class _TimeFields:
+    """Time fields of one layout (RFC 7011 6.1.7 to 6.1.10), and lists that may hold some."""
 
     def __init__(self, fields: tuple[TemplateField, ...]) -> None:
-        self._fields = fields
-        self._codec: RecordCodec = record_codec(fields, None)
-        self._fixed: list[tuple[int, _Unit]] = []
-        # Lists may have some: only reading them tells.
-        has_lists = any(each.data_type.name in STRUCTURED for each in fields)
-        self._is_plain = self._codec.is_fixed and not has_lists
-        self.any = has_lists
-        offset = 0
-        for each in fields:
-            unit = _unit(each)
-            if unit is not None:
-                self._fixed.append((offset, unit))
-                self.any = True
-            offset += each.length
+        self.codec: RecordCodec = record_codec(fields)
+        #: Position in the layout and unit of each time, position and type of each list.
+        self._times: list[tuple[int, _Unit]] = []
+        self._lists: list[tuple[int, str]] = []
+        for position, each in enumerate(fields):
+            unit = _UNITS.get(each.data_type.name)
+            if unit is not None and each.length == unit[0].size:
+                self._times.append((position, unit))
+            elif each.data_type.name in STRUCTURED:
+                self._lists.append((position, each.data_type.name))
+        #: Whether there is any time field or list.
+        self.any = bool(self._times or self._lists)
+        #: Offset and unit of each time if these are the same in every record, else None.
+        self._fixed: list[tuple[int, _Unit]] | None = None
+        if self.codec.is_fixed and not self._lists:
+            offsets = field_offsets(fields)
+            self._fixed = [(offsets[position], unit) for position, unit in self._times]
 
-    def shift(self, octets: bytearray, start: int, stop: int, by: int, lists: ListContext) -> None:
-        """Shift the times of the records between two offsets by some seconds.
+    def find(self, body: bytes, base: int, lists: ListContext) -> Iterator[tuple[int, _Unit]]:
+        """Yield offset and unit of each time in the records of a Set, lists included.
 
-        A time of 0 stands for none and is kept, and so is one that would not fit.
+        ``base`` is added to the offsets in ``body``.
         """
-        for position, (packer, second) in self.positions(octets, start, stop, lists):
-            (value,) = packer.unpack_from(octets, position)
-            moved = value + by * second
-            if second == 1 << 32:
-                moved &= (1 << 64) - 1  # NTP's seconds begin again in 2036
-            if value and 0 <= moved < 1 << (8 * packer.size):
-                packer.pack_into(octets, position, moved)
-
-    def positions(
-        self, octets: bytearray, start: int, stop: int, lists: ListContext
-    ) -> Iterator[tuple[int, _Unit]]:
-        """Each time in those records, in lists as well: its offset and its unit."""
-        spans, _ = self._codec.record_spans(bytes(octets[start:stop]))
-        if self._is_plain:
-            for record, _ in spans:
+        if self._fixed is not None:
+            for record, _ in self.codec.record_spans(body)[0]:
                 for offset, unit in self._fixed:
-                    yield start + record + offset, unit
+                    yield base + record + offset, unit
             return
-        for record, _ in spans:
-            position = start + record
-            for each in self._fields:
-                length = each.length
-                if each.is_variable:
-                    length = octets[position]
-                    position += 1
-                    if length == 255:
-                        length = int.from_bytes(octets[position : position + 2], "big")
-                        position += 2
-                elif (found := _unit(each)) is not None:
-                    yield position, found
-                if each.data_type.name in STRUCTURED:
-                    kind = each.data_type.name
-                    yield from _in_list(kind, octets, position, position + length, lists)
-                position += length
+        for spans in self.codec.field_spans(body):
+            for position, unit in self._times:
+                yield base + spans[position][0], unit
+            for position, kind in self._lists:
+                start, stop = spans[position]
+                yield from _find_in_list(kind, body[start:stop], base + start, lists)
 
 
-def _in_list(
-    kind: str, octets: bytearray, start: int, stop: int, lists: ListContext
+def _find_in_list(
+    kind: str, octets: bytes, base: int, lists: ListContext
 ) -> Iterator[tuple[int, _Unit]]:
-    """Return the times in a list (RFC 6313), none for a malformed list."""
+    """Yield offset and unit of each time in a list (RFC 6313); none if it is malformed."""
     inner = lists.nested()
-    if inner is None or start == stop:
+    if inner is None or not octets:
         return
-    parts, defect = list_parts(kind, bytes(octets[start:stop]), inner)
+    parts, defect = list_parts(kind, octets, inner)
     if defect is not None:
         return
-    # From the end, as the last part ends there, and between two there is a block's header.
+    # From the end, where the last part ends; between two parts there is a block header.
+    stop = base + len(octets)
     for codec, body in reversed(parts):
         start = stop - len(body)
-        times = _times(codec.fields)
+        times = _time_fields(codec.fields)
         if times.any:
-            yield from times.positions(octets, start, stop, inner)
+            yield from times.find(body, start, inner)
         stop = start - _BLOCK_HEADER
 
 
-def _unit(each: TemplateField) -> _Unit | None:
-    unit = _UNITS.get(each.data_type.name)
-    return unit if unit is not None and each.length == unit[0].size else None
-
-
-def _times(fields: tuple[TemplateField, ...]) -> _Times:
-    """Where the times are; equal layouts share that, but a thousand wide ones are gigabytes."""
+def _time_fields(fields: tuple[TemplateField, ...]) -> _TimeFields:
+    """Return the time fields of a layout; few wide layouts are cached, as they are large."""
     return _shared_times(fields) if len(fields) <= WIDE else _wide_times(fields)
 
 
-_shared_times = lru_cache(_LAYOUTS)(_Times)
-_wide_times = lru_cache(_WIDE_LAYOUTS)(_Times)
+_shared_times = lru_cache(_LAYOUTS)(_TimeFields)
+_wide_times = lru_cache(_WIDE_LAYOUTS)(_TimeFields)
 
 
 @cached_per_template
-def _times_of(template: Template) -> _Times:
-    return _times(template.fields)
+def _template_times(template: Template) -> _TimeFields:
+    return _time_fields(template.fields)
+
+
+def _move(octets: bytearray, position: int, unit: _Unit, seconds: int) -> None:
+    """Move a time; one of 0 stays, which is none, and so does one that would not fit."""
+    packer, second = unit
+    (value,) = packer.unpack_from(octets, position)
+    moved = value + seconds * second
+    if second == 1 << 32:
+        moved &= (1 << 64) - 1  # NTP seconds wrap in 2036
+    if value and 0 <= moved < 1 << (8 * packer.size):
+        packer.pack_into(octets, position, moved)
 
 
 class Rewriter:
@@ -221,7 +216,7 @@ class Rewriter:
         spans = None
         for each in known:
             assert each.template is not None
-            times = _times_of(each.template)
+            times = _template_times(each.template)
             if not times.any:
                 continue
             start, stop = each.start, each.stop
@@ -231,7 +226,9 @@ class Rewriter:
                     header = IPFIX_HEADER if read.version == IPFIX_VERSION else V9_HEADER
                     spans, _, _ = walk_sets(read.octets, header.size, len(read.octets))
                 _, start, stop = spans[each.index]
-            times.shift(octets, start + 4, stop, shift, each.lists)
+            start += SET_HEADER.size
+            for position, unit in times.find(bytes(octets[start:stop]), start, each.lists):
+                _move(octets, position, unit, shift)
 
     def _number(self, read: CollectedMessage, known: list[CollectedSet]) -> int:
         domain = read.domain
