@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TextIO
 
 from scapy_ipfix.collector.collected import CollectedSet, Origin
+from scapy_ipfix.model.times import NTPTime
 from scapy_ipfix.reading.columns import CONTEXT
 from scapy_ipfix.text import counted, cut, printable
 from scapy_ipfix.wire.codec import WIDE
@@ -71,6 +72,8 @@ class _Line(NamedTuple):
 def _place(field: TemplateField) -> str:
     """Return the ``%`` place of a field for values of the domain "json"."""
     kind = field.data_type
+    if isinstance(kind, NTPTime):
+        return "%s"  # an unknown time is null
     # The text of a time or an address has no character that JSON escapes.
     if kind.is_time or kind.is_address:
         return '"%s"' if field.length == kind.length else "%s"

@@ -29,6 +29,14 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         "share templates across an exporter's source ports (default: session)",
     )
     group.add_argument(
+        "--ntp-epoch",
+        type=int,
+        choices=(1900, 1970),
+        default=1900,
+        help="first second of dateTimeMicroseconds and dateTimeNanoseconds; 1970 for exporters "
+        "that do not follow RFC 7011 6.1.9 (default: 1900)",
+    )
+    group.add_argument(
         "--state",
         metavar="JSON",
         help="load templates and options data from this file if it exists, and save them there",
@@ -63,7 +71,11 @@ def make_session(
     Raises OSError, and StateError for a ``--state`` file that holds no state.
     """
     session = IPFIXSession(
-        any_port=not options.bound_ports, scope=options.scope, model=model, **arguments
+        any_port=not options.bound_ports,
+        scope=options.scope,
+        model=model,
+        ntp_epoch=options.ntp_epoch,
+        **arguments,
     )
     if options.state and os.path.exists(options.state):
         load_state(session.collector, options.state)

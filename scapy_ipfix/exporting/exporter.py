@@ -84,7 +84,11 @@ class Exporter:
         sequence: int = 0,
         boot_time: Time | None = None,
         clock: Callable[[], float] = time.time,
+        ntp_epoch: int = 1900,
     ) -> None:
+        if ntp_epoch not in (1900, 1970):
+            raise ValueError(f"ntp_epoch is 1900 or 1970, not {ntp_epoch!r}")
+        self._unix_epoch = ntp_epoch == 1970
         settings = Settings(
             domain,
             version,
@@ -170,6 +174,8 @@ class Exporter:
         ``pairs`` are (template, row). Successive rows of one template share a Set. Raises
         ValueError as :meth:`export` does, always from the iterator.
         """
+        if self._unix_epoch:
+            pairs = ((self._adapt(template), row) for template, row in pairs)
         return map(self._packer.packet, self._mixed(pairs, _optional_seconds(export_time)))
 
     def announce(self, *templates: Template, export_time: Time | None = None) -> list[Message]:
@@ -178,6 +184,7 @@ class Exporter:
         Raises ValueError as :meth:`export` does.
         """
         packer = self._packer
+        templates = tuple(map(self._adapt, templates))
         known = [packer.use(each) for each in templates] or list(packer.templates.values())
         made = packer.announcements(known, _optional_seconds(export_time), refresh=not templates)
         return [packer.packet(each) for each in made]
@@ -190,6 +197,7 @@ class Exporter:
         announced, and in NetFlow v9, which has no withdrawals.
         """
         packer = self._packer
+        templates = tuple(map(self._adapt, templates))
         if packer.version == V9_VERSION:
             raise ValueError("NetFlow v9 has no template withdrawals; free an id with forget()")
         for each in templates:
@@ -230,7 +238,7 @@ class Exporter:
         if isinstance(rows, (Mapping, Packet, str, bytes)):
             raise ValueError(f"rows are a list or an iterator of rows, not {rows!r}; write [row]")
         when = _optional_seconds(export_time)
-        packer = self._packer
+        packer, template = self._packer, self._adapt(template)
         packer.use(template)
         if template.length > packer.room:
             raise packer.too_long(f"template {template.id}: a record", template.length)
@@ -239,6 +247,10 @@ class Exporter:
         else:
             made = self._uniform(template, iter(rows), when)
         return self._announced(template, made, when)
+
+    def _adapt(self, template: Template) -> Template:
+        """Return a template whose NTP timestamps have the epoch of this exporter."""
+        return template.with_unix_epoch() if self._unix_epoch else template
 
     def _announced(
         self, template: Template, made: Iterator[PackedMessage], when: float | None

@@ -89,7 +89,7 @@ class DataType:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Types are singletons, when copied or unpickled too.
-        return _type_named, (self.name,)
+        return type_named, (self.name,)
 
     def permits(self, length: int) -> bool:
         """Return True if RFC 7011 section 6 permits ``length`` octets for this type."""
@@ -173,7 +173,8 @@ class DataType:
         return ValueError(f"{value!r} does not fit {self.name}: {reason}")
 
 
-def _type_named(name: str) -> DataType:
+def type_named(name: str) -> DataType:
+    """Return the data type of an IANA name. Raises KeyError."""
     return _TYPES[name]
 
 

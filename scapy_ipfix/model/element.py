@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from scapy_ipfix.model.datatypes import DATA_TYPES, VARIABLE, DataType, octetArray
+from scapy_ipfix.model.datatypes import VARIABLE, DataType, octetArray
 from scapy_ipfix.model.iespec import IESpec
 
 #: The highest element number beside an enterprise number: 15 bits (RFC 7011 section 3.2).
@@ -29,7 +29,6 @@ PLACEHOLDER_PREFIX = "_ipfix_"
 #: RFC 7012 section 2.1; older registries also have "obsolete".
 STATUSES = frozenset({"current", "deprecated", "obsolete"})
 
-_DATA_TYPES = frozenset(DATA_TYPES.values())
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PLACEHOLDER = re.compile(r"_ipfix_([0-9]{1,10})_([0-9]{1,5})")
 _NUMBER = re.compile(r"0x[0-9a-f]{1,64}|0|[1-9][0-9]{0,77}")
@@ -201,7 +200,7 @@ class InformationElement:
                 f"{PLACEHOLDER_PREFIX} is reserved for placeholders, this element's is "
                 f"{placeholder_name(self.pen, self.id)}"
             )
-        if self.type not in _DATA_TYPES:
+        if not isinstance(self.type, DataType):
             raise ValueError(f"type {self.type!r} of {self.name}: give a DataType")
         if self.status not in STATUSES:
             raise ValueError(

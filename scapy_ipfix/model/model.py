@@ -43,6 +43,7 @@ from scapy_ipfix.model.reverse import (
     reverse_number,
     reversed_element,
 )
+from scapy_ipfix.model.times import NTPTime, at_unix_epoch
 from scapy_ipfix.text import Table
 
 #: The limit of elements that :meth:`InformationModel.learn` adds, since exporters send them.
@@ -85,6 +86,25 @@ class InformationModel:
         twin._own_names = self._own_names.copy()
         twin._learned = self._learned.copy()
         twin._reverses = self._reverses.copy()
+        return twin
+
+    def with_ntp_epoch(self, year: int) -> InformationModel:
+        """Return a model for exporters whose NTP timestamps count seconds from a year.
+
+        1900 (RFC 7011 6.1.9) returns this model; 1970 a copy whose elements of type
+        dateTimeMicroseconds and dateTimeNanoseconds count from 1970. Raises ValueError for
+        another year.
+        """
+        if year == 1900:
+            return self
+        if year != 1970:
+            raise ValueError(f"the epoch of NTP timestamps is 1900 or 1970, not {year!r}")
+        twin = self.copy()
+        for element in self:
+            if isinstance(element.type, NTPTime):
+                named = self.get(element.name) == element
+                other = dataclasses.replace(element, type=at_unix_epoch(element.type))
+                twin._store(other, named)
         return twin
 
     # Lookup by number

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
-from scapy_ipfix.model.datatype import Cache, DataType
+from scapy_ipfix.model.datatype import Cache, DataType, type_named
 from scapy_ipfix.model.numbers import Integer
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -105,42 +107,75 @@ _DECIMALS = tuple(f".{rest:03d}Z" for rest in range(1000))
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NTPTime(Time):
-    """NTP timestamp: 32 bits of seconds since 1900, 32 of fraction (RFC 7011 6.1.9, 6.1.10).
+    """NTP timestamp: 32 bits of seconds, 32 of fraction (RFC 7011 6.1.9, 6.1.10).
 
-    Seconds with the top bit clear belong to the era that begins in 2036, as in RFC 4330
-    section 3. A datetime holds microseconds only; the integer is lossless. The low ``unused``
-    bits of the fraction are zero: 11 for microseconds.
+    Seconds count from 1900; with the top bit clear they belong to the era that begins in
+    2036, as in RFC 4330 section 3. All bits 0 is an unknown time there: None. With ``epoch``
+    1970 seconds count from 1970, as some exporters have it. A datetime holds microseconds
+    only; the integer is lossless. The low ``unused`` bits of the fraction are zero: 11 for
+    microseconds.
     """
 
     decimals: int = 6
     unused: int = 11
+    epoch: int = 1900
+
+    def __post_init__(self) -> None:
+        if self.epoch == 1900:
+            super().__post_init__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.epoch == 1900:
+            return super().__reduce__()
+        return at_unix_epoch, (type_named(self.name),)
 
     def _ticks(self, seconds: int, nanoseconds: int) -> int:
-        seconds += _NTP_OFFSET
-        if not 1 << 31 <= seconds < 3 << 31:
+        begin, end = 0, 1 << 32
+        if self.epoch == 1900:
+            seconds += _NTP_OFFSET
+            begin, end = 1 << 31, 3 << 31
+        if not begin <= seconds < end:
+            offset = _NTP_OFFSET if self.epoch == 1900 else 0
+            first, last = _second_text[begin - offset], _second_text[end - 1 - offset]
             raise self._misfit(
-                _UNIX_EPOCH + timedelta(seconds=seconds - _NTP_OFFSET),
-                "NTP time goes from 1968-01-20T03:14:08Z to 2104-02-26T09:42:23Z",
+                _UNIX_EPOCH + timedelta(seconds=seconds - offset),
+                f"NTP time goes from {first}Z to {last}Z",
             )
         # Rounded up, since decoding rounds down.
         fraction = -(-(nanoseconds << 32 - self.unused) // 1_000_000_000) << self.unused
         return (seconds & 0xFFFFFFFF) << 32 | fraction
 
     def _split(self, value: int) -> tuple[int, int]:
+        """Return seconds since 1970 and the fraction."""
         seconds = value >> 32
-        if seconds < 1 << 31:
-            seconds += 1 << 32
-        return seconds - _NTP_OFFSET, value & 0xFFFFFFFF
+        if self.epoch == 1900:
+            if seconds < 1 << 31:
+                seconds += 1 << 32
+            seconds -= _NTP_OFFSET
+        return seconds, value & 0xFFFFFFFF
 
     def to_python(self, value: Any) -> Any:
         if not isinstance(value, int) or not 0 <= value < 1 << 64:
             return value
+        if not value:
+            return None
         seconds, fraction = self._split(value)
         return _UNIX_EPOCH + timedelta(seconds=seconds, microseconds=fraction * 1_000_000 >> 32)
 
     def to_text(self, value: Any) -> str:
         if not isinstance(value, int) or not 0 <= value < 1 << 64:
             return DataType.to_text(self, value)
+        if not value:
+            return ""
         seconds, fraction = self._split(value)
         decimals = fraction * 10**self.decimals >> 32
         return f"{_second_text[seconds]}.{decimals:0{self.decimals}d}Z"
+
+    def to_json(self, value: Any) -> Any:
+        return super().to_json(value) or None
+
+
+@cache
+def at_unix_epoch(kind: NTPTime) -> NTPTime:
+    """Return the type of the same name whose seconds count from 1970."""
+    return dataclasses.replace(kind, epoch=1970)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from scapy_ipfix.model.datatypes import data_type
+from scapy_ipfix.model.times import NTPTime
 from scapy_ipfix.reading.extras import extra
 from scapy_ipfix.wire.codec import field_offsets
 from scapy_ipfix.wire.field import TemplateField
@@ -133,8 +134,8 @@ def _values(np: Any, field: TemplateField, items: Any) -> Any:
             items = _widened(np, items, _width(field), kind.name.startswith("signed"))
         if kind.name in _MILLISECONDS:
             return _unix_times(np, items, _MILLISECONDS[kind.name])
-        if kind.is_time:
-            return _ntp_times(np, items, *_NTP_UNITS[kind.name])
+        if isinstance(kind, NTPTime):
+            return _ntp_times(np, kind, items)
         return items
     if kind.name == "boolean" and field.length == 1:
         return _booleans(items)
@@ -175,13 +176,17 @@ def _unix_times(np: Any, ticks: Any, milliseconds: int) -> Any:
     return times
 
 
-def _ntp_times(np: Any, ticks: Any, unit: str, second: int) -> Any:
-    """Return times from NTP timestamps, of the era that ``model.times`` assumes."""
+def _ntp_times(np: Any, kind: NTPTime, ticks: Any) -> Any:
+    """Return times from NTP timestamps, of the epoch and era of their type; NaT for 0."""
+    unit, second = _NTP_UNITS[kind.name]
     seconds = ticks >> np.uint64(32)
-    seconds += (seconds < np.uint64(1 << 31)).astype("u8") << np.uint64(32)
+    if kind.epoch == 1900:
+        seconds += (seconds < np.uint64(1 << 31)).astype("u8") << np.uint64(32)
     fraction = (ticks & np.uint64(0xFFFFFFFF)) * np.uint64(second) >> np.uint64(32)
-    begin = np.datetime64("1900-01-01", "s")
-    return begin + seconds.view("m8[s]") + fraction.view(f"m8[{unit}]")
+    begin = np.datetime64(f"{kind.epoch}-01-01", "s")
+    times = begin + seconds.view("m8[s]") + fraction.view(f"m8[{unit}]")
+    times[ticks == 0] = "NaT"
+    return times
 
 
 def _booleans(octets: Any) -> Any:

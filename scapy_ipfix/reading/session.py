@@ -59,6 +59,9 @@ class IPFIXSession(DefaultSession):
         True decodes every record, for diagnostics of its values.
     ``learn_elements``
         False ignores the elements that exporters describe (RFC 5610).
+    ``ntp_epoch``
+        1970 reads dateTimeMicroseconds and dateTimeNanoseconds of exporters that count their
+        seconds from 1970 instead of 1900 (RFC 7011 6.1.9).
 
     Data Sets that arrive before their template are kept, and resolved in place when it
     arrives. Nothing that a capture holds raises an error; :attr:`diagnostics` lists what is
@@ -76,12 +79,13 @@ class IPFIXSession(DefaultSession):
         template_timeout: float | None = None,
         check_values: bool = False,
         learn_elements: bool = True,
+        ntp_epoch: int = 1900,
     ) -> None:
         super().__init__(supersession)
         #: The Collecting Process itself: state by Observation Domain.
         self.collector = Collector(
             scope=scope,
-            model=model,
+            model=model.with_ntp_epoch(ntp_epoch),
             limits=limits,
             template_timeout=template_timeout,
             check_values=check_values,

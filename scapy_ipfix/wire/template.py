@@ -9,6 +9,7 @@ fields. Its :class:`~scapy_ipfix.wire.codec.RecordCodec` reads and writes Data R
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, wraps
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 from scapy_ipfix.model.datatypes import VARIABLE, data_type
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
+from scapy_ipfix.model.times import NTPTime, at_unix_epoch
 from scapy_ipfix.wire.codec import RecordCodec, record_codec
 from scapy_ipfix.wire.diagnostics import Defect, shown_octets
 from scapy_ipfix.wire.field import (
@@ -188,6 +190,16 @@ class Template:
     @property
     def is_variable(self) -> bool:
         return not self.codec.is_fixed
+
+    def with_unix_epoch(self) -> Template:
+        """Return the template with NTP timestamps that count seconds from 1970, not 1900."""
+        fields = tuple(
+            field._replace(element=replace(field.element, type=at_unix_epoch(field.element.type)))
+            if isinstance(field.element.type, NTPTime)
+            else field
+            for field in self.fields
+        )
+        return Template.from_fields(self.id, fields, self.scope_count, self.is_options)
 
     def with_id(self, id: int) -> Template:
         """Return a template of the same layout with another id."""

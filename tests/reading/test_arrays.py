@@ -106,7 +106,7 @@ def test_booleans_with_other_values_are_octets():
         ("dateTimeMicroseconds", "e93c7f0080000000", "us", "2024-01-01T00:00:00.5"),
         ("dateTimeNanoseconds", "e93c7f0000000005", "ns", "2024-01-01T00:00:00.000000001"),
         # the next NTP era, from 2036
-        ("dateTimeNanoseconds", "0000000000000000", "ns", "2036-02-07T06:28:16"),
+        ("dateTimeNanoseconds", "0000000000000004", "ns", "2036-02-07T06:28:16"),
         ("dateTimeMicroseconds", "7fffffffffffffff", "us", "2104-02-26T09:42:23.999999"),
         ("dateTimeNanoseconds", "8000000000000000", "ns", "1968-01-20T03:14:08"),
         # a length that the type does not allow: the same number in fewer octets
