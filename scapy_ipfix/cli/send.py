@@ -79,6 +79,22 @@ def _parser() -> Parser:
         default="udp",
         help="transport protocol (default: udp)",
     )
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    _add_pace_options(parser)
+    change = parser.add_argument_group("changes to the messages")
+    change.add_argument(
+        "--retime", action="store_true", help="move export times, and times in records, to now"
+    )
+    change.add_argument(
+        "--renumber", action="store_true", help="count sequence numbers from 0 without gaps"
+    )
+    change.add_argument(
+        "--domain", type=int, metavar="ID", help="set observation domain id or source id to ID"
+    )
+    return parser
+
+
+def _add_pace_options(parser: Parser) -> None:
     pace = parser.add_argument_group("pace")
     pace.add_argument(
         "--rate",
@@ -102,18 +118,6 @@ def _parser() -> Parser:
         metavar="N",
         help="send the file N times; without N until interrupted (default: once)",
     )
-    change = parser.add_argument_group("changes to the messages")
-    change.add_argument(
-        "--retime", action="store_true", help="move export times, and times in records, to now"
-    )
-    change.add_argument(
-        "--renumber", action="store_true", help="count sequence numbers from 0 without gaps"
-    )
-    change.add_argument(
-        "--domain", type=int, metavar="ID", help="set observation domain id or source id to ID"
-    )
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
-    return parser
 
 
 def _rate(text: str) -> float:

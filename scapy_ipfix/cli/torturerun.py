@@ -81,6 +81,12 @@ def _parser() -> Parser:
     kind = cases.add_mutually_exclusive_group()
     kind.add_argument("--legal", action="store_true", help="only cases that the RFCs allow")
     kind.add_argument("--illegal", action="store_true", help="only cases that violate an RFC")
+    _add_sending_options(parser)
+    _add_canary_options(parser)
+    return parser
+
+
+def _add_sending_options(parser: Parser) -> None:
     sending = parser.add_argument_group("sending")
     sending.add_argument(
         "--proto",
@@ -105,8 +111,6 @@ def _parser() -> Parser:
     sending.add_argument(
         "--duration", type=positive, metavar="SECONDS", help="longest time (default: no limit)"
     )
-    _add_canary_options(parser)
-    return parser
 
 
 def _add_canary_options(parser: Parser) -> None:
