@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a session knows, kept in a file: templates, learned elements, metadata (JSON).
+"""State of a session in a file (JSON): templates, learned elements, metadata.
 
-A capture that ``tcpdump -G`` cut into files is read file by file with it. The file says its
-format's version; what it holds is facts, and nothing in it is run.
+It serves to read a capture that ``tcpdump -G`` split into files, one after the other. The file
+contains the version of its format and data alone, nothing that is executed.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ VERSION = 1
 
 
 class StateError(ValueError):
-    """A file that is no state of a session; the text says which and why."""
+    """Error of a file that cannot be read as state; its text has the path and the reason."""
 
 
 def dump_state(collector: Collector) -> dict[str, Any]:
-    """The state as what JSON can have."""
+    """Return the state as values that JSON can represent."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -55,15 +55,18 @@ def dump_state(collector: Collector) -> dict[str, Any]:
         ],
         "domains": [_domain(domain) for domain in collector.domains],
         "metadata": [
-            [[list(key[0]), key[1], key[2]], what, _plain(which), _plain(fact.value), fact.since]
-            for key in collector.metadata.domains
-            for what, which, fact in collector.metadata.facts(key)
+            [[list(domain[0]), *domain[1:]], kind, _to_json(key), _to_json(fact.value), fact.since]
+            for domain in collector.metadata.domains
+            for kind, key, fact in collector.metadata.facts(domain)
         ],
     }
 
 
 def save_state(collector: Collector, path: str | os.PathLike[str]) -> None:
-    """Writes the state; a file that was there stays whole until the new one is. OSError."""
+    """Write the state to a file, which is replaced only when the new one is complete.
+
+    Raises OSError.
+    """
     part = f"{os.fspath(path)}.part"
     with open(part, "w", encoding="utf-8") as file:
         json.dump(dump_state(collector), file, indent=1)
@@ -72,44 +75,51 @@ def save_state(collector: Collector, path: str | os.PathLike[str]) -> None:
 
 
 def load_state(collector: Collector, path: str | os.PathLike[str]) -> None:
-    """Takes in what :func:`save_state` wrote.
+    """Restore the state that :func:`save_state` wrote.
 
-    Raises OSError, and :class:`StateError` for a file that is none of ours.
+    Raises OSError, and :class:`StateError` for any other or a damaged file.
     """
     name = os.fspath(path)
     try:
         with open(path, encoding="utf-8") as file:
             state = json.load(file)
-        if not isinstance(state, dict) or state.get("format") != FORMAT:
-            raise ValueError("no state of a session")
-        if state.get("version") != VERSION:
-            raise ValueError(f"state of version {state.get('version')!r}, this reads {VERSION}")
+    except (ValueError, RecursionError) as error:
+        raise StateError(f"{name} is not a scapy-ipfix state file: {error}") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise StateError(f"{name} is not a scapy-ipfix state file")
+    if state.get("version") != VERSION:
+        raise StateError(
+            f"{name} is a state file of version {state.get('version')!r}; "
+            f"this scapy-ipfix reads version {VERSION}"
+        )
+    try:
         restore_state(collector, state)
     except (
         *(ValueError, TypeError, KeyError, IndexError, AttributeError),
         *(OverflowError, RecursionError),
-    ) as problem:
-        raise StateError(f"{name}: {_reason(problem)}") from None
-
-
-def _reason(problem: Exception) -> str:
-    return str(problem) if isinstance(problem, ValueError) else f"damaged ({problem!r})"
+    ) as error:
+        reason = str(error) if isinstance(error, ValueError) else repr(error)
+        raise StateError(f"{name} is a damaged state file: {reason}") from None
 
 
 def restore_state(collector: Collector, state: dict[str, Any]) -> None:
-    """Takes in what :func:`dump_state` gave. Raises what a damaged state makes it raise."""
-    for taught in state["elements"]:
-        transport = TransportKey(*taught["transport"])
-        collector.learned_types.restore(transport, _elements(taught["elements"]))
+    """Restore the state that :func:`dump_state` returned.
+
+    A damaged one raises ValueError, TypeError, LookupError, AttributeError, OverflowError or
+    RecursionError.
+    """
+    for learned in state["elements"]:
+        transport = TransportKey(*learned["transport"])
+        collector.learned_types.restore(transport, _elements(learned["elements"]))
     for each in state["domains"]:
         transport = TransportKey(*each["transport"])
         domain = collector.domain(transport, int(each["version"]), int(each["id"]))
         for template in each["templates"]:
             domain.restore(_template_state(template, domain))
-    for (transport, version, id), what, which, value, since in state["metadata"]:
-        key = TransportKey(*transport), int(version), int(id)
-        fact = _fact(what, _value(which), _value(value))
-        collector.metadata.restore(key, *fact, _time(since))
+    for (transport, version, id), kind, key, value, since in state["metadata"]:
+        about = TransportKey(*transport), int(version), int(id)
+        fact = _fact(kind, _from_json(key), _from_json(value))
+        collector.metadata.restore(about, *fact, _time(since))
 
 
 def _domain(domain: Domain) -> dict[str, Any]:
@@ -139,7 +149,7 @@ def _template_state(saved: dict[str, Any], domain: Domain) -> TemplateState:
     )
     id, scope = _number(saved["id"], 1 << 16), _number(saved["scope"], 1 << 16)
     span = TemplateSpan(id, scope, specifiers, 0, 0)
-    # Elements of NetFlow v9 with a number of an enterprise came in as types of their own.
+    # An enterprise's element has a field type of its own in NetFlow v9.
     if domain.version == 9:
         pairs = [(each.pen, each.id) for each in specifiers]
         types = [
@@ -155,13 +165,13 @@ def _template_state(saved: dict[str, Any], domain: Domain) -> TemplateState:
 def _time(value: Any) -> float:
     time = float(value)
     if not math.isfinite(time):
-        raise ValueError(f"{value!r} is no time")
+        raise ValueError(f"{value!r} is not a time")
     return time
 
 
 def _number(value: Any, limit: int) -> int:
     if type(value) is not int or not 0 <= value < limit:
-        raise ValueError(f"{value!r} is no number below {limit}")
+        raise ValueError(f"{value!r} is not an integer from 0 to {limit - 1}")
     return value
 
 
@@ -191,8 +201,8 @@ def _elements(saved: list[dict[str, Any]]) -> Iterator[InformationElement]:
         )
 
 
-#: What facts of metadata are made of, beside numbers and text.
-_KINDS = {kind.__name__: kind for kind in (Sampling, Interface, Application)}
+#: Types of the values of facts, beside numbers and text.
+_TYPES = {type.__name__: type for type in (Sampling, Interface, Application)}
 
 
 def _is_number(value: Any) -> bool:
@@ -207,79 +217,81 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _are(value: Any, kind: type, *checks: Callable[[Any], bool]) -> bool:
-    """Whether a value is of a kind, and each of its parts None or what it is checked for."""
-    if not isinstance(value, kind) or not isinstance(value, tuple):
+def _is_record(value: Any, type: type, *checks: Callable[[Any], bool]) -> bool:
+    """Return whether a value is a named tuple whose parts are None or pass their checks."""
+    if not isinstance(value, type) or not isinstance(value, tuple):
         return False
     return all(each is None or check(each) for check, each in zip(checks, value, strict=True))
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether a value is a name and a number."""
+    """Return whether a value is a name and a number."""
     return type(value) is tuple and [*map(type, value)] == [str, int]
 
 
-def _is_row(value: Any, check: Callable[[Any], bool]) -> bool:
+def _is_tuple_of(value: Any, check: Callable[[Any], bool]) -> bool:
     return type(value) is tuple and all(map(check, value))
 
 
-#: Of what there are facts: what says of which one, and what is said.
-_FACTS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], bool]]] = {
-    SAMPLING: (_is_pair, lambda value: _are(value, Sampling, _is_rate, _is_text, _is_text)),
-    SEQUENCE: (_is_number, lambda value: _is_row(value, _is_number)),
+#: Checks of the key and the value of facts, by their kind.
+_CHECKS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], bool]]] = {
+    SAMPLING: (_is_pair, lambda value: _is_record(value, Sampling, _is_rate, _is_text, _is_text)),
+    SEQUENCE: (_is_number, lambda value: _is_tuple_of(value, _is_number)),
     INTERFACE: (
-        lambda which: which is None or _is_number(which),
-        lambda value: _are(value, Interface, _is_text, _is_text),
+        lambda key: key is None or _is_number(key),
+        lambda value: _is_record(value, Interface, _is_text, _is_text),
     ),
     VRF: (_is_number, _is_text),
     APPLICATION: (
-        lambda which: isinstance(which, bytes) and bool(which),
-        lambda value: _are(value, Application, _is_text, _is_text, _is_text),
+        lambda key: isinstance(key, bytes) and bool(key),
+        lambda value: _is_record(value, Application, _is_text, _is_text, _is_text),
     ),
-    DOMAIN: (lambda which: which is None, _is_text),
+    DOMAIN: (lambda key: key is None, _is_text),
     COUNTERS: (
-        lambda which: _is_row(which, _is_pair),
+        lambda key: _is_tuple_of(key, _is_pair),
         lambda value: type(value) is dict and all(map(_is_pair, value.items())),
     ),
 }
 
 
-def _fact(what: Any, which: Any, value: Any) -> tuple[str, Any, Any]:
-    """A fact that was saved. Raises ValueError for what is none."""
-    if what not in _FACTS:
-        raise ValueError(f"there are no facts of {what!r}")
-    is_key, is_value = _FACTS[what]
-    if not is_key(which) or not is_value(value):
-        raise ValueError(f"{value!r} of {which!r} is nothing that is said of {what}")
-    return what, which, value
+def _fact(kind: Any, key: Any, value: Any) -> tuple[str, Any, Any]:
+    """Return a saved fact. Raises ValueError for an invalid one."""
+    if kind not in _CHECKS:
+        raise ValueError(f"{kind!r} is not a kind of facts")
+    is_key, is_value = _CHECKS[kind]
+    if not is_key(key):
+        raise ValueError(f"{key!r} is not a key of {kind} facts")
+    if not is_value(value):
+        raise ValueError(f"{value!r} is not a value of {kind} facts")
+    return kind, key, value
 
 
-def _plain(value: Any) -> Any:
-    """A key or value of metadata as JSON has it: what JSON has not is an object of one entry."""
+def _to_json(value: Any) -> Any:
+    """Return a key or value of a fact for JSON: tuples and the like as objects of one entry."""
     if isinstance(value, bytes):
         return {"octets": value.hex()}
     if isinstance(value, tuple):
-        kind = type(value).__name__ if type(value).__name__ in _KINDS else "tuple"
-        return {kind: [_plain(each) for each in value]}
+        name = type(value).__name__
+        return {name if name in _TYPES else "tuple": [_to_json(each) for each in value]}
     if isinstance(value, dict):
-        return {"dict": [[_plain(key), _plain(each)] for key, each in value.items()]}
+        return {"dict": [[_to_json(key), _to_json(each)] for key, each in value.items()]}
     return value
 
 
-def _value(plain: Any) -> Any:
-    """What :func:`_plain` made of, again. Raises ValueError for anything else."""
-    if not isinstance(plain, dict):
-        if plain is None or isinstance(plain, (str, int, float)):
-            return plain
-        raise ValueError(f"{plain!r} is no value of metadata")
-    ((kind, inner),) = plain.items()
-    if kind == "octets":
+def _from_json(saved: Any) -> Any:
+    """Return the value that :func:`_to_json` saved. Raises ValueError for any other."""
+    if not isinstance(saved, dict):
+        if saved is None or isinstance(saved, (str, int, float)):
+            return saved
+        raise ValueError(f"{saved!r} is not part of a fact")
+    ((name, inner),) = saved.items()
+    if name == "octets":
         return bytes.fromhex(inner)
-    if kind == "dict":
-        return {_value(key): _value(each) for key, each in inner}
-    values = [_value(each) for each in inner]
-    if kind == "tuple":
+    if name == "dict":
+        return {_from_json(key): _from_json(each) for key, each in inner}
+    values = [_from_json(each) for each in inner]
+    if name == "tuple":
         return tuple(values)
-    if kind in _KINDS:
-        return _KINDS[kind](*values)
-    raise ValueError(f"{kind!r} is no kind of value")
+    if name in _TYPES:
+        return _TYPES[name](*values)
+    raise ValueError(f"{name!r} is not a type of values of facts")

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Dicts that give back the memory of what was in them.
+"""Release of the memory of removed dict entries.
 
-A dict keeps its table when entries are removed, until others are added. Who fills one for each
-of thousands of observation domains, and lets it be emptied, would fill memory with empty tables.
+A dict keeps its hash table when entries are removed, until others are added. Thousands of
+observation domains with an emptied dict each would fill memory with empty tables.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-#: Entries that may be missing before the table is made anew.
+#: Removed entries beyond the present ones that do not yet cause a rebuild.
 SLACK = 64
 
 
 def shrink(table: dict[Any, Any], removed: int) -> int:
-    """Makes the table anew if that is worth it, ``removed`` entries after the last time.
+    """Rebuild a dict in place where that is worth it, ``removed`` entries after the last time.
 
-    Gives the number of removed entries to go on from. It is the same dict afterwards.
+    Return the number of removed entries to continue counting from.
     """
     if removed <= SLACK + len(table):
         return removed
@@ -25,7 +25,7 @@ def shrink(table: dict[Any, Any], removed: int) -> int:
 
 
 def remake(table: dict[Any, Any]) -> None:
-    """Makes the table anew, as large as what is in it asks for."""
-    kept = table.copy()
+    """Rebuild a dict in place, with a hash table as large as its entries need."""
+    entries = table.copy()
     table.clear()
-    table.update(kept)
+    table.update(entries)

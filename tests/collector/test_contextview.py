@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the facts say of a record: how it was sampled, what its numbers are called."""
+"""Tests of the values that facts resolve records to: sampling rates and names."""
 
 import copy
 import pickle
@@ -39,15 +39,15 @@ APPLICATION = options(1, "applicationId", "applicationName", "applicationDescrip
 
 
 def stated(*facts: tuple[Template, tuple[Any, ...]], domain: Any = HERE) -> ContextView:
-    """A view of what options stated."""
+    """Return a view of the facts of rows of options."""
     metadata = Metadata()
     for template, row in facts:
         metadata.learn(domain, template, [dict(zip(template.names, row))])
     return ContextView(metadata, HERE, metadata.now)
 
 
-def asked(*fields: str, id: int = 300) -> tuple[Template, Any]:
-    """A template, and what makes a record of a row."""
+def layout_of(*fields: str, id: int = 300) -> tuple[Template, Any]:
+    """Return a template, and a function that makes a record of a row."""
     template = Template(id, *fields)
     return template, lambda *row: dict(zip(template.names, row))
 
@@ -55,9 +55,9 @@ def asked(*fields: str, id: int = 300) -> tuple[Template, Any]:
 # Sampling
 
 
-def test_by_sampler_then_interface_then_all() -> None:
+def test_precedence_of_sampler_interface_and_system() -> None:
     view = stated((SAMPLER, (1, 10)), (BY_INTERFACE, (5, 20)), (SYSTEM, (0, 30)))
-    template, record = asked("samplerId", "ingressInterface", "egressInterface")
+    template, record = layout_of("samplerId", "ingressInterface", "egressInterface")
     assert view.sampling_rate(template, record(1, 5, 5)) == 10
     assert view.sampling_rate(template, record(2, 5, 6)) == 20
     assert view.sampling_rate(template, record(2, 6, 5)) == 20
@@ -65,62 +65,62 @@ def test_by_sampler_then_interface_then_all() -> None:
     assert view.sampling_rate(template, record(None, b"?", None)) == 30
 
 
-def test_nothing_said_nothing_known() -> None:
-    template, record = asked("samplerId", "ingressInterface")
+def test_unknown_rates() -> None:
+    template, record = layout_of("samplerId", "ingressInterface")
     assert stated().sampling_rate(template, record(1, 2)) is None
     assert stated((SAMPLER, (1, 10))).sampling_rate(template, record(2, 2)) is None
-    assert stated((SAMPLER, (1, 10))).sampling_rate(*asked_without_sampler()) is None
+    assert stated((SAMPLER, (1, 10))).sampling_rate(*without_sampler()) is None
 
 
-def asked_without_sampler() -> tuple[Template, dict[str, Any]]:
-    template, record = asked("octetDeltaCount")
+def without_sampler() -> tuple[Template, dict[str, Any]]:
+    template, record = layout_of("octetDeltaCount")
     return template, record(1)
 
 
-def test_an_interface_where_it_was_metered() -> None:
+def test_the_interface_where_a_record_was_metered() -> None:
     view = stated((BY_INTERFACE, (5, 20)), (BY_INTERFACE, (6, 40)))
-    template, record = asked("ingressInterface", "egressInterface", "flowDirection")
+    template, record = layout_of("ingressInterface", "egressInterface", "flowDirection")
     assert view.sampling_rate(template, record(5, 6, 0)) == 20
     assert view.sampling_rate(template, record(5, 6, 1)) == 40
     assert view.sampling_rate(template, record(5, 7, 1)) == 20
 
 
-def test_a_record_that_says_it_itself() -> None:
+def test_rates_in_the_record() -> None:
     view = stated((SAMPLER, (1, 10)), (SYSTEM, (0, 30)))
-    template, record = asked("samplerId", "samplingInterval", "samplingAlgorithm")
+    template, record = layout_of("samplerId", "samplingInterval", "samplingAlgorithm")
     assert view.sampling_rate(template, record(1, 100, 2)) == 100
     assert view.sampling_rate(template, record(1, 0, 2)) == 10
-    # H3C fills both with zeros: no sampling, unless the options know better
+    # H3C fills both with zeros: no sampling, unless options state a rate
     assert view.sampling_rate(template, record(9, 0, 0)) == 30
     assert stated().sampling_rate(template, record(9, 0, 0)) == 1
     assert stated().sampling_rate(template, record(9, 0, 1)) is None
 
 
-def test_selectors_in_a_row_multiply() -> None:
+def test_rates_of_a_selection_sequence_multiply() -> None:
     one, two = (SELECTOR, (1, 1, 9)), (SELECTOR, (2, 2, 3))
-    template, record = asked("selectionSequenceId")
+    template, record = layout_of("selectionSequenceId")
     assert stated((SEQUENCE, (4, 1, 2)), one, two).sampling_rate(template, record(4)) == 25
     assert stated((SEQUENCE, (4, 1, 2)), one).sampling_rate(template, record(4)) is None
     assert stated(one, two).sampling_rate(template, record(4)) is None
-    template, record = asked("selectorId")
+    template, record = layout_of("selectorId")
     assert stated(one, two).sampling_rate(template, record(2)) == 2.5
 
 
 def test_by_template_and_line_card() -> None:
     view = stated((BY_TEMPLATE, (301, 20)), (BY_LINE_CARD, (2, 40)), (SYSTEM, (0, 5)))
     for id, card, rate in ((300, 2, 40), (301, 2, 40), (301, 3, 20), (300, 3, 5)):
-        template, record = asked("lineCardId", id=id)
+        template, record = layout_of("lineCardId", id=id)
         assert view.sampling_rate(template, record(card)) == rate
 
 
-def test_domain_0_is_all_of_the_exporter() -> None:
+def test_domain_0_is_the_whole_exporter() -> None:
     facts = (SYSTEM, (0, 30)), (INTERFACE, (1, "Gi1", "")), (VRF, (2, "red"))
-    template, record = asked("ingressInterface", "ingressVRFID")
+    template, record = layout_of("ingressInterface", "ingressVRFID")
     view = stated(*facts, domain=("exporter", 10, 0))
     assert view.sampling_rate(template, record(1, 2)) == 30
     assert view.interface_name(template, record(1, 2)) == "Gi1"
     assert view.vrf_name(template, record(1, 2)) == "red"
-    # in NetFlow v9, a sourceId of 0 is one like any other
+    # in NetFlow v9, a sourceId of 0 is like any other
     metadata = Metadata()
     for options_template, row in facts:
         values = dict(zip(options_template.names, row))
@@ -138,7 +138,7 @@ def test_domain_0_is_all_of_the_exporter() -> None:
 
 def test_interface_names() -> None:
     view = stated((INTERFACE, (1, "Gi1", "lake")), (INTERFACE, (2, "", "only this")))
-    template, record = asked("ingressInterface", "egressInterface")
+    template, record = layout_of("ingressInterface", "egressInterface")
     assert view.interface_name(template, record(1, 2)) == "Gi1"
     assert view.interface_name(template, record(1, 2), "egress") == "only this"
     assert view.interface_description(template, record(1, 2)) == "lake"
@@ -147,16 +147,16 @@ def test_interface_names() -> None:
     assert view.interface_name(template, record(None, 1)) is None
 
 
-def test_the_physical_interface_where_there_is_no_other() -> None:
+def test_physical_interfaces() -> None:
     view = stated((INTERFACE, (1, "Gi1", "")))
-    template, record = asked("ingressPhysicalInterface", "ingressInterface")
+    template, record = layout_of("ingressPhysicalInterface", "ingressInterface")
     assert view.interface_name(template, record(1, 100)) == "Gi1"
     assert view.interface_name(template, record(100, 1)) == "Gi1"
 
 
-def test_a_probe_on_one_interface() -> None:
+def test_the_interface_that_a_metering_process_observes() -> None:
     view = stated((WATCHED, (1, "veth-a")))
-    template, record = asked("ingressInterface", "egressInterface")
+    template, record = layout_of("ingressInterface", "egressInterface")
     assert view.interface_name(template, record(7, 7)) == "veth-a"
     assert view.interface_name(template, record(7, 7), "egress") == "veth-a"
     assert view.interface_name(template, record(7, 8)) is None
@@ -194,7 +194,7 @@ def test_names_in_the_record(
     fields: tuple[str, ...], row: tuple[Any, ...], names: tuple[Any, ...]
 ) -> None:
     view = stated((INTERFACE, (9, "of options", "")))
-    template, record = asked(*fields)
+    template, record = layout_of(*fields)
     found = tuple(view.interface_name(template, record(*row), side) for side in SIDES)
     assert found == names
 
@@ -204,11 +204,11 @@ SIDES = ("ingress", "egress")
 
 def test_vrf_names() -> None:
     view = stated((VRF, (1, "red")), (VRF, (2, "")))
-    template, record = asked("ingressVRFID", "egressVRFID")
+    template, record = layout_of("ingressVRFID", "egressVRFID")
     assert view.vrf_name(template, record(1, 2)) == "red"
     assert view.vrf_name(template, record(1, 2), "egress") is None
     assert view.vrf_name(template, record(3, 1), "egress") == "red"
-    template, record = asked("VRFname")
+    template, record = layout_of("VRFname")
     assert view.vrf_name(template, record("\0")) is None
     assert view.vrf_name(template, record("blue")) == "blue"
 
@@ -217,19 +217,19 @@ def test_application_names() -> None:
     view = stated(
         (APPLICATION, (b"\x03\0\0\x35", "dns", "")), (APPLICATION, (b"\x03\x35", "x", ""))
     )
-    template, record = asked("applicationId")
+    template, record = layout_of("applicationId")
     assert view.application_name(template, record(b"\x03\0\0\x35")) == "dns"
     assert view.application_name(template, record(b"\x03\x35")) == "x"
     assert view.application_name(template, record(b"\x03\0\x35")) is None
     assert view.application_name(template, record("03000035")) == "dns"  # as JSON has it
     assert view.application_name(template, record(b"")) is None
-    template, record = asked("applicationId", "applicationName")
+    template, record = layout_of("applicationId", "applicationName")
     assert view.application_name(template, record(b"\x03\0\0\x35", "mine")) == "mine"
     assert view.application_name(template, record(b"\x03\0\0\x35", "")) == "dns"
 
 
-def test_another_direction_is_an_error() -> None:
-    template, record = asked("ingressInterface")
+def test_an_unknown_direction_is_an_error() -> None:
+    template, record = layout_of("ingressInterface")
     with pytest.raises(ValueError, match="'ingress' or 'egress', not 'in'"):
         stated().interface_name(template, record(1), "in")
     with pytest.raises(ValueError, match="'ingress' or 'egress', not ''"):
@@ -271,9 +271,11 @@ def test_by_number() -> None:
 # Many records
 
 
-def test_resolver() -> None:
+def test_resolve_one() -> None:
     view = stated((INTERFACE, (1, "Gi1", "")), (VRF, (2, "red")), (SYSTEM, (0, 20)))
-    template, record = asked("ingressInterface", "egressVRFID", "applicationId", "octetDeltaCount")
+    template, record = layout_of(
+        "ingressInterface", "egressVRFID", "applicationId", "octetDeltaCount"
+    )
     resolve = partial(view.resolve_one, template)
     expected = {
         "sampling_rate": 20,
@@ -284,7 +286,7 @@ def test_resolver() -> None:
     for octets in range(10):
         assert resolve(record(1, 2, b"\1", octets)) == expected
     assert resolve(record(2, 2, b"\1", 1)) == expected | {"ingress_interface_name": None}
-    assert view.resolve_one(asked("octetDeltaCount")[0], {"octetDeltaCount": 1}) == {
+    assert view.resolve_one(layout_of("octetDeltaCount")[0], {"octetDeltaCount": 1}) == {
         "sampling_rate": 20
     }
     assert view.resolve_one(SYSTEM, {"scopeSystem": 0, "samplingInterval": 20}) == {}
@@ -292,16 +294,16 @@ def test_resolver() -> None:
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The facts that are looked up."""
-    asked: list[Any] = []
+    """Return the list of lookups of facts."""
+    lookups: list[Any] = []
     find = Finder.__call__
 
-    def counted(finder: Finder, what: str, which: Any) -> Any:
-        asked.append((what, which))
-        return find(finder, what, which)
+    def counted(finder: Finder, kind: str, key: Any) -> Any:
+        lookups.append((kind, key))
+        return find(finder, kind, key)
 
     monkeypatch.setattr(Finder, "__call__", counted)
-    return asked
+    return lookups
 
 
 def test_a_fact_is_looked_up_once_for_many_records(found: list[Any]) -> None:
@@ -311,19 +313,19 @@ def test_a_fact_is_looked_up_once_for_many_records(found: list[Any]) -> None:
         *((SELECTOR, (number, 1, 0 if number else 9)) for number in range(64)),
     )
     fields = "selectionSequenceId", "ingressInterface", "egressInterface", "ingressVRFID"
-    template, record = asked(*fields, "applicationId", "octetDeltaCount")
+    template, record = layout_of(*fields, "applicationId", "octetDeltaCount")
     resolve = partial(view.resolve_one, template)
     for number in range(20):
         for index in range(20):
-            answers = resolve(record(number, index, 19 - index, index, b"\3", number))
-            assert answers["sampling_rate"] == 10
+            resolved = resolve(record(number, index, 19 - index, index, b"\3", number))
+            assert resolved["sampling_rate"] == 10
     assert len(set(found)) == len(found)
     assert 20 + 64 < len(found) < 2 * (20 + 64 + 20 + 20 + 10)
 
 
 def test_a_fact_is_looked_up_once_for_many_sets(found: list[Any]) -> None:
     view = stated((BY_INTERFACE, (5, 20)), (INTERFACE, (5, "Gi5", "")))
-    template, record = asked("ingressInterface", "egressInterface")
+    template, record = layout_of("ingressInterface", "egressInterface")
     expected = view.resolve_one(template, record(5, 6))
     assert expected["ingress_interface_name"] == "Gi5"
     before = len(found)
@@ -337,7 +339,7 @@ def test_a_fact_is_looked_up_once_for_many_sets(found: list[Any]) -> None:
 
 def test_other_facts_other_templates_other_domains() -> None:
     view = stated((INTERFACE, (1, "Gi1", "")))
-    template, record = asked("ingressInterface")
+    template, record = layout_of("ingressInterface")
     twin = template.with_id(301)
     first = ContextView(view.metadata, HERE, view.number)
     view.metadata.learn(HERE, INTERFACE, [dict(zip(INTERFACE.names, (1, "Gi1/1", "")))])
@@ -350,15 +352,15 @@ def test_other_facts_other_templates_other_domains() -> None:
             (later, twin, ("Gi1/1", 9)),
             (ContextView(view.metadata, ("exporter", 10, 8), later.number), twin, (None, None)),
         ):
-            answers = each.resolve_one(layout, record(1))
-            assert (answers["ingress_interface_name"], answers["sampling_rate"]) == expected
+            resolved = each.resolve_one(layout, record(1))
+            assert (resolved["ingress_interface_name"], resolved["sampling_rate"]) == expected
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scapy_ipfix.wire.resolver._KEYS", 10)
     monkeypatch.setattr("scapy_ipfix.wire.resolver._NUMBERS", 10)
     view = stated((INTERFACE, (99, "Gi99", "")))
-    template, record = asked("ingressInterface")
+    template, record = layout_of("ingressInterface")
     resolve = partial(view.resolve_one, template)
     for index in range(100):
         assert resolve(record(index))["ingress_interface_name"] == ("Gi99" if index == 99 else None)
@@ -367,9 +369,9 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(resolver._interfaces[0][0]) <= 10
 
 
-def test_a_view_that_answered_can_be_copied() -> None:
+def test_a_view_with_a_resolver_can_be_copied() -> None:
     view = stated((INTERFACE, (1, "Gi1", "")))
-    template, record = asked("ingressInterface")
+    template, record = layout_of("ingressInterface")
     expected = view.resolve_one(template, record(1))
     for twin in (pickle.loads(pickle.dumps(view)), copy.deepcopy(view)):
         assert twin.metadata is not view.metadata
@@ -378,11 +380,11 @@ def test_a_view_that_answered_can_be_copied() -> None:
         assert view.resolve_one(template, record(1)) == expected
 
 
-def test_selectors_that_leave_nothing_to_count() -> None:
-    """The rates of 64 selectors make a number that no float can be; one of them is a float."""
+def test_rates_of_a_sequence_beyond_all_floats() -> None:
+    """The product of the rates of 64 selectors, one of them a float, is no float."""
     sequence = options(1, "selectionSequenceId", *["selectorId"] * 64)
     rates = [(SELECTOR, (number, 1, (1 << 32) - 1)) for number in range(63)]
-    template, record = asked("selectionSequenceId")
+    template, record = layout_of("selectionSequenceId")
     view = stated((sequence, (1, *range(64))), *rates, (SELECTOR, (63, 2, 3)))
     assert view.sampling_rate(template, record(1)) is None
     assert view.resolve_one(template, record(1)) == {"sampling_rate": None}
@@ -390,10 +392,10 @@ def test_selectors_that_leave_nothing_to_count() -> None:
     assert view.sampling_rate(template, record(1)) is None
 
 
-def test_a_resolver_says_what_the_methods_say() -> None:
+def test_resolve_one_equals_the_methods() -> None:
     view = stated((SAMPLER, (1, 10)), (BY_INTERFACE, (5, 20)), (INTERFACE, (5, "Gi5", "")))
     fields = ("samplerId", "ingressInterface", "egressInterface", "flowDirection")
-    template, record = asked(*fields, "samplingInterval")
+    template, record = layout_of(*fields, "samplingInterval")
     resolve = partial(view.resolve_one, template)
     for sampler in (0, 1):
         for ingress in (5, 6):
@@ -421,7 +423,7 @@ def test_a_resolver_says_what_the_methods_say() -> None:
     ),
     st.sets(st.sampled_from([BY_INTERFACE, SAMPLER, VRF, SYSTEM, WATCHED, APPLICATION])),
 )
-def test_many_records_are_told_what_one_is(
+def test_resolve_many_equals_resolve_one(
     facts: list[tuple[int, int]],
     rows: list[tuple[Any, Any, Any, Any]],
     fields: tuple[str, ...],
@@ -437,7 +439,7 @@ def test_many_records_are_told_what_one_is(
             row = dict(zip(each.names, (key, (f"Gi{mark}" if mark else "") if texts else mark, "")))
             metadata.learn(domains[at % 2], each, [row])
         views.append(ContextView(metadata, HERE, metadata.now))
-    layout, record = asked(*fields)
+    layout, record = layout_of(*fields)
     for view in views:
         records = [record(*row) for row in rows]
         metadata.last_resolver = None
@@ -447,30 +449,30 @@ def test_many_records_are_told_what_one_is(
         view.resolve_many(layout, many)
         assert many[: len(records)] == expected
         assert many == expected * (len(many) // max(1, len(expected)))
-        then = [told(view, layout, each) for each in records]
+        then = [resolved_by_methods(view, layout, each) for each in records]
         metadata.last_resolver = None
-        assert then == [told(view, layout, each) for each in records]
+        assert then == [resolved_by_methods(view, layout, each) for each in records]
 
 
-def told(view: ContextView, layout: Template, values: dict[str, Any]) -> list[Any]:
-    """What the methods say of a record."""
-    each_side = view.interface_name, view.interface_description, view.vrf_name
+def resolved_by_methods(view: ContextView, layout: Template, values: dict[str, Any]) -> list[Any]:
+    """Return the values of a record by each of the methods."""
+    by_side = view.interface_name, view.interface_description, view.vrf_name
     return [
         view.sampling_rate(layout, values),
         view.application_name(layout, values),
-        *(ask(layout, values, side) for ask in each_side for side in ("ingress", "egress")),
+        *(method(layout, values, side) for method in by_side for side in ("ingress", "egress")),
     ]
 
 
-def test_long_values_are_not_remembered_whole() -> None:
-    """A record may hold names of 65,000 octets, of which 255 characters count."""
+def test_keys_hold_the_beginning_of_long_values() -> None:
+    """A record may hold names of 65,000 octets, of which 255 characters are significant."""
     view = stated((INTERFACE, (99, "Gi99", "")))
-    template, record = asked("interfaceName", "ingressInterface[v]", "applicationId[v]")
+    template, record = layout_of("interfaceName", "ingressInterface[v]", "applicationId[v]")
     resolve = partial(view.resolve_one, template)
     long = "\U0001f300" * 60_000
     for name, index, application in ((long, 99, b"\1"), ("a", b"\7" * 60_000, b"\2" * 60_000)):
-        answers = resolve(record(name, index, application))
-        assert answers["ingress_interface_name"] == name[:255]
-        assert answers["application_name"] is None
+        resolved = resolve(record(name, index, application))
+        assert resolved["ingress_interface_name"] == name[:255]
+        assert resolved["application_name"] is None
     held = [each for key in view.resolver(template)._by_key for each in key if each is not None]
     assert max(len(each) for each in held if not isinstance(each, int)) <= 1020

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The facts that exporters state: kept by domain, with what they were before, and bounded."""
+"""Tests of the facts that exporters state: by domain, with former values, and bounded."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ EXPORTED = Template(259, "exportingProcessId", "exportedOctetTotalCount", scope=
 
 
 def state(metadata: Metadata, template: Template, *rows: Any, domain: Any = HERE) -> list[str]:
-    """States rows of options; gives the codes of what was noted."""
+    """Learn from rows of options; return the codes of the defects."""
     records = [dict(zip(template.names, row)) for row in rows]
     return [defect.code for defect in metadata.learn(domain, template, records, 1.0)]
 
@@ -38,13 +38,13 @@ def rate(metadata: Metadata, sampler: int, number: int | None = None, domain: An
     return None if found is None else found.rate
 
 
-def test_which_templates() -> None:
+def test_templates_that_state_facts() -> None:
     assert is_metadata(SAMPLERS)
     assert not is_metadata(Template(256, "samplerId", "samplingInterval"))
     assert not is_metadata(Template(256, "templateId", "flowKeyIndicator", scope=1))
 
 
-def test_a_fact_is_what_it_was_when_a_record_came() -> None:
+def test_a_fact_has_the_value_in_force_at_a_number() -> None:
     metadata = Metadata()
     before = metadata.now
     state(metadata, SAMPLERS, (1, 10))
@@ -59,7 +59,7 @@ def test_a_fact_is_what_it_was_when_a_record_came() -> None:
     assert rate(metadata, 3) is None
 
 
-def test_what_is_stated_again_is_no_change() -> None:
+def test_a_repeated_fact_is_no_change() -> None:
     metadata = Metadata()
     state(metadata, SAMPLERS, (1, 10), (2, 20))
     now = metadata.now
@@ -69,7 +69,7 @@ def test_what_is_stated_again_is_no_change() -> None:
     assert len(metadata) == 2
 
 
-def test_since_is_when_it_changed() -> None:
+def test_since_is_the_time_of_the_change() -> None:
     metadata = Metadata()
     for time, interval in ((1.0, 10), (2.0, 10), (3.0, 20), (4.0, 20)):
         values = {"samplerId": 1, "samplingInterval": interval}
@@ -78,7 +78,7 @@ def test_since_is_when_it_changed() -> None:
     assert (version.value.rate, version.since) == (20, 3.0)
 
 
-def test_parts_of_a_fact_may_come_apart() -> None:
+def test_parts_of_a_fact_may_arrive_apart() -> None:
     metadata = Metadata()
     state(metadata, INTERFACES, (1, "Gi1", "lake"))
     state(metadata, NAMES, (1, "Gi0/1"))
@@ -87,11 +87,11 @@ def test_parts_of_a_fact_may_come_apart() -> None:
         return metadata.find(HERE, INTERFACE, 1, metadata.now)
 
     assert find() == Interface("Gi0/1", "lake")
-    state(metadata, INTERFACES, (1, "Gi0/1", ""))  # stated empty, not left out
+    state(metadata, INTERFACES, (1, "Gi0/1", ""))  # an empty text, not an absent one
     assert find() == Interface("Gi0/1", "")
 
 
-def test_domains_and_exporters_are_apart() -> None:
+def test_domains_and_exporters_have_facts_of_their_own() -> None:
     metadata = Metadata()
     others = [("exporter", 10, 8), ("exporter", 9, 7), ("another", 10, 7)]
     state(metadata, SAMPLERS, (1, 10))
@@ -111,7 +111,7 @@ def test_a_record_may_be_about_another_domain() -> None:
     assert ContextView(metadata, ("exporter", 10, 0), metadata.now).domain_name is None
 
 
-def test_counters_are_the_latest() -> None:
+def test_counters_have_the_latest_values() -> None:
     metadata = Metadata()
     for count in range(100):
         state(metadata, EXPORTED, (1, count), (2, count))
@@ -127,28 +127,28 @@ def test_counters_are_the_latest() -> None:
     }
 
 
-def test_counters_change_in_place_where_nobody_sees_it() -> None:
-    """A message may state one of 256 counters 65,000 times: no copy for each."""
+def test_counters_change_in_place_unnoticed() -> None:
+    """No copy for each: a message may state one of 256 counters 65,000 times."""
     metadata = Metadata()
-    which = (("exportingProcessId", 1),)
+    key = (("exportingProcessId", 1),)
     state(metadata, EXPORTED, (1, 1))
     (fact,) = metadata._stated
     kept = fact.value
-    found = metadata.find(HERE, COUNTERS, which, metadata.now)
+    found = metadata.find(HERE, COUNTERS, key, metadata.now)
     ((_, _, version),) = metadata.facts(HERE)
     viewed = ContextView(metadata, HERE, metadata.now).counters
     now = metadata.now
     state(metadata, EXPORTED, (1, 2))
     assert fact.value is kept
     assert metadata.now == now + 1
-    assert found == version.value == viewed[which] == {"exportedOctetTotalCount": 1}
+    assert found == version.value == viewed[key] == {"exportedOctetTotalCount": 1}
     found["exportedOctetTotalCount"] = 99
-    assert metadata.find(HERE, COUNTERS, which, metadata.now) == {"exportedOctetTotalCount": 2}
+    assert metadata.find(HERE, COUNTERS, key, metadata.now) == {"exportedOctetTotalCount": 2}
     state(metadata, EXPORTED, (1, 2))
     assert metadata.now == now + 1
 
 
-def test_counters_of_before_go_where_there_are_too_many() -> None:
+def test_former_counters_are_dropped_where_there_are_too_many() -> None:
     metadata = Metadata()
     for base in range(5):
         names = [f"_{base}_{number}" for number in range(60)]
@@ -164,7 +164,7 @@ def test_counters_of_before_go_where_there_are_too_many() -> None:
         assert len(version.value) == (61 + 60 * base if base < 4 else 61)
 
 
-def test_saved_counters_that_are_none() -> None:
+def test_invalid_saved_counters() -> None:
     metadata = Metadata()
     with pytest.raises(TypeError):
         metadata.restore(HERE, COUNTERS, (("exportingProcessId", 1),), 7, 0.0)
@@ -172,12 +172,12 @@ def test_saved_counters_that_are_none() -> None:
     assert len(metadata) == 1
 
 
-def test_records_that_say_the_same_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_of_the_same_facts_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read, times = OptionsReader.read, []
 
-    def counted(layout: OptionsReader, values: Any) -> Any:
+    def counted(reader: OptionsReader, values: Any) -> Any:
         times.append(values)
-        return read(layout, values)
+        return read(reader, values)
 
     monkeypatch.setattr(OptionsReader, "read", counted)
     metadata = Metadata()
@@ -188,8 +188,8 @@ def test_records_that_say_the_same_are_read_once(monkeypatch: pytest.MonkeyPatch
     assert (rate(metadata, 1), rate(metadata, 2)) == (10, 20)
 
 
-def test_of_a_set_the_latest_is_kept() -> None:
-    """Nothing came between its records that could ask for the others."""
+def test_a_set_states_its_last_values() -> None:
+    """No other record arrives between its records, which could resolve to the others."""
     metadata = Metadata()
     state(metadata, SAMPLERS, *((1, interval) for interval in range(1, 100)))
     first = metadata.now
@@ -202,7 +202,7 @@ def test_of_a_set_the_latest_is_kept() -> None:
 # Bounds
 
 
-def test_the_fact_goes_that_was_not_stated_for_longest() -> None:
+def test_the_fact_not_stated_for_longest_is_dropped() -> None:
     metadata = Metadata(limit=3)
     assert state(metadata, SAMPLERS, (1, 10), (2, 20), (3, 30)) == []
     state(metadata, SAMPLERS, (1, 10))
@@ -211,7 +211,7 @@ def test_the_fact_goes_that_was_not_stated_for_longest() -> None:
     assert len(metadata) == 3
 
 
-def test_what_was_before_goes_first() -> None:
+def test_former_values_are_dropped_first() -> None:
     metadata = Metadata(limit=4)
     state(metadata, SAMPLERS, (1, 10), (2, 20))
     first = metadata.now
@@ -224,7 +224,7 @@ def test_what_was_before_goes_first() -> None:
     assert (rate(metadata, 1), rate(metadata, 2)) == (13, 20)
 
 
-def test_ever_new_facts_do_not_fill_the_memory() -> None:
+def test_memory_of_ever_new_facts_is_bounded() -> None:
     metadata = Metadata(limit=50)
     for number in range(2000):
         domain = ("attacker", 10, number % 300)
@@ -232,10 +232,10 @@ def test_ever_new_facts_do_not_fill_the_memory() -> None:
         state(metadata, NAMES, (number, "x" * 60_000), domain=domain)
         state(metadata, SAMPLERS, (number % 7, number), domain=domain)
         assert len(metadata) <= 50
-    # what nothing is kept of is forgotten altogether
+    # a domain without facts is removed
     assert len(metadata._domains) <= 50
     assert len(metadata._stated) + len(metadata._superseded) == len(metadata)
-    assert all(kind.facts for kinds in metadata._domains.values() for kind in kinds)
+    assert all(table.facts for tables in metadata._domains.values() for table in tables)
     assert all(metadata._domains.values())
     name = metadata.find(("attacker", 10, 1999 % 300), INTERFACE, 1999, metadata.now).name
     assert len(name) < 300
@@ -247,7 +247,7 @@ def test_ever_new_facts_do_not_fill_the_memory() -> None:
         max_size=60,
     )
 )
-def test_views_see_what_held(steps: list[tuple[int, int, int, bool]]) -> None:
+def test_facts_in_force_at_each_number(steps: list[tuple[int, int, int, bool]]) -> None:
     metadata = Metadata()
     model: dict[tuple[int, int], int] = {}
     held = [(0, dict(model))]
@@ -267,7 +267,9 @@ def test_views_see_what_held(steps: list[tuple[int, int, int, bool]]) -> None:
     st.integers(1, 8),
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 3)), max_size=60),
 )
-def test_bounded_it_keeps_the_latest(limit: int, steps: list[tuple[int, int, int]]) -> None:
+def test_the_latest_facts_are_within_the_limit(
+    limit: int, steps: list[tuple[int, int, int]]
+) -> None:
     metadata = Metadata(limit)
     for domain, sampler, interval in steps:
         state(metadata, SAMPLERS, (sampler, interval), domain=("x", 10, domain))
@@ -277,7 +279,7 @@ def test_bounded_it_keeps_the_latest(limit: int, steps: list[tuple[int, int, int
     assert len(kept) + len(metadata._superseded) == len(metadata)
 
 
-# What a person looks at
+# The table
 
 
 def test_table() -> None:
@@ -309,7 +311,7 @@ def test_table() -> None:
     assert "samplerId 1" in str(table)
 
 
-def test_times_that_are_unknown_are_not_shown() -> None:
+def test_an_unknown_time_is_an_empty_cell() -> None:
     metadata = Metadata()
     metadata.learn(HERE, SAMPLERS, [{"samplerId": 1, "samplingInterval": 10}])
     assert metadata_table(metadata)[0][5] == ""
@@ -318,9 +320,9 @@ def test_times_that_are_unknown_are_not_shown() -> None:
 # Exporters
 
 
-def heard(path: Path) -> tuple[Metadata, list[dict[str, Any]]]:
-    """What a capture states, and what that says of each of its data records."""
-    session, metadata, answers = IPFIXSession(), Metadata(), []
+def learned(path: Path) -> tuple[Metadata, list[dict[str, Any]]]:
+    """Return the facts of a capture, and the resolved values of each of its data records."""
+    session, metadata, resolved = IPFIXSession(), Metadata(), []
     for read in iter_sets(path, session):
         template = read.template
         assert template is not None
@@ -329,8 +331,8 @@ def heard(path: Path) -> tuple[Metadata, list[dict[str, Any]]]:
             assert metadata.learn(read.domain.key, template, records) == []
         else:
             view = ContextView(metadata, read.domain.key, metadata.now)
-            answers += [view.resolve_one(template, values) for values in records]
-    return metadata, answers
+            resolved += [view.resolve_one(template, values) for values in records]
+    return metadata, resolved
 
 
 def shown(metadata: Metadata) -> list[tuple[object, ...]]:
@@ -338,7 +340,7 @@ def shown(metadata: Metadata) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "facts", "records", "answer"),
+    ("name", "facts", "records", "expected"),
     [
         (
             "softflowd_v9",
@@ -388,45 +390,45 @@ def shown(metadata: Metadata) -> list[tuple[object, ...]]:
         ),
     ],
 )
-def test_our_captures(
-    root: Path, name: str, facts: list[Any], records: int, answer: dict[str, Any]
+def test_captures(
+    root: Path, name: str, facts: list[Any], records: int, expected: dict[str, Any]
 ) -> None:
-    metadata, answers = heard(root / "pcaps" / f"{name}.pcap")
+    metadata, resolved = learned(root / "pcaps" / f"{name}.pcap")
     assert shown(metadata) == facts
-    assert len(answers) == records
-    for each in answers:
-        assert each.items() >= answer.items()
+    assert len(resolved) == records
+    for each in resolved:
+        assert each.items() >= expected.items()
 
 
 def test_open_vswitch(root: Path) -> None:
     """The data has the names in it; the options are of domain 0, the data of 123."""
-    metadata, answers = heard(root / "pcaps" / "ovs_ipfix.pcap")
+    metadata, resolved = learned(root / "pcaps" / "ovs_ipfix.pcap")
     assert shown(metadata) == [
         (0, "counters", "notSentPacketTotalCount of exportingProcessId 1", 0)
     ]
     assert {
-        (each["ingress_interface_name"], each.get("egress_interface_name")) for each in answers
+        (each["ingress_interface_name"], each.get("egress_interface_name")) for each in resolved
     } == {("br0", None), ("veth-a", None), ("br0", "veth-a"), ("veth-a", "br0")}
 
 
-def test_iosxr_has_descriptions_for_names(captures: Path) -> None:
-    metadata, answers = heard(captures / "netflow9_cisco_asr9k.pcap")
+def test_iosxr_sends_descriptions_for_names(captures: Path) -> None:
+    metadata, resolved = learned(captures / "netflow9_cisco_asr9k.pcap")
     facts = shown(metadata)
     assert len(facts) == 19
     assert (2177, "interface", "74", "TenGigE0_0_1_0") in facts
     assert (2177, "interface", "162", "Bundle-Ether2") in facts
-    names = [(each["ingress_interface_name"], each["egress_interface_name"]) for each in answers]
+    names = [(each["ingress_interface_name"], each["egress_interface_name"]) for each in resolved]
     assert names.count(("TenGigE0_6_0_0", "Bundle-Ether2")) == 2
     # the sampler's template is there, its records are not
-    assert {each["sampling_rate"] for each in answers} == {None}
+    assert {each["sampling_rate"] for each in resolved} == {None}
 
 
 def test_nbar_names_applications(captures: Path) -> None:
-    metadata, answers = heard(captures / "netflow9_cisco_nbar.pcap")
+    metadata, resolved = learned(captures / "netflow9_cisco_nbar.pcap")
     facts = shown(metadata)
     assert len(facts) == 15
     assert (0, "application", "1:47", "gre, General Routing Encapsulation") in facts
-    assert sorted(str(each["application_name"]) for each in answers) == [
+    assert sorted(str(each["application_name"]) for each in resolved) == [
         *("None", "None", "None", "icmp", "icmp"),
     ]
 
@@ -463,13 +465,13 @@ def test_nbar_names_applications(captures: Path) -> None:
         ("netflow9_invalid01", [(0, "sampling", "interface 0", "1 of 100, deterministic")]),
     ],
 )
-def test_captures_of_others(captures: Path, name: str, facts: list[Any]) -> None:
-    metadata, _ = heard(captures / f"{name}.pcap")
+def test_shared_captures(captures: Path, name: str, facts: list[Any]) -> None:
+    metadata, _ = learned(captures / f"{name}.pcap")
     assert shown(metadata) == facts
 
 
-def test_yaf_has_its_statistics_for_scope(captures: Path) -> None:
-    metadata, _ = heard(captures / "ipfix_yaf.pcap")
+def test_yaf_statistics_are_its_scope(captures: Path) -> None:
+    metadata, _ = learned(captures / "ipfix_yaf.pcap")
     (domain,) = metadata.domains
     assert ContextView(metadata, domain, metadata.now).counters == {
         (("exportingProcessId", 0),): {
@@ -495,7 +497,7 @@ def templates_of(path: Path) -> dict[int, Template]:
     }
 
 
-def test_templates_whose_records_are_not_in_the_captures(captures: Path) -> None:
+def test_templates_without_records_in_the_captures(captures: Path) -> None:
     """Records made up, layouts as the exporters have them."""
     metadata = Metadata()
     asr9k = templates_of(captures / "netflow9_cisco_asr9k.pcap")
@@ -521,7 +523,7 @@ def test_templates_whose_records_are_not_in_the_captures(captures: Path) -> None
     assert view.vrf_name(flow, values, "egress") is None
 
 
-def test_long_facts_count_for_several() -> None:
+def test_long_facts_weigh_several() -> None:
     """Counters, names and sequences of selectors take kilobytes, a rate a few hundred octets."""
     many = Template(256, "exportingProcessId", *["exportedOctetTotalCount"] * 60, scope=1)
     applications = Template(257, "applicationId[4]", "applicationName", scope=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""State in a file: what one session knew, another goes on with."""
+"""Tests of state in a file: another session continues with it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def messages(*sets: object) -> list[bytes]:
 
 
 def split(name: str, tmp_path: Path) -> tuple[Path, Path]:
-    """A capture as ``tcpdump -G`` would cut it: the first packets, then the others."""
+    """Split a capture as ``tcpdump -G`` does: the first packets, then the others."""
     octets = (PCAPS / name).read_bytes()
     end = 24
     for _ in range(3):
@@ -49,7 +49,7 @@ def split(name: str, tmp_path: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     "name", ["softflowd_ipfix.pcap", "softflowd_v9.pcap", "pmacctd_v9.pcap", "ovs_ipfix.pcap"]
 )
-def test_a_capture_in_two_files_gives_the_records_of_one(name: str, tmp_path: Path) -> None:
+def test_a_split_capture_has_the_records_of_the_whole(name: str, tmp_path: Path) -> None:
     first, second = split(name, tmp_path)
     before = IPFIXSession()
     records = list(iter_records(first, session=before))
@@ -61,14 +61,14 @@ def test_a_capture_in_two_files_gives_the_records_of_one(name: str, tmp_path: Pa
     assert not after.collector.diagnostics.counts["missing-template"]
 
 
-def test_learned_elements_and_metadata_are_kept(tmp_path: Path) -> None:
+def test_learned_elements_and_metadata(tmp_path: Path) -> None:
     session = IPFIXSession()
-    taught = messages(
+    teaching = messages(
         OptionsTemplateSet(templates=[TYPES]),
         DataSet(template=TYPES, records=[(4242, 7, "fooBarCount", 3)]),
         TemplateSet(templates=[FLOW]),
     )
-    assert len(list(iter_records(taught, session=session))) == 1
+    assert len(list(iter_records(teaching, session=session))) == 1
     list(iter_records(PCAPS / "softflowd_v9.pcap", session=session))
     session.save(tmp_path / "state.json")
     loaded = IPFIXSession.load(tmp_path / "state.json")
@@ -81,17 +81,24 @@ def test_learned_elements_and_metadata_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"format": "scapy-ipfix state"}', '{"format": "scapy-ipfix state", "ver'],
+    ("text", "error"),
+    [
+        ("", "not a scapy-ipfix state file: Expecting value"),
+        ("[]", "not a scapy-ipfix state file$"),
+        ("{}", "not a scapy-ipfix state file$"),
+        ('{"format": "scapy-ipfix state"}', "of version None; this scapy-ipfix reads version 1$"),
+        ('{"format": "scapy-ipfix state", "version": 1}', "a damaged state file: KeyError"),
+        ('{"format": "scapy-ipfix state", "ver', "not a scapy-ipfix state file: Unterminated"),
+    ],
 )
-def test_a_file_that_is_no_state(tmp_path: Path, text: str) -> None:
+def test_other_files_are_an_error(tmp_path: Path, text: str, error: str) -> None:
     path = tmp_path / "state.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"state\.json: "):
+    with pytest.raises(ValueError, match=rf"state\.json is a?.*{error}"):
         IPFIXSession.load(path)
 
 
-def test_a_damaged_state_is_a_value_error(tmp_path: Path) -> None:
+def test_a_damaged_state_is_an_error(tmp_path: Path) -> None:
     session = IPFIXSession()
     list(iter_records(PCAPS / "softflowd_v9.pcap", session=session))
     session.save(tmp_path / "state.json")
@@ -100,12 +107,14 @@ def test_a_damaged_state_is_a_value_error(tmp_path: Path) -> None:
         damaged = {**whole, key: {"x": [None]}}
         (tmp_path / "damaged.json").write_text(json.dumps(damaged))
         if key == "scope":
-            continue  # says only how the session was made
+            continue  # an argument of the session, not restored from the file
         with pytest.raises(ValueError, match=r"damaged\.json"):
             IPFIXSession.load(tmp_path / "damaged.json")
 
 
-def test_the_command_goes_on_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_continues_with_a_state_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, second = split("softflowd_ipfix.pcap", tmp_path)
     state = str(tmp_path / "state.json")
     assert main([str(first), "--json", "--state", state]) == 0
@@ -131,8 +140,8 @@ def domain_with(template: dict[str, object] | None = None, **parts: object) -> d
     return state_of(domains=[domain])
 
 
-def fact(what: object, which: object, value: object, since: object = 0.0) -> dict[str, object]:
-    return state_of(metadata=[[[HERE, 10, 1], what, which, value, since]])
+def fact(kind: object, key: object, value: object, since: object = 0.0) -> dict[str, object]:
+    return state_of(metadata=[[[HERE, 10, 1], kind, key, value, since]])
 
 
 INFINITE = float("inf")
@@ -170,7 +179,7 @@ DEEP = "deep"
         fact("VRF", 1, DEEP),
     ],
 )
-def test_what_a_state_cannot_hold(tmp_path: Path, state: dict[str, object]) -> None:
+def test_invalid_values_are_an_error(tmp_path: Path, state: dict[str, object]) -> None:
     path = tmp_path / "state.json"
     deep = '{"tuple": [' * 2000 + "0" + "]}" * 2000
     path.write_text(json.dumps(state).replace(f'"{DEEP}"', deep))
@@ -178,7 +187,7 @@ def test_what_a_state_cannot_hold(tmp_path: Path, state: dict[str, object]) -> N
         IPFIXSession.load(path)
 
 
-def test_a_state_of_nothing_but_brackets(tmp_path: Path) -> None:
+def test_deeply_nested_json_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text("[" * 200_000)
     with pytest.raises(StateError):
@@ -186,7 +195,7 @@ def test_a_state_of_nothing_but_brackets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "which", "value"),
+    ("kind", "key", "value"),
     [
         ("interface", None, {"Interface": ["a", None]}),
         ("interface", 1, {"Interface": ["a", "b"]}),
@@ -198,11 +207,11 @@ def test_a_state_of_nothing_but_brackets(tmp_path: Path) -> None:
         ("counters", {"tuple": [{"tuple": ["exportingProcessId", 1]}]}, {"dict": [["a", 1]]}),
     ],
 )
-def test_facts_that_a_state_holds(tmp_path: Path, what: str, which: object, value: object) -> None:
+def test_saved_facts(tmp_path: Path, kind: str, key: object, value: object) -> None:
     path = tmp_path / "state.json"
-    path.write_text(json.dumps(fact(what, which, value)))
+    path.write_text(json.dumps(fact(kind, key, value)))
     session = IPFIXSession.load(path)
     assert len(session.collector.metadata) == 1
     assert str(session.metadata)
     session.save(path)
-    assert json.loads(path.read_text())["metadata"][0][1:4] == [what, which, value]
+    assert json.loads(path.read_text())["metadata"][0][1:4] == [kind, key, value]

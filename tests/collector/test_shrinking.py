@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Dicts that give back the memory of what was in them."""
+"""Tests of the release of memory of removed dict entries."""
 
 import sys
 
@@ -10,7 +10,7 @@ from scapy_ipfix.collector.shrinking import SLACK, shrink
 
 
 @given(st.integers(0, 2000), st.integers(0, 3))
-def test_it_is_the_same_dict_and_small(count: int, left: int) -> None:
+def test_a_shrunk_dict_is_the_same_and_small(count: int, left: int) -> None:
     table = {number: str(number) for number in range(count)}
     same, removed = table, 0
     while len(table) > left:

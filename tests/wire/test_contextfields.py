@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which fields of a layout say what facts its records are about."""
+"""Tests of the fields of a layout that lead to facts."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def resolved(*fields: str) -> list[str]:
     return [each.name for each in RESOLVED_VALUES[1:] if each.is_in(found)]
 
 
-def test_a_layout_that_asks_nothing() -> None:
+def test_a_layout_without_context_fields() -> None:
     plain = context_fields(Template(256, "sourceIPv4Address", "octetDeltaCount"))
     assert plain is context_fields(Template(257, "packetDeltaCount"))
     assert plain.names == ("",)
@@ -39,11 +39,11 @@ def test_a_layout_that_asks_nothing() -> None:
         (["ingressVRFID", "egressInterface"], ["egress_interface_name", "ingress_vrf_name"]),
     ],
 )
-def test_what_a_layout_is_answered(fields: list[str], expected: list[str]) -> None:
+def test_resolved_values_of_a_layout(fields: list[str], expected: list[str]) -> None:
     assert resolved("octetDeltaCount", *fields) == expected
 
 
-def test_elements_of_enterprises_are_none_of_these() -> None:
+def test_elements_of_enterprises_do_not_count() -> None:
     reverse = Template(256, "reverseIngressInterface", "octetDeltaCount")
     assert context_fields(reverse) is context_fields(Template(257, "octetDeltaCount"))
 
@@ -61,21 +61,21 @@ def test_elements_of_enterprises_are_none_of_these() -> None:
 def test_the_name_of_an_interface(
     fields: list[str], values: tuple[Any, ...], expected: tuple[Any, Any]
 ) -> None:
-    """An interface has a number alone, or a name in the record and another number."""
+    """By its number alone, by the texts of the record, by its other number."""
     known = {7: Interface("found 7", "about 7")}
     if fields == ["ingressInterface"]:
         known = {7: Interface("found 7")}
 
-    def find(what: str, which: Any) -> Any:
-        assert what == "interface"
-        return known.get(which)
+    def find(kind: str, key: Any) -> Any:
+        assert kind == "interface"
+        return known.get(key)
 
     template = Template(256, *fields)
-    asked = context_fields(template)
-    assert asked.interfaces[0] is not None
-    name, pick = asked.interfaces[0]
+    context = context_fields(template)
+    assert context.interfaces[0] is not None
+    name, pick = context.interfaces[0]
     record = dict(zip(template.names, values))
-    assert name(find, pick(tuple(map(record.get, asked.names)))) == expected
+    assert name(find, pick(tuple(map(record.get, context.names)))) == expected
 
 
 def test_names_go_with_the_numbers_before_them() -> None:
@@ -83,6 +83,6 @@ def test_names_go_with_the_numbers_before_them() -> None:
     template = Template(
         256, "egressInterface", "interfaceName", "ingressInterface", "interfaceName"
     )
-    asked = context_fields(template)
-    row = tuple(map(dict(zip(template.names, (2, "two", 1, "one"))).get, asked.names))
-    assert [pick(row)[0] for _, pick in filter(None, asked.interfaces)] == ["one", "two"]
+    context = context_fields(template)
+    row = tuple(map(dict(zip(template.names, (2, "two", 1, "one"))).get, context.names))
+    assert [pick(row)[0] for _, pick in filter(None, context.interfaces)] == ["one", "two"]
