@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from scapy_ipfix.model.datatype import Cache
 from scapy_ipfix.model.sampling import is_unsampled, rate_by
@@ -161,32 +160,32 @@ class RecordResolver:
         self._by_key: dict[Key, dict[str, Any]] = {}
         # Caches of functions that do not hold this object, which else would wait for Python's
         # garbage collection: there may be a resolver for every Set.
-        memo = partial(Cache, size=_NUMBERS)
         self._rates: dict[str, Cache] = {
-            kind: memo(partial(_rate, find, kind))
+            kind: Cache(partial(_rate, find, kind), _NUMBERS)
             for kind in dict.fromkeys(["selectorId", *(kind for kind, _ in fields.sampled[0])])
         }
-        self._rates[SEQUENCE] = memo(partial(_sequence_rate, find, self._rates["selectorId"]))
+        by_selector = partial(_sequence_rate, find, self._rates["selectorId"])
+        self._rates[SEQUENCE] = Cache(by_selector, _NUMBERS)
         self._sampled = [
             [(position, self._rates[kind]) for kind, position in sampled]
             for sampled in fields.sampled
         ]
         self._rates_by_key: dict[Key, float | None] = {}
         # Remembered text may be 512 characters.
-        memo = partial(Cache, size=_KEYS if fields.has_long_values else _NUMBERS)
+        size = _KEYS if fields.has_long_values else _NUMBERS
         # One cache for both sides: most interfaces are ingress and egress, of other records.
-        namers = {each[0] for each in fields.interfaces if each is not None}
-        caches = {namer: memo(partial(namer, find)) for namer in namers}
-        self._interfaces: list[Any] = [
-            each and (caches[each[0]], each[1]) for each in fields.interfaces
+        names = {each[0]: Cache(partial(each[0], find), size) for each in fields.interfaces if each}
+        self.interfaces: list[Any] = [
+            each and (names[each[0]], each[1]) for each in fields.interfaces
         ]
-        self._interfaces_by_number: Any = caches.get(name_of_number)
-        self._vrfs = memo(partial(_vrf_name, find))
-        self._applications = memo(partial(_application_name, find))
+        self._interfaces_by_number: Any = names.get(name_of_number)
+        vrfs = Cache(partial(_vrf_name, find), size)
+        self.vrfs: list[Any] = [pick and (vrfs, pick) for pick in fields.vrfs]
+        self._applications = Cache(partial(_application_name, find), size)
         #: The rate where no narrower scope has one.
         self._default_rate = default_rate(find, template.id)
         #: The interface that the whole metering process observes.
-        self._metered: Interface | None = find(INTERFACE, None)
+        self.metered: Interface | None = find(INTERFACE, None)
 
     def key(self, values: Mapping[str, Any]) -> Key:
         """Return the key of a record: the values of its context fields."""
@@ -205,9 +204,9 @@ class RecordResolver:
         if resolved is None:
             if len(self._by_key) >= _KEYS:
                 self._by_key.clear()
-            resolved = self._by_key[key] = {
-                value.name: value.resolve_one(self, key) for value in self._values
-            }
+            resolved = self._by_key[key] = {}
+            for name, resolve_one, _ in self._values:
+                resolved[name] = resolve_one(self, key)
         return resolved
 
     def resolve_many(self, records: Sequence[dict[str, Any]]) -> None:
@@ -221,9 +220,8 @@ class RecordResolver:
         if self.fields.has_long_values:
             columns = [[*map(_significant, column)] for column in columns]
         keys = [*zip(*columns)]
-        for value in self._values:
-            name = value.name
-            for record, resolved in zip(records, value.resolve_many(self, keys, columns)):
+        for name, _, resolve_many in self._values:
+            for record, resolved in zip(records, resolve_many(self, keys, columns)):
                 record[name] = resolved
 
     # -- sampling
@@ -289,32 +287,24 @@ class RecordResolver:
 
     def interface(self, key: Key, side: int) -> Names:
         """Return the name and the description of the interface of a side."""
-        interface = self._interfaces[side]
+        interface = self.interfaces[side]
         if interface is None:
             return NO_NAMES
         cache, pick = interface
         names: Names = cache[pick(key)]
-        name, description = names if self._metered is None else self._or_metered(key, names)
+        name, description = names if self.metered is None else self.or_metered(key, names)
         return name or None, description or None
-
-    def interface_name(self, key: Key, side: int) -> str | None:
-        """Return the name of the interface of a side that the record has, else its description."""
-        cache, pick = self._interfaces[side]
-        name, description = cache[pick(key)]
-        if self._metered is not None and not name:
-            name, description = self._or_metered(key, (name, description))
-        return name or description or None
 
     def interface_names(
         self, keys: Sequence[Key], columns: Sequence[Column], side: int
     ) -> Iterable[str | None]:
         """Return the names of the interfaces of a side of many records."""
-        cache, pick = self._interfaces[side]
+        cache, pick = self.interfaces[side]
         if cache is self._interfaces_by_number:
             self._expect_names(cache, pick(columns))
         found: Iterable[Names] = map(cache.__getitem__, map(pick, keys))
-        if self._metered is not None:
-            found = map(self._or_metered, keys, found)
+        if self.metered is not None:
+            found = map(self.or_metered, keys, found)
         return [name or description or None for name, description in found]
 
     def _expect_names(self, names: Cache, column: Column) -> None:
@@ -323,41 +313,38 @@ class RecordResolver:
             names.preload(numbers, NO_NAMES)
             names.update(self._find.find_many(INTERFACE, numbers))
 
-    def _or_metered(self, key: Key, names: Names) -> Names:
+    def or_metered(self, key: Key, names: Names) -> Names:
         """Return names completed from the interface that the metering process observes.
 
         Its options may name it without a number. It is the record's where both interfaces of
         the record are the same.
         """
         ingress, egress = self.fields.both_interfaces(key)
-        if self._metered is None or ingress is None or ingress != egress:
+        if self.metered is None or ingress is None or ingress != egress:
             return names
         name, description = names
-        return name or self._metered.name, description or self._metered.description
+        return name or self.metered.name, description or self.metered.description
 
     # -- VRFs, applications
 
     def vrf_name(self, key: Key, side: int) -> str | None:
         """Return the name of the VRF of a side."""
-        pick = self.fields.vrfs[side]
-        return None if pick is None else self._vrfs[pick(key)]
+        if self.vrfs[side] is None:
+            return None
+        cache, pick = self.vrfs[side]
+        return cache[pick(key)]  # type: ignore[no-any-return]
 
-    def vrf_names(
-        self, keys: Sequence[Key], columns: Sequence[Column], side: int
-    ) -> Iterable[str | None]:
+    def vrf_names(self, keys: Sequence[Key], side: int) -> Iterable[str | None]:
         """Return the names of the VRFs of a side, of many records that have one."""
-        pick = self.fields.vrfs[side]
-        assert pick is not None
-        return map(self._vrfs.__getitem__, map(pick, keys))
+        cache, pick = self.vrfs[side]
+        return map(cache.__getitem__, map(pick, keys))
 
     def application_name(self, key: Key) -> str | None:
         """Return the name of the application."""
         pick = self.fields.application
         return None if pick is None else self._applications[pick(key)]
 
-    def application_names(
-        self, keys: Sequence[Key], columns: Sequence[Column]
-    ) -> Iterable[str | None]:
+    def application_names(self, keys: Sequence[Key]) -> Iterable[str | None]:
         """Return the names of the applications of many records that have one."""
         pick = self.fields.application
         assert pick is not None
@@ -367,8 +354,7 @@ class RecordResolver:
 # -- the table of resolved values
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedValue:
+class ResolvedValue(NamedTuple):
     """Value computed for a record: its name, the layouts that have it, its computation.
 
     ``is_in`` tells from the context fields of a layout whether its records have the value.
@@ -382,21 +368,35 @@ class ResolvedValue:
     resolve_many: Callable[[RecordResolver, Sequence[Key], Sequence[Column]], Iterable[Any]]
 
 
+# Functions of either side, as these take half the time of a partial with the side.
+
+
 def _interface_value(side: int) -> ResolvedValue:
+    def name(resolver: RecordResolver, key: Key) -> str | None:
+        cache, pick = resolver.interfaces[side]
+        name, description = cache[pick(key)]
+        if resolver.metered is not None and not name:
+            name, description = resolver.or_metered(key, (name, description))
+        return name or description or None
+
     return ResolvedValue(
         f"{DIRECTIONS[side]}_interface_name",
         lambda fields: fields.identified[side],
-        partial(RecordResolver.interface_name, side=side),
-        partial(RecordResolver.interface_names, side=side),
+        name,
+        lambda resolver, keys, columns: resolver.interface_names(keys, columns, side),
     )
 
 
 def _vrf_value(side: int) -> ResolvedValue:
+    def name(resolver: RecordResolver, key: Key) -> str | None:
+        cache, pick = resolver.vrfs[side]
+        return cache[pick(key)]  # type: ignore[no-any-return]
+
     return ResolvedValue(
         f"{DIRECTIONS[side]}_vrf_name",
         lambda fields: fields.vrfs[side] is not None,
-        partial(RecordResolver.vrf_name, side=side),
-        partial(RecordResolver.vrf_names, side=side),
+        name,
+        lambda resolver, keys, columns: resolver.vrf_names(keys, side),
     )
 
 
@@ -414,15 +414,23 @@ RESOLVED_VALUES = (
         "application_name",
         lambda fields: fields.application is not None,
         RecordResolver.application_name,
-        RecordResolver.application_names,
+        lambda resolver, keys, columns: resolver.application_names(keys),
     ),
 )
 
 
 @cached_per_template
-def _resolved_values(template: Template) -> tuple[ResolvedValue, ...]:
+def _resolved_values(template: Template) -> tuple[tuple[str, Any, Any], ...]:
+    """Return the name and both computations of each value that records of a template have."""
     fields = context_fields(template)
-    return tuple([value for value in RESOLVED_VALUES if value.is_in(fields)])
+    # Plain tuples, which are unpacked faster than named ones.
+    return tuple(
+        [
+            (value.name, value.resolve_one, value.resolve_many)
+            for value in RESOLVED_VALUES
+            if value.is_in(fields)
+        ]
+    )
 
 
 # -- facts

@@ -366,7 +366,7 @@ def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert resolve(record(index))["ingress_interface_name"] == ("Gi99" if index == 99 else None)
     resolver = view.resolver(template)
     assert len(resolver._by_key) <= 10
-    assert len(resolver._interfaces[0][0]) <= 10
+    assert len(resolver.interfaces[0][0]) <= 10
 
 
 def test_a_view_with_a_resolver_can_be_copied() -> None:

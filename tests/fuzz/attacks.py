@@ -491,8 +491,11 @@ def _resolver_entries(used: Any) -> int:
     if used is None:
         return 0
     *_, resolver = used
-    caches = [*resolver._rates.values(), *(each[0] for each in resolver._interfaces if each)]
-    caches += [resolver._vrfs, resolver._applications, resolver._by_key, resolver._rates_by_key]
+    caches = [
+        *resolver._rates.values(),
+        *(each[0] for each in [*resolver.interfaces, *resolver.vrfs] if each),
+    ]
+    caches += [resolver._applications, resolver._by_key, resolver._rates_by_key]
     return max(map(len, caches))
 
 
