@@ -328,9 +328,7 @@ def _flows(
         answered = response[0] > 0 and random() >= _UNANSWERED
         packets, octets, lasted, reason, flags = _request(random, number, request, answered)
         start = end - lasted
-        back_packets, back_octets = (
-            _response(random, number, response, packets) if answered else (0, 0)
-        )
+        back = _response(random, number, response, packets) if answered else (0, 0)
         interface = 2 + (client & 3)
         volume = (tos, interface, _UPLINK, packets, octets, start, end, reason)
         forward: tuple[int, ...]
@@ -344,7 +342,7 @@ def _flows(
             template = templates[2 + is_ipv6]
             forward, backward = _ECHO[is_ipv6]
         if biflow:
-            reverse: tuple[int, ...] = (1, back_packets, back_octets)
+            reverse: tuple[int, ...] = (1, *back)
             if number:
                 reverse += (flags if answered else 0,)
             yield make(Flow, (template, (ours, theirs, *forward, *volume, *reverse)))
@@ -354,7 +352,7 @@ def _flows(
             if next(ends, None) is None:
                 return
             start = min(start + 1 + int(random() * 40), end)
-            volume = (tos, _UPLINK, interface, back_packets, back_octets, start, end, reason)
+            volume = (tos, _UPLINK, interface, *back, start, end, reason)
             yield make(Flow, (template, (theirs, ours, *backward, *volume)))
 
 

@@ -8,6 +8,7 @@ Session of the capture one of its own, so that templates and sequence numbers st
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import time
@@ -75,7 +76,7 @@ class _TimeFields:
                 self._times.append((position, unit))
             elif each.data_type.name in STRUCTURED:
                 self._lists.append((position, each.data_type.name))
-        #: Whether there is any time field or list.
+        #: True if there is a time field or a list.
         self.any = bool(self._times or self._lists)
         #: Offset and unit of each time if these are the same in every record, else None.
         self._fixed: list[tuple[int, _Unit]] | None = None
@@ -279,6 +280,10 @@ class ReplayTotals:
         if len(self.exporters) < DOMAINS:
             self.exporters.add(exporter)
 
+    def finish(self, refused: int, undecoded: int, seconds: float) -> None:
+        """Store the totals that are known at the end of the replay."""
+        self.refused, self.undecoded, self.seconds = refused, undecoded, seconds
+
 
 class _Senders:
     """Senders to one collector, one for each Transport Session of the capture."""
@@ -341,33 +346,33 @@ def replay(
     for a source that is no capture, OSError and ValueError as :class:`.Sender` does.
     """
     totals = totals or ReplayTotals()
+    _check_loop(loop, source)
+    rewriter = Rewriter(retime=retime, renumber=renumber, domain=domain)
+    pace = Pace(rate or None, jitter)
+    started = time.monotonic()
+    with contextlib.closing(_Senders(to, proto)) as senders:
+        try:
+            while loop is None or totals.loops < loop:
+                capture, before = CaptureFile(source), totals.messages
+                for read in _due_messages(capture, pace, rate is None):
+                    octets, key = rewriter.rewrite(read), read.domain.transport
+                    senders.get(key).send(octets)
+                    totals.add(octets, key, time.monotonic() - started)
+                    if progress is not None:
+                        progress(totals, capture)
+                totals.loops += 1
+                if totals.messages == before:
+                    break  # no round has a message
+        finally:
+            totals.finish(senders.refused, rewriter.undecoded, time.monotonic() - started)
+    return totals
+
+
+def _check_loop(loop: int | None, source: object) -> None:
     if loop is not None and loop < 1:
         raise ValueError(f"loop {loop!r} is not a number of rounds above 0 (None: no end)")
     if loop != 1 and not isinstance(source, (str, os.PathLike)):
         raise ValueError("a stream can be read once, not in a loop; give the path of a file")
-    rewriter = Rewriter(retime=retime, renumber=renumber, domain=domain)
-    pace = Pace(rate or None, jitter)
-    senders = _Senders(to, proto)
-    started = time.monotonic()
-    try:
-        while loop is None or totals.loops < loop:
-            before = totals.messages
-            capture = CaptureFile(source)
-            for read in _due_messages(capture, pace, rate is None):
-                octets, key = rewriter.rewrite(read), read.domain.transport
-                senders.get(key).send(octets)
-                totals.add(octets, key, time.monotonic() - started)
-                if progress is not None:
-                    progress(totals, capture)
-            totals.loops += 1
-            if totals.messages == before:
-                break  # there is nothing to send in any round
-    finally:
-        totals.refused = senders.refused
-        totals.undecoded = rewriter.undecoded
-        totals.seconds = time.monotonic() - started
-        senders.close()
-    return totals
 
 
 def _due_messages(capture: CaptureFile, pace: Pace, keeps_gaps: bool) -> Iterator[CollectedMessage]:

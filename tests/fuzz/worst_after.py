@@ -315,7 +315,7 @@ def as_much_of_everything_as_is_taken() -> tuple[bytes, ...]:
     some = TEMPLATES_IN_A_MESSAGE + 1
     layouts = numbered(some, lambda each: raw_template(256 + each, (1 + each, 65535)))
     used = numbered(some, lambda each: raw_set(256 + each, b"\0"))
-    # As many Sets of options as are read, with more facts in the last one than are kept.
+    # The limit of Sets of options, with more facts in the last one than are kept.
     facts = numbered(
         SETS_LOOKED_INTO - 1, lambda each: raw_set(60_000, bytes((each % 256, 1)) + b"a")
     )
