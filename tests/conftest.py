@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from scapy.config import conf
 
 ROOT = Path(__file__).parents[1]
-#: Examples are many small packets on a machine that others use too: none is timed.
+#: No example has a deadline, since tests do not depend on the speed of the machine.
 settings.register_profile(
     "ipfix",
     deadline=None,
@@ -23,13 +23,13 @@ settings.load_profile("ipfix")
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The root of the repository."""
+    """Return the root of the repository."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def captures() -> Path:
-    """Captures of real exporters, which are not part of the project."""
+    """Return the directory of captures of exporters, which is not part of the project."""
     path = ROOT.parent / "shared" / "captures"
     if not path.is_dir():
         pytest.skip("no ../shared/captures beside the repository")
@@ -38,7 +38,7 @@ def captures() -> Path:
 
 @pytest.fixture
 def debug_dissector() -> Iterator[None]:
-    """Scapy makes Raw of what a layer fails on; here the failure is to be seen."""
+    """Let errors of a layer through; by default Scapy makes Raw of the octets."""
     before, conf.debug_dissector = conf.debug_dissector, True
     yield
     conf.debug_dissector = before
@@ -46,7 +46,7 @@ def debug_dissector() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _quiet_log() -> Iterator[None]:
-    """Diagnostics are looked at where they are kept, not on the terminal."""
+    """Keep diagnostics off the terminal; tests read them from the session."""
     log = logging.getLogger("scapy.ipfix")
     level = log.level
     log.setLevel(logging.CRITICAL)

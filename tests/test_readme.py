@@ -36,6 +36,7 @@ from scapy_ipfix import IPFIXSession, Limits, elements, torture
 from scapy_ipfix.model.element import MAX_ID
 from scapy_ipfix.model.registry import SHIPPED
 from scapy_ipfix.reading.reader import iter_sets
+from tests.benchmarks.rows import ROWS
 
 ROOT = Path(__file__).parents[1]
 #: Text of each page by its path.
@@ -402,6 +403,11 @@ def test_how_many_elements_have_a_name() -> None:
     assert claim("the values of # elements") == [with_names]
 
 
+def test_the_benchmark_has_every_row() -> None:
+    stated = {row[0] for row in tables("what")[0]}
+    assert {each.what for each in ROWS} <= stated
+
+
 def test_how_many_cases_there_are() -> None:
     assert claim("a catalogue of # messages") == [len(list(torture()))]
 
@@ -435,8 +441,8 @@ def named_fields(paths: Iterable[Path]) -> list[int]:
 
 
 def test_how_many_fields_of_ours_have_a_name() -> None:
-    said = claim("Of the # fields of the templates in `pcaps/`, # have a name")
-    assert said == named_fields(our_captures())
+    stated = claim("Of the # fields of the templates in `pcaps/`, # have a name")
+    assert stated == named_fields(our_captures())
 
 
 def test_how_many_fields_of_exporters_have_a_name(exporters: dict[Path, int]) -> None:
@@ -488,7 +494,7 @@ def beside_shipped(paths: list[Path], place: Path) -> list[int]:
     return [raised, whole, right, records]
 
 
-def said_beside_shipped(captures: str) -> list[list[int]]:
+def stated_beside_shipped(captures: str) -> list[list[int]]:
     """Return the figures in the table for some captures: theirs, ours."""
     rows = tables("captures")[0][1:]
     at = next(i for i, row in enumerate(rows) if captures in row[0])
@@ -503,7 +509,7 @@ needs_scapy_2_8 = pytest.mark.skipif(
 
 @needs_scapy_2_8
 def test_beside_the_layer_that_ships_on_our_captures(place: Path) -> None:
-    theirs, ours = said_beside_shipped("`pcaps/`")
+    theirs, ours = stated_beside_shipped("`pcaps/`")
     assert beside_shipped(our_captures(), place) == theirs
     assert ours == [0, len(our_captures()), theirs[-1]]
 
@@ -512,7 +518,7 @@ def test_beside_the_layer_that_ships_on_our_captures(place: Path) -> None:
 def test_beside_the_layer_that_ships_on_those_of_exporters(
     exporters: dict[Path, int], place: Path
 ) -> None:
-    theirs, ours = said_beside_shipped("beside the project")
+    theirs, ours = stated_beside_shipped("beside the project")
     assert beside_shipped(list(exporters), place) == theirs
     assert ours == [0, len(exporters), theirs[-1]]
 
