@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages out of TCP connections and SCTP associations (RFC 7011 10.2, 10.4), bounded.
+"""Messages of TCP connections and SCTP associations (RFC 7011 10.2, 10.4), bounded.
 
-Segments and chunks come late, twice, cut up or never. One direction of a connection is a
-:class:`TCPStream`, of an association an :class:`SCTPStreams`; both put in order what came,
-give up on what never will, and hold a bounded number of octets meanwhile.
+Segments and chunks may be late, repeated, divided or missing. :class:`TCPStream` is one
+direction of a connection, :class:`SCTPStreams` of an association; both restore the order, skip
+gaps that cannot be filled, and buffer a bounded number of octets.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from scapy_ipfix.wire.stream import MessageStream
 
 _MODULO = 1 << 32
 _HALF = 1 << 31
-#: What may wait behind a gap before it is given up: about as much as receive windows hold.
+#: The limit of octets buffered behind a gap, about that of receive windows.
 _GAP_OCTETS = 1 << 20
-#: What a segment or a chunk costs to keep beside its octets, about.
+#: Memory of a buffered segment or chunk beside its octets, about.
 _OVERHEAD = 300
-#: Messages of an SCTP stream that wait for an earlier one.
+#: The limit of messages of an SCTP stream that are buffered for an earlier one.
 _GAP_MESSAGES = 256
-#: Transmission sequence numbers remembered, to know a chunk that comes twice.
-_REMEMBERED = 4096
+#: Transmission sequence numbers kept, to recognise repeated chunks.
+_TSNS = 4096
 
 
 class TCPStream:
-    """One direction of a TCP connection, from whatever segment is seen first.
+    """One direction of a TCP connection, from the first captured segment on.
 
-    ``lost`` counts octets that were given up, ``skipped`` those that were no message;
-    ``held`` is what it costs to keep segments that wait for an earlier one.
+    ``lost`` counts octets of gaps, ``skipped`` octets outside of messages; ``held`` is the
+    memory of segments that are buffered for an earlier one.
     """
 
     def __init__(self) -> None:
-        # Positions are sequence numbers that go on beyond 2^32.
+        # Positions are sequence numbers that continue beyond 2^32.
         self._begin: int | None = None
         self._next = 0
         self._end: int | None = None
         self._acknowledged: int | None = None
-        #: Segments that wait, by position, and their positions as a heap.
+        #: Buffered segments by position, and their positions as a heap.
         self._ahead: dict[int, bytes] = {}
         self._positions: list[int] = []
-        #: Segments that were taken since the table of those that wait was made.
-        self._taken = 0
+        #: Segments removed since the last resize of that table.
+        self._removed = 0
         self._cutter = MessageStream()
         self.lost = 0
         self.held = 0
 
     @property
     def cost(self) -> int:
-        """Octets that it takes to keep the stream, about."""
+        """Memory of the stream in octets, about."""
         return 500 + self.held + self._cutter.waiting
 
     @property
     def waiting(self) -> int:
-        """Octets that wait for others: segments, and the beginning of a message."""
+        """Buffered octets: segments, and the beginning of a message."""
         return sum(map(len, self._ahead.values())) + self._cutter.waiting
 
     @property
@@ -66,22 +66,22 @@ class TCPStream:
 
     @property
     def ended(self) -> bool:
-        """Whether the sender closed the stream, and all of it was taken."""
+        """True if the sender closed the stream and all octets were processed."""
         return self._end is not None and self._end == self._next
 
     def begins(self, sequence: int) -> bool:
-        """Whether a SYN with that sequence number is this connection's, come late or twice."""
+        """Return True if a SYN with a sequence number began this connection."""
         return self._begin == (sequence + 1) % _MODULO
 
     def has(self, sequence: int, octets: int) -> bool:
-        """Whether all of a segment came before."""
+        """Return True if all octets of a segment were processed before."""
         position = self._position(sequence)
         return self._begin is not None and self._begin <= position <= self._next - octets
 
     def add_segment(
         self, sequence: int, data: bytes, syn: bool = False, fin: bool = False
     ) -> list[bytes]:
-        """Takes a segment; gives the messages that are whole now."""
+        """Add a segment; return the messages that are complete."""
         if syn:
             sequence = (sequence + 1) % _MODULO
         if self._begin is None:
@@ -90,24 +90,24 @@ class TCPStream:
         if fin:
             self._end = position + len(data)
         messages = self._feed(position, data) if data else []
-        while self._positions and self._is_hopeless():
-            messages += self._give_up()
+        while self._positions and self._is_unfillable():
+            messages += self._skip_gap()
         return messages
 
     def acknowledge(self, sequence: int) -> None:
-        """The other end has all octets before that number: those that we lack will not come."""
+        """Note an acknowledgement: earlier octets that are missing will not arrive."""
         self._acknowledged = self._position(sequence)
 
     def finish(self) -> list[bytes]:
-        """The connection is over: gives what waited, gaps or not, and what is cut off."""
+        """End the connection; return the buffered messages and a truncated one."""
         messages = []
         while self._positions:
-            messages += self._give_up()
+            messages += self._skip_gap()
         rest = self._cutter.finish()
         return [*messages, rest] if rest else messages
 
     def _position(self, sequence: int) -> int:
-        """Where a sequence number is, as the one nearest to what is expected."""
+        """Return the position of a sequence number, the nearest to the expected one."""
         ahead = (sequence - self._next) % _MODULO
         return self._next + (ahead if ahead < _HALF else ahead - _MODULO)
 
@@ -125,7 +125,7 @@ class TCPStream:
         return []
 
     def _cut(self, position: int, data: bytes) -> list[bytes]:
-        """The messages that are whole with a segment, of which some or all may be known."""
+        """Process the new octets of a segment; return the messages that are complete."""
         known = self._next - position
         if known >= len(data):
             return []
@@ -133,23 +133,25 @@ class TCPStream:
         return self._cutter.feed(data[known:])
 
     def _follow(self) -> list[bytes]:
-        """The messages of what waited for the segment that came just now."""
+        """Process buffered segments that follow; return the messages that are complete."""
         messages: list[bytes] = []
         while self._positions and self._positions[0] <= self._next:
             position = heappop(self._positions)
             data = self._ahead.pop(position)
             self.held -= len(data) + _OVERHEAD
-            self._taken = shrink(self._ahead, self._taken + 1)
+            self._removed = shrink(self._ahead, self._removed + 1)
             messages += self._cut(position, data)
         return messages
 
-    def _is_hopeless(self) -> bool:
-        """Whether the gap will not be filled any more."""
-        known_to_have = self._acknowledged is not None and self._acknowledged >= self._positions[0]
-        return known_to_have or self.held > _GAP_OCTETS
+    def _is_unfillable(self) -> bool:
+        """Return True if the gap cannot be filled."""
+        is_acknowledged = (
+            self._acknowledged is not None and self._acknowledged >= self._positions[0]
+        )
+        return is_acknowledged or self.held > _GAP_OCTETS
 
-    def _give_up(self) -> list[bytes]:
-        """Goes on behind the gap, at the next message header."""
+    def _skip_gap(self) -> list[bytes]:
+        """Skip the gap, and resume at the next message header."""
         nearest = self._positions[0]
         self.lost += nearest - self._next + self._cutter.waiting
         self._cutter.resynchronize()
@@ -158,7 +160,7 @@ class TCPStream:
 
 
 class Chunk(NamedTuple):
-    """An SCTP data chunk (RFC 9260 3.3.1), or several that were put together."""
+    """SCTP data chunk (RFC 9260 3.3.1), or the message of several."""
 
     tsn: int
     stream: int
@@ -170,22 +172,21 @@ class Chunk(NamedTuple):
 
 
 class _Early(NamedTuple):
-    """A user message that waits for an earlier one of its stream, and its last chunk's TSN."""
+    """User message buffered for an earlier one of its stream, with its last chunk's TSN."""
 
     tsn: int
     data: bytes
 
 
 class SCTPStreams:
-    """The data chunks of one direction of an SCTP association, put together and in order.
+    """Data chunks of one direction of an SCTP association, reassembled and in order.
 
-    ``lost`` counts octets of messages that will never be whole; ``held`` is what it costs to
-    keep what waits.
+    ``lost`` counts octets of incomplete messages; ``held`` is the memory of buffered chunks.
     """
 
     def __init__(self) -> None:
         self._pieces: OrderedDict[int, Chunk] = OrderedDict()
-        #: Runs of pieces of one message: the TSN of the last by that of the first, and back.
+        #: Runs of pieces of one message: the TSN of the last by that of the first, and vice versa.
         self._ends: dict[int, int] = {}
         self._seen: OrderedDict[int, None] = OrderedDict()
         self._next: dict[int, int] = {}
@@ -196,32 +197,32 @@ class SCTPStreams:
         self.held = 0
 
     def begin(self) -> None:
-        """The association begins here: its streams count from 0 (RFC 9260 6.5)."""
+        """Begin the association, so that its streams count from 0 (RFC 9260 6.5)."""
         self._from_start = True
 
     @property
     def cost(self) -> int:
-        """Octets that it takes to keep the association, about."""
+        """Memory of the association in octets, about."""
         return 500 + self.held + _OVERHEAD * (len(self._seen) + len(self._next))
 
     @property
     def waiting(self) -> int:
-        """Octets that wait for others: pieces of messages, and messages before their turn."""
+        """Buffered octets: pieces of messages, and messages out of order."""
         pieces = sum(len(piece.data) for piece in self._pieces.values())
         return pieces + sum(
             len(early.data) for stream in self._early.values() for early in stream.values()
         )
 
     def add_chunk(self, chunk: Chunk) -> list[tuple[int, bytes]]:
-        """Takes a chunk; gives the user messages that are due now, each with its stream."""
+        """Add a chunk; return the user messages that are next, each with its stream."""
         if chunk.tsn in self._seen or chunk.tsn in self._pieces:
             return []
         self._seen[chunk.tsn] = None
-        if len(self._seen) > _REMEMBERED:
+        if len(self._seen) > _TSNS:
             self._seen.popitem(last=False)
         if not chunk.unordered:
             self._next.setdefault(chunk.stream, 0 if self._from_start else chunk.sequence)
-        whole = chunk if chunk.beginning and chunk.ending else self._put_together(chunk)
+        whole = chunk if chunk.beginning and chunk.ending else self._reassemble(chunk)
         if whole is None:
             return []
         if whole.unordered:
@@ -229,11 +230,11 @@ class SCTPStreams:
         return self._in_order(whole)
 
     def acknowledge(self, tsn: int) -> None:
-        """The other end has every chunk up to that TSN: those that we lack will not come."""
+        """Note an acknowledgement: earlier chunks that are missing will not arrive."""
         self._acknowledged = tsn
 
     def finish(self) -> list[tuple[int, bytes]]:
-        """The association is over: gives what waited for earlier messages, pieces never."""
+        """End the association; return the buffered messages, without incomplete ones."""
         due = []
         for stream, early in self._early.items():
             start = self._next[stream]
@@ -246,26 +247,26 @@ class SCTPStreams:
         self.held = 0
         return due
 
-    def _put_together(self, chunk: Chunk) -> Chunk | None:
-        """The message that a piece completes. Pieces are chunks with TSNs in a row."""
+    def _reassemble(self, chunk: Chunk) -> Chunk | None:
+        """Return the message that a piece completes, or None. TSNs of pieces are consecutive."""
         pieces = self._pieces
         pieces[chunk.tsn] = chunk
         self.held += len(chunk.data) + _OVERHEAD
         first, last = self._join(chunk)
         if not (pieces[first].beginning and pieces[last].ending):
-            self._bound()
+            self._drop_oldest()
             return None
-        del self._ends[first], self._ends[last]  # never the same: one piece is no message
+        del self._ends[first], self._ends[last]  # distinct: a message in one piece is not stored
         parts = []
-        for at in range(first, first + (last - first) % _MODULO + 1):
-            part = pieces.pop(at % _MODULO)
+        for tsn in range(first, first + (last - first) % _MODULO + 1):
+            part = pieces.pop(tsn % _MODULO)
             self.held -= len(part.data) + _OVERHEAD
             parts.append(part)
         data = b"".join(part.data for part in parts)
         return parts[0]._replace(tsn=last, data=data, ending=True)
 
     def _join(self, chunk: Chunk) -> tuple[int, int]:
-        """The first and the last TSN of the run that a piece makes with those beside it."""
+        """Join a piece with its neighbours; return the first and last TSN of the run."""
         pieces, ends = self._pieces, self._ends
         first = last = chunk.tsn
         before = pieces.get((first - 1) % _MODULO)
@@ -277,10 +278,10 @@ class SCTPStreams:
         ends[first], ends[last] = last, first
         return first, last
 
-    def _part(self, tsn: int) -> None:
-        """Makes two runs of the one that a piece was in.
+    def _divide(self, tsn: int) -> None:
+        """Divide a run at a piece that was removed.
 
-        Its ends are not known to the pieces within, but the nearer one is soon found.
+        A piece does not have the ends of its run; the search goes to the nearer one.
         """
         ends = self._ends
         left = right = tsn
@@ -299,11 +300,11 @@ class SCTPStreams:
             start = (tsn + 1) % _MODULO
             ends[start], ends[last] = last, start
 
-    def _bound(self) -> None:
-        """Forgets the oldest pieces beyond the bound: their message will never be whole."""
+    def _drop_oldest(self) -> None:
+        """Drop the oldest pieces beyond the limit; their message stays incomplete."""
         while self.held > _GAP_OCTETS and self._pieces:
             tsn, oldest = self._pieces.popitem(last=False)
-            self._part(tsn)
+            self._divide(tsn)
             self.held -= len(oldest.data) + _OVERHEAD
             self.lost += len(oldest.data)
 
@@ -312,13 +313,13 @@ class SCTPStreams:
         expected = self._next[stream]
         ahead = (chunk.sequence - expected) % 65536
         if ahead >= 32768:
-            return [(stream, chunk.data)]  # its turn was given up, or capture began behind it
+            return [(stream, chunk.data)]  # behind a skipped gap, or before the capture
         early = self._early.setdefault(stream, {})
         if chunk.sequence in early:
-            return []  # another TSN, the same place: no honest sender
+            return []  # another TSN with the same stream sequence number
         early[chunk.sequence] = _Early(chunk.tsn, chunk.data)
         self.held += len(chunk.data) + _OVERHEAD
-        if ahead and self._is_hopeless(early):
+        if ahead and self._is_unfillable(early):
             self._next[stream] = min(early, key=lambda at: (at - expected) % 65536)
         due = []
         while (sequence := self._next[stream]) in early:
@@ -330,8 +331,8 @@ class SCTPStreams:
             del self._early[stream]
         return due
 
-    def _is_hopeless(self, early: dict[int, _Early]) -> bool:
-        """Whether the message that the others wait for will not come any more."""
+    def _is_unfillable(self, early: dict[int, _Early]) -> bool:
+        """Return True if the message that the others are buffered for cannot arrive."""
         acknowledged = self._acknowledged
         if acknowledged is not None and any(
             (acknowledged - each.tsn) % _MODULO < _HALF for each in early.values()
@@ -344,7 +345,7 @@ _T = TypeVar("_T", TCPStream, SCTPStreams)
 
 
 class Connections(Generic[_T]):
-    """The streams of many connections; beyond the limits the least recently used go."""
+    """Streams of many connections; the least recently used are dropped at the limits."""
 
     def __init__(self, kind: type[_T], count: int, octets: int) -> None:
         self._kind: type[_T] = kind
@@ -353,11 +354,11 @@ class Connections(Generic[_T]):
         self._streams: OrderedDict[object, _T] = OrderedDict()
         self._costs: dict[object, int] = {}
         self._total = 0
-        #: Connections that were dropped while something in them waited.
+        #: Connections that were dropped with buffered octets.
         self.dropped = 0
 
     def get(self, key: object) -> _T:
-        """The stream of a connection, new if it was not heard of."""
+        """Return the stream of a connection, a new one if it is unknown."""
         stream = self._streams.get(key)
         if stream is None:
             stream = self._streams[key] = self._kind()
@@ -369,11 +370,11 @@ class Connections(Generic[_T]):
         return key in self._streams
 
     def waiting(self) -> Iterator[tuple[object, int]]:
-        """The connections that have octets which wait for others, and how many."""
+        """Yield connections with buffered octets, and the number of these."""
         return ((key, each.waiting) for key, each in self._streams.items() if each.waiting)
 
     def settle(self, key: object) -> None:
-        """Counts what a connection costs now that it took something; drops others if need be."""
+        """Update the memory of a connection after a change; drop others at the limits."""
         cost = self._streams[key].cost
         self._total += cost - self._costs.get(key, 0)
         self._costs[key] = cost
@@ -386,6 +387,6 @@ class Connections(Generic[_T]):
             self.end(oldest)
 
     def end(self, key: object) -> None:
-        """Forgets a connection."""
+        """Drop a connection."""
         self._streams.pop(key, None)
         self._total -= self._costs.pop(key, 0)

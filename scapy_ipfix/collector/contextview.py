@@ -55,7 +55,7 @@ class ContextView(RecordContext):
             return self.domain, (transport, version, 0)
         return (self.domain,)
 
-    # By number
+    # Lookup by number
 
     def sampling(self, scope: str = SYSTEM[0], number: int = 0) -> Sampling | None:
         """Return the sampling of a ``samplerId``, ``selectorId``, ``interface`` and so on.
@@ -94,7 +94,7 @@ class ContextView(RecordContext):
             if kind == COUNTERS
         }
 
-    # By record
+    # Lookup by record
 
     def resolver(self, template: Template) -> RecordResolver:
         """Return the resolver of records of a template; the last one used stays for reuse."""

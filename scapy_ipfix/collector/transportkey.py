@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who exports to whom: what tells transport sessions apart."""
+"""Key of a Transport Session: protocol, addresses and ports (RFC 7011 2)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _EXPORTER = Exporter(domain=7, mtu=110)
 
 
 def exported():
-    """Messages, of which only the first has the template."""
+    """Return messages; only the first has the template."""
     rows = [("192.0.2.1", number) for number in range(16)]
     return [bytes(each) for each in _EXPORTER.export(FLOW, rows, export_time=1_700_000_000)]
 
@@ -38,7 +38,7 @@ def taken(stream, segments):
 
 @st.composite
 def cut_up(draw, octets, start):
-    """Segments of a stream: cut anywhere, some twice or overlapping, in any order."""
+    """Draw the segments of a stream: of any size, repeated, overlapping, in any order."""
     edges = sorted({0, len(octets), *draw(st.lists(st.integers(0, len(octets)), max_size=20))})
     spans = list(itertools.pairwise(edges))
     for _ in range(draw(st.integers(0, 6))):
@@ -208,7 +208,7 @@ def whole(tsn, data, stream=0, sequence=0, unordered=False):
 
 
 def chunks_of(messages, tsn=100, pieces=1, stream=0, sequence=0):
-    """The chunks of user messages, each in so many pieces."""
+    """Return the chunks of user messages, each in several pieces."""
     found = []
     for data in messages:
         size = -(-len(data) // pieces)
@@ -278,7 +278,7 @@ def test_a_message_that_was_not_captured_is_waited_for_no_longer():
     due = association.add_chunk(whole(7, b"\6", sequence=6))
     assert due == [(0, bytes((i,))) for i in range(2, 7)]
     assert association.held == 0
-    # What comes after all comes out of turn.
+    # A message that arrives after all is out of order.
     assert association.add_chunk(whole(2, b"\1", sequence=1)) == [(0, b"\1")]
 
 
@@ -379,7 +379,7 @@ class Counted(OrderedDict):
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_message_of_many_pieces(backwards):
-    """Of each piece only those beside it are looked at, however many there are in a row."""
+    """Each piece is compared with its neighbours alone, in a run of any length."""
     association = SCTPStreams()
     pieces = association._pieces = Counted()
     message = chunks_of([bytes(2500)], MODULO - 1000, 2500)
@@ -417,7 +417,7 @@ def test_a_piece_that_comes_again_much_later():
 
 
 class Walked:
-    """As :class:`SCTPStreams` with unordered pieces, which looks at all of them each time."""
+    """Reference for :class:`SCTPStreams` with unordered pieces, which compares all of them."""
 
     def __init__(self, bound):
         self.bound, self.pieces, self.held, self.lost = bound, {}, 0, 0

@@ -221,7 +221,7 @@ def test_application_names() -> None:
     assert view.application_name(template, record(b"\x03\0\0\x35")) == "dns"
     assert view.application_name(template, record(b"\x03\x35")) == "x"
     assert view.application_name(template, record(b"\x03\0\x35")) is None
-    assert view.application_name(template, record("03000035")) == "dns"  # as JSON has it
+    assert view.application_name(template, record("03000035")) == "dns"  # octets in JSON
     assert view.application_name(template, record(b"")) is None
     template, record = layout_of("applicationId", "applicationName")
     assert view.application_name(template, record(b"\x03\0\0\x35", "mine")) == "mine"
@@ -245,7 +245,7 @@ def test_elements_of_an_enterprise_do_not_count() -> None:
     assert view.interface_name(template, values) == "Gi1"
 
 
-# By number
+# Lookup by number
 
 
 def test_by_number() -> None:
