@@ -22,7 +22,14 @@ from scapy_ipfix.wire.diagnostics import Diagnostic
 #: Codes whose texts differ by template or Set: each text is a finding of its own.
 _BY_TEXT = frozenset(
     {
-        *("field-length", "template-empty", "template-id", "template-redefined", "template-scope"),
+        *(
+            "field-length",
+            "field-longer",
+            "template-empty",
+            "template-id",
+            "template-redefined",
+            "template-scope",
+        ),
         *("template-redefined-reliable", "template-zero-length", "enterprise-zero", "value"),
         *("set-reserved", "list-malformed", "element-conflict", "sets-many"),
     }

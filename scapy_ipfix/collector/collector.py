@@ -439,7 +439,7 @@ def _parse(
             return span, None, []
         return span, None, Template.from_fields(span.template_id, ()).defects()
     template = Template.from_wire(span, version, model, options)
-    defects = template.defects()
+    defects = template.defects(version)
     if options and version == IPFIX_VERSION:
         scope, fields = span.scope_count, len(span.specifiers)
         if not 0 < scope <= fields:

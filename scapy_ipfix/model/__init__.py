@@ -7,5 +7,5 @@ elements. The package imports ``scapy_ipfix.text`` alone, and knows neither temp
 
 Modules, each importing only from those before it: ``datatype``, ``numbers``, ``addresses``,
 ``times``, ``datatypes``, ``iespec``, ``element``, ``applicationid``, ``sampling``,
-``registryfiles``, ``reverse``, ``registry``, ``model``.
+``registryfiles``, ``reverse``, ``registry``, ``search``, ``model``.
 """

@@ -34,10 +34,14 @@ _PLACEHOLDER = re.compile(r"_ipfix_([0-9]{1,10})_([0-9]{1,5})")
 _NUMBER = re.compile(r"0x[0-9a-f]{1,64}|0|[1-9][0-9]{0,77}")
 
 
-def close_matches(name: str, names: Iterable[str]) -> list[str]:
-    """Return up to three of ``names`` that are similar to ``name``, for an error message."""
+def close_matches(name: str, names: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """Return up to three of ``names`` that are similar to ``name``, for an error message.
+
+    ``cutoff`` is the least similarity, from 0.0 to 1.0.
+    """
     folded = {each.casefold(): each for each in names}
-    return [folded[each] for each in difflib.get_close_matches(name.casefold(), folded, 3)]
+    close = difflib.get_close_matches(name.casefold(), folded, 3, cutoff)
+    return [folded[each] for each in close]
 
 
 class UnknownElement(ValueError, KeyError):

@@ -117,6 +117,11 @@ CATALOGUE: dict[str, Entry] = {
         ("RFC 7011 6.2", "RFC 3954 8"),
         "template {template_id}: {name} has length {length}; {type} allows {allowed}",
     ),
+    "field-longer": _entry(
+        NOTE,
+        ("", "RFC 3954 8"),
+        "template {template_id}: {name} has length {length}; {type} takes {allowed}",
+    ),
     "enterprise-zero": _entry(
         ERROR,
         ("RFC 7011 3.2", ""),

@@ -26,7 +26,7 @@ from scapy_ipfix.wire.field import (
     is_invalid_length,
     minimum_length,
 )
-from scapy_ipfix.wire.framing import MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
+from scapy_ipfix.wire.framing import IPFIX_VERSION, MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
 from scapy_ipfix.wire.structured import encode_list
 
 #: Scope field types of Options Templates (RFC 3954 6.1). They are no Information Elements; as
@@ -205,8 +205,8 @@ class Template:
         """Return a template of the same layout with another id."""
         return Template.from_fields(id, self.fields, self.scope_count, self.is_options)
 
-    def defects(self) -> list[Defect]:
-        """Return the violations of RFC 7011 or RFC 3954 in this template, 100 at most."""
+    def defects(self, version: int = IPFIX_VERSION) -> list[Defect]:
+        """Return the violations of RFC 7011, or in ``version`` 9 of RFC 3954, 100 at most."""
         found = []
         if self.id < MINIMUM_DATA_SET:
             found.append(Defect.make("template-id", template_id=self.id))
@@ -217,7 +217,11 @@ class Template:
         template_id = "template_id", self.id
         for element, length, name, _ in self.fields:
             type = element.type
-            if length != type.length and is_invalid_length(type, length):
+            if (
+                length != type.length
+                and is_invalid_length(type, length)
+                and V9_SCOPES.get(element.id) is not element  # RFC 3954 6.1 gives no lengths
+            ):
                 size = "65535 (variable)" if length == VARIABLE else length
                 numbers = (
                     template_id,
@@ -226,7 +230,9 @@ class Template:
                     ("type", type.name),
                     ("allowed", allowed_lengths(type)),
                 )
-                found.append(_new(Defect, ("field-length", numbers)))
+                is_longer = version == V9_VERSION and type.is_integer and length > type.length
+                code = "field-longer" if is_longer else "field-length"
+                found.append(_new(Defect, (code, numbers)))
                 if len(found) >= _FINDINGS:
                     break
         return found

@@ -227,6 +227,8 @@ v9/40000 name: aaaUsername, userName is IANA's 371
     fixbuf=unsigned16, libfds=unsigned16, logstash=unsigned8
 10704/1 type: dateTimeSeconds, more specific
     tshark=dateTimeSeconds, logstash=unsigned32
+12326/1 type: dateTimeSeconds, more specific
+    tshark=dateTimeSeconds, logstash=unsigned32
 13745/118 type: ipv6Address, its name says so
     nothing
 13745/119 type: ipv6Address, its name says so

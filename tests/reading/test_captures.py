@@ -237,8 +237,6 @@ TWINS = {
 #: Sets that have no template in the capture, and the captures with something wrong in them.
 DEFECTS = {
     "ipfix_netscaler.pcap": {"missing-template": 1},
-    "netflow9_cisco_asr9k.pcap": {"field-length": 3},
-    "netflow9_cisco_nbar.pcap": {"field-length": 1},
     "netflow9_h3c.pcap": {"field-length": 1},
     "netflow9_h3c_netstream_varstring.pcap": {"field-length": 1},
     "netflow9_invalid01.pcap": {"count-disagrees": 1},

@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import itertools
 import keyword
 import re
 import sys
@@ -40,7 +41,7 @@ NETFLOW9 = -1
 
 #: Sources, the most trusted first. fixbuf is CERT's own registry, NetGauze and libfds copy
 #: the vendors' documents, tshark and logstash collect the fields of their users' captures.
-RANK = ("fixbuf", "netgauze", "libfds", "exporter", "tshark", "logstash", "title")
+RANK = ("fixbuf", "netgauze", "libfds", "exporter", "tshark", "logstash", "title", "more")
 
 
 class Enterprise(NamedTuple):
@@ -68,6 +69,7 @@ ENTERPRISES = {
     8057: Enterprise("cesnet", "CESNET"),
     9789: Enterprise("astaro", "Astaro"),
     10704: Enterprise("barracuda", "Barracuda"),
+    12326: Enterprise("barracuda", "Barracuda (12326)"),
     13745: Enterprise("plixer", "Plixer"),
     15397: Enterprise("procera", "Procera"),
     16982: Enterprise("muni", "Masaryk University"),
@@ -80,12 +82,12 @@ ENTERPRISES = {
     41916: Enterprise("viptela", "Viptela"),
     43874: Enterprise("pmacct", "pmacct"),
     47729: Enterprise("niagara", "Niagara Networks"),
+    56506: Enterprise("antrea", "Antrea"),
 }
 
 #: Enterprise numbers of a source that are skipped, with the reason.
 LEFT_OUT = {
     0: "IANA's own elements come from IANA",
-    12326: "Barracuda's list again, under a number that is not Barracuda's (tshark: Hermes)",
     29305: "reverse elements (RFC 5103) follow from IANA's",
 }
 
@@ -162,6 +164,7 @@ VALUES = {
     35632: {"untunneledProtocol": "enum:protocolIdentifier"},
     NETFLOW9: {"fwExtEvent": "enum:fwExtEvent", "fwEvent": "enum:firewallEvent"},
 }
+VALUES[12326] = VALUES.get(10704, {})
 
 
 class Fact(NamedTuple):
@@ -292,6 +295,34 @@ def read_logstash_v9(path: Path) -> Iterator[Fact]:
             yield _logstash_fact(
                 35632 if ntop else NETFLOW9, type - v9_base if ntop else type, *entry
             )
+
+
+MORE_TYPES = {
+    # An unsigned integer in the length that it has on the wire.
+    "uint": "unsigned64",
+    "ip": "ipv4Address",
+    "mac": "macAddress",
+    "hex": "octetArray",
+    "proto": "unsigned8",
+}
+
+
+def read_more(path: Path, known: set[tuple[int, int]]) -> Iterator[Fact]:
+    """Read the elements of other programs that no other source has.
+
+    ``known`` are the enterprises and numbers of the other sources.
+    """
+    for pen, id, name, type, *_ in itertools.islice(_read_tsv(path), 1, None):
+        if pen == "12326":
+            continue  # see SAME_ELEMENTS
+        number = (NETFLOW9 if pen == "v9" else int(pen), int(id))
+        if number not in known and not type.startswith("(IANA"):
+            name = re.sub("[^0-9A-Za-z]+(.)", lambda match: match[1].upper(), name)
+            yield Fact("more", *number, name, MORE_TYPES.get(type, type))
+
+
+#: Enterprises whose elements have the numbers and names of another's.
+SAME_ELEMENTS = {12326: (10704, range(1, 13))}
 
 
 def _logstash_fact(pen: int, id: int, type: str | int, name: str) -> Fact:
@@ -521,6 +552,10 @@ def read_facts(registry: Path) -> list[Fact]:
         *read_logstash(vendors / "logstash_ipfix.yaml"),
         *read_logstash_v9(vendors / "logstash_netflow9.yaml"),
     ]
+    facts += read_more(registry / "more.tsv", {(fact.pen, fact.id) for fact in facts})
+    facts = [fact for fact in facts if fact.pen not in SAME_ELEMENTS]
+    for pen, (other, ids) in SAME_ELEMENTS.items():
+        facts += [fact._replace(pen=pen) for fact in facts if fact.pen == other and fact.id in ids]
     return [
         fact
         for fact in facts
@@ -711,6 +746,8 @@ CISCO_NAMES = """
 88 FRAGMENT_OFFSET FORWARDING_STATUS MPLS_PAL_RD MPLS_PREFIX_LEN
 92 SRC_TRAFFIC_INDEX DST_TRAFFIC_INDEX APPLICATION_DESCRIPTION
 95 APPLICATION_TAG+APPLICATION_ID APPLICATION_NAME
+99 REPLICATION_FACTOR
+102 LAYER2_PACKET_SECTION_OFFSET LAYER2_PACKET_SECTION_SIZE LAYER2_PACKET_SECTION_DATA
 234 INGRESS_VRFID EGRESS_VRFID
 """
 #: Cisco's guide to NetFlow of the ASA.
@@ -724,6 +761,12 @@ ASA_NAMES = """
 233 NF_F_FW_EVENT 281 NF_F_XLATE_SRC_ADDR_IPV6 282 NF_F_XLATE_DST_ADDR_IPV6
 323 NF_F_EVENT_TIME_MSEC 33000 NF_F_INGRESS_ACL_ID 33001 NF_F_EGRESS_ACL_ID
 33002 NF_F_FW_EXT_EVENT 40000 NF_F_USERNAME 40000 NF_F_USERNAME_MAX
+"""
+
+
+#: Names that IANA's registry had for elements before: number, name.
+FORMER_NAMES = """
+278 connectionCountNew 279 connectionSumDuration
 """
 
 
@@ -746,8 +789,9 @@ def _aliases(registry: Path) -> Iterator[tuple[int, str]]:
         for type, group in enumerate(groups, int(first)):
             for alias in group.split("+"):
                 yield type, alias
-    asa = ASA_NAMES.split()
-    yield from zip(map(int, asa[::2]), asa[1::2], strict=True)
+    for names in (ASA_NAMES, FORMER_NAMES):
+        words = names.split()
+        yield from zip(map(int, words[::2]), words[1::2], strict=True)
     tshark = Tshark(registry / "vendors").values["cflow.template_field_type"]
     for type, name in tshark.items():
         alias = name.replace(" ", "_")

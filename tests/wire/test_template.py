@@ -273,3 +273,16 @@ def test_what_a_template_keeps_goes_with_it():
 def test_findings_of_a_template_end():
     found = Template(256, *["octetDeltaCount[33]", "packetDeltaCount[33]"] * 2500).defects()
     assert [each.code for each in found] == ["field-length"] * 100
+
+
+def test_lengths_in_netflow_v9():
+    """RFC 3954 gives scopes no length, and its table of lengths is not a limit."""
+    scopes = Template(256, "scopeInterface[7]", "scopeTemplate[9]", scope=2)
+    assert scopes.defects(9) == []
+    longer = Template(256, "samplerId[2]", "ipVersion[1]")
+    (found,) = longer.defects(9)
+    assert (found.code, found.severity) == ("field-longer", "note")
+    (found,) = longer.defects()
+    assert found.text == "template 256: samplerId has length 2; unsigned8 allows only 1"
+    (found,) = Template(256, "sourceIPv4Address[3]").defects(9)
+    assert found.code == "field-length"
