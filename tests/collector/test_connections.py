@@ -455,7 +455,7 @@ ends = st.sampled_from([(False, False)] * 4 + [(True, False), (False, True)])
 def test_any_pieces_at_all(chunks, bound):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_GAP_OCTETS", bound)
-        patch.setattr(module, "_REMEMBERED", 3)
+        patch.setattr(module, "_TSNS", 3)
         association, walked = SCTPStreams(), Walked(bound)
         for tsn, (beginning, ending), data in chunks:
             chunk = Chunk(tsn % MODULO, 0, 0, beginning, ending, True, data)

@@ -75,6 +75,8 @@ def differs(field, item, value):
     if name in ("ipv4Address", "ipv6Address", "macAddress"):
         return address_text(item) != value
     if name in ("dateTimeMicroseconds", "dateTimeNanoseconds"):
+        if not value:
+            return not np.isnat(item)
         return item != np.datetime64(kind.to_text(value).rstrip("Z"))
     if kind.is_time:
         milliseconds = value * (1000 if name == "dateTimeSeconds" else 1)

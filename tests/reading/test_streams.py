@@ -607,7 +607,8 @@ def test_chunks_without_messages(octets):
     assert not isinstance(packet[SCTPChunkData].data, Message)
     assert not list(session.collector.domains)
     assert [each.text for each in session.diagnostics] == (
-        [f"{len(octets)} octets of the stream were skipped to the next message header"] * bool(octets)
+        [f"{len(octets)} octets of the stream were skipped to the next message header"]
+        * bool(octets)
     )
 
 
