@@ -16,7 +16,7 @@ from scapy_ipfix.collector.contextview import ContextView
 from scapy_ipfix.collector.metadata import DomainKey, Metadata
 from scapy_ipfix.collector.sequence import Counts
 from scapy_ipfix.collector.transportkey import TransportKey
-from scapy_ipfix.wire.resolver import RecordContext
+from scapy_ipfix.wire.recordcontext import RecordContext
 from scapy_ipfix.wire.structured import ListContext, with_decoded_lists
 from scapy_ipfix.wire.template import Template
 

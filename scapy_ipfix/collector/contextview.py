@@ -23,7 +23,8 @@ from scapy_ipfix.wire.facts import (
     application_octets,
 )
 from scapy_ipfix.wire.framing import IPFIX_VERSION
-from scapy_ipfix.wire.resolver import RecordContext, RecordResolver, default_rate
+from scapy_ipfix.wire.recordcontext import RecordContext
+from scapy_ipfix.wire.resolver import RecordResolver, default_rate
 from scapy_ipfix.wire.template import Template
 
 

@@ -27,7 +27,7 @@ from scapy_ipfix.wire.framing import (
     V9_HEADER,
     V9_VERSION,
 )
-from scapy_ipfix.wire.resolver import RecordContext
+from scapy_ipfix.wire.recordcontext import RecordContext
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
 

@@ -31,7 +31,7 @@ from scapy_ipfix.wire.framing import (
     walk_sets,
     walk_templates,
 )
-from scapy_ipfix.wire.resolver import RecordContext
+from scapy_ipfix.wire.recordcontext import RecordContext
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
 

@@ -23,7 +23,7 @@ from scapy_ipfix.wire.codec import RecordCodec
 from scapy_ipfix.wire.display import field_texts
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import V9_VERSION
-from scapy_ipfix.wire.resolver import RecordContext
+from scapy_ipfix.wire.recordcontext import RecordContext
 from scapy_ipfix.wire.structured import ListContext, decode_list
 from scapy_ipfix.wire.template import Template
 

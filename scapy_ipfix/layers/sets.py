@@ -42,7 +42,7 @@ from scapy_ipfix.wire.framing import (
     V9_VERSION,
     walk_templates,
 )
-from scapy_ipfix.wire.resolver import RecordContext
+from scapy_ipfix.wire.recordcontext import RecordContext
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
 from scapy_ipfix.wire.validation import value_defects

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeGuard
 
-#: The elements that a rate is computed from, and those that tell that there is no sampling.
+#: The elements that a rate is computed from, and those that rule out sampling.
 RATE_ELEMENTS = frozenset(
     {
         *("samplingInterval", "samplingAlgorithm", "samplerRandomInterval"),

@@ -2,9 +2,7 @@
 """Resolved values of Data Records: sampling rate, names of interfaces, VRFs and applications.
 
 :data:`RESOLVED_VALUES` is the table of them. A :class:`RecordResolver` computes them for the
-records of one template, from the records' own fields and from facts of options data; a
-:class:`RecordContext` stands for the facts in force for a record. The base class knows none,
-the Collecting Process has one that does.
+records of one template, from the records' own fields and from facts of options data.
 """
 
 from __future__ import annotations
@@ -73,77 +71,6 @@ class FactFinder(Protocol):
         """Return the values of the known facts among ``keys``."""
 
 
-class _NoFacts:
-    """Lookup that finds no fact."""
-
-    def __call__(self, kind: str, key: Any, /) -> None:
-        return None
-
-    def find_many(self, kind: str, keys: Sequence[Any], /) -> dict[Any, Any]:
-        return {}
-
-
-_NO_FACTS = _NoFacts()
-
-
-class RecordContext:
-    """Facts of options data in force for a record; without a session, none.
-
-    ``values`` of a record are keyed by field name, in any domain of values. The record's own
-    fields take precedence over facts.
-    """
-
-    __slots__ = ()
-
-    def resolver(self, template: Template) -> RecordResolver:
-        """Return the resolver of records of a template."""
-        return RecordResolver(template, _NO_FACTS)
-
-    def sampling_rate(self, template: Template, values: Mapping[str, Any]) -> float | None:
-        """Return the packets observed for each one that the record counts; None: unknown.
-
-        The first known of: the record's own rate, that of its sampler or selectors, of its
-        interface (the one it was metered at first), of its observation point or line card, of
-        its template, of its observation domain.
-        """
-        resolver = self.resolver(template)
-        return resolver.sampling_rate(resolver.key(values))
-
-    def interface_name(
-        self, template: Template, values: Mapping[str, Any], direction: str = "ingress"
-    ) -> str | None:
-        """Return the name of the record's ``ingress`` or ``egress`` interface; None: unknown.
-
-        Returns the description where the exporter sends no name, as IOS XR does. Raises
-        ValueError for another direction.
-        """
-        side, resolver = _side(direction), self.resolver(template)
-        name, description = resolver.interface(resolver.key(values), side)
-        return name or description
-
-    def interface_description(
-        self, template: Template, values: Mapping[str, Any], direction: str = "ingress"
-    ) -> str | None:
-        """Return the description of an interface, see :meth:`interface_name`."""
-        side, resolver = _side(direction), self.resolver(template)
-        return resolver.interface(resolver.key(values), side)[1]
-
-    def vrf_name(
-        self, template: Template, values: Mapping[str, Any], direction: str = "ingress"
-    ) -> str | None:
-        """Return the name of the record's ``ingress`` or ``egress`` VRF; None: unknown.
-
-        Raises ValueError for another direction.
-        """
-        side, resolver = _side(direction), self.resolver(template)
-        return resolver.vrf_name(resolver.key(values), side)
-
-    def application_name(self, template: Template, values: Mapping[str, Any]) -> str | None:
-        """Return the name of the record's application; None: unknown."""
-        resolver = self.resolver(template)
-        return resolver.application_name(resolver.key(values))
-
-
 class RecordResolver:
     """Resolved values of the records of one template.
 
@@ -196,7 +123,7 @@ class RecordResolver:
 
     def resolve_one(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the resolved values of a record, keyed by their names in RESOLVED_VALUES."""
-        # Most records of a Set came through the same few interfaces.
+        # Most records of a Set have the same few interfaces.
         key = (
             self.key(values) if self.fields.has_long_values else tuple(map(values.get, self._names))
         )
@@ -227,7 +154,7 @@ class RecordResolver:
     # -- sampling
 
     def sampling_rate(self, key: Key) -> float | None:
-        """Return the sampling rate, see :meth:`RecordContext.sampling_rate`."""
+        """Return the sampling rate, see ``RecordContext.sampling_rate``."""
         fields = self.fields
         own: dict[str, Any] | None = None
         rate: float | None
@@ -491,9 +418,3 @@ def _unknown_numbers(column: Column, known: Mapping[Any, Any]) -> list[int]:
     """Return the numbers in a column that are not known: few, after the first Sets."""
     # Not difference(), which goes through all that are known.
     return [each for each in set(column) if each not in known and type(each) is int]
-
-
-def _side(direction: str) -> int:
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction is 'ingress' or 'egress', not {direction!r}")
-    return DIRECTIONS.index(direction)

@@ -22,7 +22,7 @@ from scapy_ipfix import (
     TemplateSet,
 )
 from scapy_ipfix.layers.sets import set_class
-from scapy_ipfix.wire.resolver import RecordContext
+from scapy_ipfix.wire.recordcontext import RecordContext
 from scapy_ipfix.wire.structured import ListContext
 from tests.builders import codes
 from tests.strategies import filled, retyped

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from scapy_ipfix.wire.resolver import RESOLVED_VALUES, RecordContext
+from scapy_ipfix.wire.recordcontext import RecordContext
+from scapy_ipfix.wire.resolver import RESOLVED_VALUES
 from scapy_ipfix.wire.template import Template
 
 
