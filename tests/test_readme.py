@@ -436,7 +436,9 @@ def named_fields(paths: Iterable[Path]) -> list[int]:
         for _ in iter_sets(path, session):
             pass
         for domain in session.collector.domains:
-            every += [each for state in domain.states.values() for each in state.template.fields]
+            every += [
+                each for state in domain.templates.states.values() for each in state.template.fields
+            ]
     return [len(every), sum(1 for each in every if each.element.is_known)]
 
 

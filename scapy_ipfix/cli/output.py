@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from scapy_ipfix.collector.collected import CollectedSet, Origin
+from scapy_ipfix.collector.collected import CollectedSet
+from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.model.times import NTPTime
 from scapy_ipfix.reading.columns import CONTEXT
 from scapy_ipfix.text import counted, cut, printable
@@ -166,7 +167,7 @@ class TextTable:
         self._width = width
         self._kept: list[tuple[str, ...]] = []
         #: Domain of the kept records, and their template without ``fields``.
-        self._group: tuple[Origin, Template | None] | None = None
+        self._group: tuple[Domain, Template | None] | None = None
         self._tables = 0
 
     def write(self, read: CollectedSet, template: Template) -> None:

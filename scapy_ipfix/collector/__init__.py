@@ -7,7 +7,8 @@ and persistence keeps it all in a file. The package imports ``wire`` and all abo
 neither packets nor Scapy, and is not imported by ``layers``.
 
 Modules, each importing only from those before it: ``transportkey``, ``shrinking``, ``history``,
-``sequence``, ``connections``, ``options``, ``metadata``, ``contextview``,
-``learnedtypes``, ``domainstate``, ``supersededtemplates``, ``collected``, ``domain``,
-``collector``, ``persistence``.
+``sequence``, ``connections``, ``options``, ``budget``, ``metadata``, ``contextview``,
+``learnedtypes``, ``supersededtemplates``, ``templatestore``, ``domain``, ``collected``,
+``pending``, ``domaintable``, ``templateparser``, ``messagereader``, ``collector``,
+``persistence``.
 """

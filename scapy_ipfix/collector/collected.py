@@ -13,40 +13,15 @@ from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
 from scapy_ipfix.collector.contextview import ContextView
-from scapy_ipfix.collector.metadata import DomainKey, Metadata
+from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.collector.sequence import Counts
-from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.wire.recordcontext import RecordContext
 from scapy_ipfix.wire.structured import ListContext, with_decoded_lists
 from scapy_ipfix.wire.template import Template
 
 
-class Knowing(Protocol):
-    """Who keeps what options records said."""
-
-    @property
-    def metadata(self) -> Metadata: ...
-
-
-class Origin(Protocol):
-    """The observation domain that something was read of."""
-
-    @property
-    def transport(self) -> TransportKey: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def id(self) -> int: ...
-    @property
-    def key(self) -> DomainKey: ...
-    @property
-    def keeper(self) -> Knowing: ...
-    def list_context(self) -> ListContext: ...
-    def note(self, code: str, set_index: int | None = None, **numbers: Any) -> None: ...
-
-
-class Waiting(Protocol):
-    """A Data Set packet that wants its template as soon as it is known."""
+class UnboundSet(Protocol):
+    """Data Set packet that is bound to its template once this is known."""
 
     def bind(
         self,
@@ -57,16 +32,16 @@ class Waiting(Protocol):
 
 
 class CollectedSet:
-    """A Data Set of a message: where it is, and its template as soon as that is known."""
+    """Data Set of a message: its octets, and its template as soon as that is known."""
 
     __slots__ = (
-        *("_asking", "_learned_from", "domain", "kept_lists", "index", "known", "octets"),
+        *("_decoded", "_unbound", "domain", "index", "list_context", "metadata_number", "octets"),
         *("set_id", "start", "stop", "template"),
     )
 
     def __init__(
         self,
-        domain: Origin,
+        domain: Domain,
         index: int,
         set_id: int,
         octets: bytes,
@@ -75,63 +50,66 @@ class CollectedSet:
         template: Template | None,
     ) -> None:
         self.domain = domain
+        #: Position of the Set in its message, from 0.
         self.index = index
         self.set_id = set_id
+        #: Octets that hold the Set from ``start`` to ``stop``, its header included.
         self.octets = octets
         self.start = start
         self.stop = stop
         self.template = template
-        #: The number of the latest fact of metadata when the set came.
-        self.known = domain.keeper.metadata.now
-        #: The packets that asked for the template in vain; whoever drops one need not wait.
-        self._asking: list[ReferenceType[Waiting]] | None = None
-        #: What lists in the records are read with, if there are any.
-        self.kept_lists: ListContext | None = None
-        self._learned_from: list[dict[str, Any]] | None = None
+        #: The number of the latest change of :class:`Metadata` when the Set arrived.
+        self.metadata_number = domain.metadata.now
+        #: Context for decoding lists in the records, with the templates of that time.
+        self.list_context: ListContext | None = None
+        #: Packets to be bound when the template arrives, unless they are dropped before.
+        self._unbound: list[ReferenceType[UnboundSet]] | None = None
+        self._decoded: list[dict[str, Any]] | None = None
 
     @property
     def body(self) -> bytes:
-        """The octets of the records, and of what follows them."""
+        """The octets of the records and of the padding."""
         return self.octets[self.start + 4 : self.stop]
 
-    def answer(self) -> None:
-        """Gives the template, which came, to the packets that asked for it before."""
-        for reference in self._asking or ():
+    def detach(self) -> None:
+        """Keep the octets of the Set alone, so that its message need not be kept."""
+        self.octets = self.octets[self.start : self.stop]
+        self.start, self.stop = 0, len(self.octets)
+
+    def attach(self, packet: UnboundSet) -> None:
+        """Register a packet of the Set, to be bound when the template arrives."""
+        self._unbound = [each for each in self._unbound or () if each() is not None]
+        self._unbound.append(ref(packet))
+
+    def bind_packets(self) -> None:
+        """Bind the registered packets to the template, which has arrived."""
+        for reference in self._unbound or ():
             packet = reference()
             if packet is not None and self.template is not None:
                 packet.bind(self.template, self.lists, self.view)
-        self._asking = None
-
-    def ask(self, packet: Waiting) -> None:
-        """Remembers a packet that wants the template as soon as it is known."""
-        self._asking = [each for each in self._asking or () if each() is not None]
-        self._asking.append(ref(packet))
+        self._unbound = None
 
     @property
     def lists(self) -> ListContext:
-        """What lists in the records are read with: all that the domain knew then."""
-        return (self.kept_lists or ListContext()).without_parts()
+        """The context for decoding lists in the records, for packets."""
+        return (self.list_context or ListContext()).without_parts()
 
     @property
     def view(self) -> ContextView:
-        """What was known of the exporter when the set came."""
-        return ContextView(self.domain.keeper.metadata, self.domain.key, self.known)
+        """The facts of options data in force when the Set arrived."""
+        return ContextView(self.domain.metadata, self.domain.key, self.metadata_number)
 
-    def keep_lists(self) -> None:
-        """Lists are to be read with the templates of now, whenever someone looks."""
-        self.kept_lists = self.domain.list_context()
+    def decode_options(self) -> list[dict[str, Any]]:
+        """Return the records as dicts with lists as octets, for the collector to learn from.
 
-    def options(self) -> list[dict[str, Any]]:
-        """The records as dicts, without lists, for the collector to learn from.
-
-        Whoever asks for :meth:`records` next gets the same: who reads options does so twice.
+        They are kept for the next call of :meth:`records` until :meth:`clear`.
         """
-        self._learned_from = self.records(lists=False)
-        return self._learned_from
+        self._decoded = self.records(lists=False)
+        return self._decoded
 
     def clear(self) -> None:
-        """Forgets what :meth:`options` gave: nobody asked while the message was at hand."""
-        self._learned_from = None
+        """Drop the records that :meth:`decode_options` kept."""
+        self._decoded = None
 
     def records(
         self,
@@ -140,23 +118,23 @@ class CollectedSet:
         resolve: bool = False,
         lists: bool = True,
     ) -> list[Any]:
-        """The records as dicts; as tuples in the order of ``names`` where these are given.
+        """Return the records as dicts, or as tuples in the order of ``names``.
 
-        ``values`` is the domain of values; ``resolve`` adds to the dicts what metadata says;
-        without ``lists``, structured data stays octets.
-        None at all while the template is unknown, or if it lacks one of ``names``.
+        ``values`` is the domain of values, "scapy", "python" or "json". ``resolve`` adds facts
+        from options data to dicts. Without ``lists``, structured data stays octets. The list is
+        empty while the template is unknown, or if it lacks one of ``names``.
         """
         template = self.template
         codec = template.projection(names, values) if template is not None else None
         if codec is None:
             return []
-        learned = None
-        if self._learned_from is not None and names is None and values == "scapy":
-            learned, self._learned_from = self._learned_from, None
+        decoded = None
+        if self._decoded is not None and names is None and values == "scapy":
+            decoded, self._decoded = self._decoded, None
         read = codec.dicts if names is None else codec.rows
-        records: list[Any] = learned or read(self.octets[self.start + 4 : self.stop])
+        records: list[Any] = decoded or read(self.octets[self.start + 4 : self.stop])
         if codec.structured and (lists or values == "json"):
-            context = self.kept_lists if lists and self.kept_lists else _NO_LISTS
+            context = self.list_context if lists and self.list_context else _NO_LISTS
             records = with_decoded_lists(records, codec, context, values)
         if resolve and names is None and template is not None:
             self.view.resolve_many(template, records)
@@ -164,60 +142,71 @@ class CollectedSet:
 
 
 _index = attrgetter("index")
-#: Reads no list: the first one is too deep.
+#: Context that decodes no list: the first one exceeds its depth.
 _NO_LISTS = ListContext(limit=0)
 
 
 class CollectedMessage:
-    """What a collector made of a message.
+    """Message as a collector read it; the context of its packet.
 
-    ``sets`` are its Data Sets in order. ``ready`` are those that can be decoded now, ones of
-    earlier messages included whose template came with this one.
+    ``sets`` are its Data Sets in order. ``ready`` are those that can be decoded, with those of
+    earlier messages whose template arrived in this one.
     """
 
     __slots__ = (
-        *("data_records", "domain", "exported", "octets", "ready", "records", "sequence"),
-        *("sets", "templates", "version", "waiting"),
+        *("data_records", "domain", "export_time", "octets", "packet", "pending", "ready"),
+        *("records", "sequence", "sets", "templates", "time"),
     )
 
     def __init__(
-        self, version: int, domain: Origin, exported: int, sequence: int, octets: bytes
+        self,
+        domain: Domain,
+        export_time: int,
+        sequence: int,
+        octets: bytes,
+        time: float,
+        packet: int,
     ) -> None:
-        self.version = version
         self.domain = domain
-        self.exported = exported
+        #: Export time, in seconds since 1970.
+        self.export_time = export_time
+        #: Sequence number.
         self.sequence = sequence
-        #: The whole message, as it came.
         self.octets = octets
+        #: Capture time in seconds since 1970, 0 where there is none.
+        self.time = time
+        #: Number of the packet in diagnostics, from 1.
+        self.packet = packet
         self.sets: list[CollectedSet] = []
         self.ready: list[CollectedSet] = []
-        #: Records in the message, those that are no options, and Template Records.
+        #: Data Records of the message.
         self.records = 0
+        #: Data Records without Options Data Records.
         self.data_records = 0
+        #: Template Records without withdrawals.
         self.templates = 0
-        #: Its Data Sets that have no template yet, by identity.
-        self.waiting: set[int] = set()
+        #: The identities of its Data Sets whose template is unknown.
+        self.pending: set[int] = set()
+
+    @property
+    def version(self) -> int:
+        """The version in the message header: 10, or 9 for NetFlow v9."""
+        return self.domain.version
 
     @property
     def counts(self) -> Counts:
-        """The message as sequence numbers count it."""
-        if self.waiting:
-            return Counts(self.sequence, None, None, self.exported)
-        return Counts(self.sequence, self.records, self.data_records, self.exported)
-
-    def _at(self, index: int) -> CollectedSet | None:
-        position = bisect_left(self.sets, index, key=_index)
-        if position < len(self.sets) and self.sets[position].index == index:
-            return self.sets[position]
-        return None
+        """The numbers that sequence numbers are compared with."""
+        if self.pending:
+            return Counts(self.sequence, None, None, self.export_time)
+        return Counts(self.sequence, self.records, self.data_records, self.export_time)
 
     def template(self, index: int) -> Template | None:
-        """The template of the set at that index of the message, None while unknown."""
+        """Return the template of the Set at a position in the message, None if unknown."""
         read = self._at(index)
         return read.template if read is not None else None
 
     def lists(self, index: int) -> ListContext:
-        """What lists in the records of the set at that index are read with."""
+        """Return the context for decoding lists in the records of a Data Set."""
         read = self._at(index)
         return read.lists if read is not None else ListContext()
 
@@ -226,8 +215,14 @@ class CollectedMessage:
         read = self._at(index)
         return read.view if read is not None else RecordContext()
 
-    def attach(self, index: int, data_set: Waiting) -> None:
+    def attach(self, index: int, data_set: UnboundSet) -> None:
         """Register the packet of a Data Set, to be bound when its template arrives."""
         read = self._at(index)
         if read is not None and read.template is None:
-            read.ask(data_set)
+            read.attach(data_set)
+
+    def _at(self, index: int) -> CollectedSet | None:
+        position = bisect_left(self.sets, index, key=_index)
+        if position < len(self.sets) and self.sets[position].index == index:
+            return self.sets[position]
+        return None

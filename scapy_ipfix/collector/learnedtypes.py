@@ -32,10 +32,6 @@ from scapy_ipfix.wire.template import Template, cached_per_template, name_fields
 
 #: The longest name that is learned. IANA's longest has 45 characters.
 MAX_NAME = 255
-#: Descriptions that are looked at in one message; real ones take some 60 octets each.
-IN_A_MESSAGE = 1024
-#: Fields that get names in one message (RFC 5610), about. Beyond, names come with the next one.
-NAMED_IN_A_MESSAGE = 8192
 #: How many elements a collector learns from all exporters together.
 LEARNED_IN_ALL = 65536
 #: Conflicts and flaws that are remembered, so as to be told once and not with every refresh.
@@ -346,26 +342,6 @@ def with_learned_names(
 
 
 _is_known = attrgetter("element.is_known")
-
-
-class Allowance:
-    """How many fields may get names while a message is read; after that they get them later.
-
-    A lesson between every two Sets, or one for a thousand templates, would have us name a
-    hundred thousand fields for one message.
-    """
-
-    __slots__ = ("_left",)
-
-    def __init__(self) -> None:
-        self._left = NAMED_IN_A_MESSAGE
-
-    def take(self, template: Template) -> bool:
-        """Whether the fields of a template may get names; they count, then."""
-        if self._left <= 0:
-            return False
-        self._left -= len(template.fields)
-        return True
 
 
 def is_named(template: Template) -> bool:

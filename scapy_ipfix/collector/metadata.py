@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from scapy_ipfix.collector.budget import STATED_FACTS, MessageBudget
 from scapy_ipfix.collector.history import History
 from scapy_ipfix.collector.options import options_reader
 from scapy_ipfix.collector.shrinking import shrink
@@ -43,8 +44,6 @@ DomainKey = tuple[Any, int, int]
 
 #: Facts kept, their former values included.
 FACTS = 131_072
-#: Facts learned from one message: the rows of interfaces and applications are longer.
-FACTS_IN_A_MESSAGE = 2048
 #: Counters kept of one process, and their weight in facts.
 _COUNTERS, _COUNTERS_WEIGHT = 256, 48
 #: Characters, and selectors of a sequence, that weigh as much as one more fact.
@@ -157,9 +156,6 @@ class Metadata:
         self._count = 0
         #: The weight of all values, see :func:`_weight`.
         self._weight = 0
-        #: Facts that may still be learned from the present message; negative once a diagnostic
-        #: noted that there are more.
-        self._room = FACTS_IN_A_MESSAGE
         #: The resolver of the latest Set, kept by :mod:`~scapy_ipfix.collector.contextview`.
         self.last_resolver: Any = None
 
@@ -171,32 +167,26 @@ class Metadata:
         """Return the number of facts and former values kept."""
         return self._count
 
-    def begin(self) -> None:
-        """Begin another message, which has a limit of its own."""
-        self._room = FACTS_IN_A_MESSAGE
-
-    @property
-    def is_full(self) -> bool:
-        """True when the limit of the message was reached and noted."""
-        return self._room < 0
-
     def learn(
         self,
         domain: DomainKey,
         template: Template,
         records: Sequence[Mapping[str, Any]],
         time: float = 0.0,
+        budget: MessageBudget | None = None,
     ) -> list[Defect]:
         """Learn the facts that Options Data Records state; return the defects to be noted.
 
         ``records`` are those of a Set in the Scapy domain, keyed by field name, with lists as
-        octets; ``time`` is their capture time in seconds since 1970. Templates that state
-        nothing (:func:`is_metadata`) cost nothing. A fact that a later record of the Set
-        contradicts is not kept: no other record arrived between them.
+        octets; ``time`` is their capture time in seconds since 1970. ``budget`` is that of
+        the message. Templates that state nothing (:func:`is_metadata`) cost nothing. A fact
+        that a later record of the Set contradicts is not kept: no other record arrived between
+        them.
         """
         reader = options_reader(template)
-        if reader is None or self.is_full:
+        if reader is None:
             return []
+        budget = budget or MessageBudget()
         if len(records) > 1:
             # Records that state the same are read once, at the position of the last of them.
             backwards = records[::-1]
@@ -207,12 +197,10 @@ class Metadata:
         before = self.now
         own: dict[str, _FactTable] = {}
         for values in records:
-            if not self._room:
-                defects.append(Defect.make("facts-many", limit=FACTS_IN_A_MESSAGE))
-                self._room = -1
+            if not budget.allows(STATED_FACTS):
                 break
             found = reader.read(values)
-            self._room = max(0, self._room - len(found))
+            budget.spend(STATED_FACTS, len(found))
             for kind, key, value, about in found:
                 if about is not None:
                     table = self._table((*domain[:2], about), kind)

@@ -15,7 +15,7 @@ from typing import Any
 
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.domain import Domain
-from scapy_ipfix.collector.domainstate import TemplateState
+from scapy_ipfix.collector.templatestore import TemplateState
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.model.element import InformationElement
@@ -115,7 +115,8 @@ def restore_state(collector: Collector, state: dict[str, Any]) -> None:
         transport = TransportKey(*each["transport"])
         domain = collector.domain(transport, int(each["version"]), int(each["id"]))
         for template in each["templates"]:
-            domain.restore(_template_state(template, domain))
+            limits = domain.templates.restore(_template_state(template, domain))
+            collector.diagnostics.add_all(limits)
     for (transport, version, id), kind, key, value, since in state["metadata"]:
         about = TransportKey(*transport), int(version), int(id)
         fact = _fact(kind, _from_json(key), _from_json(value))
@@ -138,7 +139,9 @@ def _domain(domain: Domain) -> dict[str, Any]:
                 "refreshes": state.refreshes,
                 "seen": state.seen,
             }
-            for template, state in ((each.template, each) for each in domain.states.values())
+            for template, state in (
+                (each.template, each) for each in domain.templates.states.values()
+            )
         ],
     }
 
@@ -147,18 +150,19 @@ def _template_state(saved: dict[str, Any], domain: Domain) -> TemplateState:
     specifiers = tuple(
         Specifier(*(_number(each, 1 << 32) for each in field)) for field in saved["fields"]
     )
+    model = domain.templates.model
     id, scope = _number(saved["id"], 1 << 16), _number(saved["scope"], 1 << 16)
     span = TemplateSpan(id, scope, specifiers, 0, 0)
     # An enterprise's element has a field type of its own in NetFlow v9.
     if domain.version == 9:
         pairs = [(each.pen, each.id) for each in specifiers]
         types = [
-            id if i < scope or not pen else domain.model.v9_type(domain.model.element(pen, id))
+            id if i < scope or not pen else model.v9_type(model.element(pen, id))
             for i, (pen, id) in enumerate(pairs)
         ]
         specifiers = tuple(Specifier(0, kind, each.length) for kind, each in zip(types, specifiers))
         span = span._replace(specifiers=specifiers)
-    template = Template.from_wire(span, domain.version, domain.model, bool(saved["options"]))
+    template = Template.from_wire(span, domain.version, model, bool(saved["options"]))
     return TemplateState(template, int(saved["refreshes"]), _time(saved["seen"]))
 
 

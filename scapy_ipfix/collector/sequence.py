@@ -10,10 +10,11 @@ gap in every message would hide the true ones.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from scapy_ipfix.collector.shrinking import shrink
 from scapy_ipfix.wire.framing import V9_VERSION
 
 _MODULO = 1 << 32
@@ -296,3 +297,68 @@ class SequenceTracker:
 def _ahead(number: int, other: int) -> int:
     """How far a number is ahead of another, modulo 2^32; half of that or more is behind."""
     return (number - other) % _MODULO
+
+
+class StreamLimit:
+    """Limit of the SCTP streams of all Observation Domains that have a tracker of their own.
+
+    Beyond it the least recently used are dropped. A stream that is used again begins anew,
+    which loses a gap and invents none.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._used: OrderedDict[tuple[StreamTrackers, int], None] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return the number of streams that have a tracker."""
+        return len(self._used)
+
+    def use(self, owner: StreamTrackers, stream: int) -> None:
+        """Mark a stream as the most recently used, and drop another beyond the limit."""
+        key = owner, stream
+        self._used[key] = None
+        self._used.move_to_end(key)
+        if len(self._used) > self._most:
+            (oldest, number), _ = self._used.popitem(last=False)
+            oldest.drop(number)
+
+    def remove(self, owner: StreamTrackers, stream: int) -> None:
+        """Count a stream no longer."""
+        del self._used[owner, stream]
+
+
+class StreamTrackers:
+    """Trackers of an Observation Domain's SCTP streams beside stream 0 (RFC 7011 3.1)."""
+
+    __slots__ = ("_dropped", "_limit", "_version", "trackers")
+
+    def __init__(self, version: int, limit: StreamLimit) -> None:
+        self.trackers: dict[int, SequenceTracker] = {}
+        self._version = version
+        self._limit = limit
+        self._dropped = 0
+
+    def get(self, stream: int) -> SequenceTracker:
+        """Return the tracker of a stream, a new one for an unknown stream."""
+        tracker = self.trackers.get(stream)
+        if tracker is None:
+            tracker = self.trackers[stream] = SequenceTracker(self._version)
+        self._limit.use(self, stream)
+        return tracker
+
+    def drop(self, stream: int) -> None:
+        """Forget a stream that the limit has dropped."""
+        del self.trackers[stream]
+        self._dropped = shrink(self.trackers, self._dropped + 1)
+
+    def end(self) -> None:
+        """Expect any sequence number next: the Transport Session ended."""
+        for tracker in self.trackers.values():
+            tracker.last = None
+
+    def clear(self) -> None:
+        """Forget all streams: the Observation Domain is dropped."""
+        for stream in self.trackers:
+            self._limit.remove(self, stream)
+        self.trackers.clear()

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from scapy_ipfix.collector.collected import CollectedSet, Origin
+from scapy_ipfix.collector.collected import CollectedSet
+from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.model.datatypes import VARIABLE
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.reading.arrays import (
@@ -159,7 +160,7 @@ def _gather(
 class _OriginRun:
     """Origin of consecutive records, and their number."""
 
-    domain: Origin
+    domain: Domain
     template_id: int
     records: int = 0
 

@@ -37,7 +37,7 @@ class FastPathReader:
     """
 
     def __init__(self, collector: Collector, transports: Mapping[bytes, TransportKey]) -> None:
-        self._collector = collector
+        self._find_domain = collector.domains.find
         self._transports = transports
         # These want to see more of a Data Set than where it is.
         self._is_off = collector.template_timeout is not None or collector.check_values
@@ -81,22 +81,16 @@ class FastPathReader:
         transport = self._transports.get(ends)
         if transport is None:
             return None
-        domain = self._collector.domain(transport, version, domain_id)
-        stats = domain.stats
-        template = domain.named_template(set_id)
-        if template is None or not template.plain_length or stats.first_export is None:
+        domain = self._find_domain(transport, version, domain_id)
+        if domain is None:
+            return None
+        template = domain.templates.find_current(set_id)
+        if template is None or not template.plain_length or domain.stats.first_export is None:
             return None
         records, rest = divmod(set_length - _BEFORE_RECORDS, template.plain_length)
         at = start + _PAYLOAD + _BEFORE_SET
         end = at + set_length
         if not records or (rest and octets.count(0, end - rest, end) != rest):
             return None
-        self._collector.time, self._collector.packet = time, packet
-        stats.messages += 1
-        stats.octets += length
-        stats.records += records
-        stats.last_export = exported
-        counts, shared = Counts(number, records, records, exported), domain.shared
-        domain.follow(counts, shared.last)
-        shared.last = counts
+        domain.count_message(Counts(number, records, records, exported), length, records, packet)
         return CollectedSet(domain, 0, set_id, octets, at, end, template)

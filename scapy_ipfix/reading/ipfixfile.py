@@ -58,7 +58,7 @@ def _messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[IPFIX]:
     for read in read_capture(capture, session):
         message = IPFIX(read.octets)
         message.context = read
-        message.time = read.exported
+        message.time = read.export_time
         yield message
 
 

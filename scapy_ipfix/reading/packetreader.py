@@ -108,7 +108,7 @@ class PacketReader:
                 _bind(message, read)
                 trailing = _trailing(message, len(octets))
                 if trailing:
-                    read.domain.note("message-trailing", octets=trailing)
+                    read.domain.note("message-trailing", self.count, octets=trailing)
         return found
 
     def _messages(self, pkt: Packet) -> Iterator[FoundMessage]:

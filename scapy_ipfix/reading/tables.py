@@ -74,7 +74,7 @@ def template_table(domains: Iterable[Domain]) -> Table[TemplateRow]:
             template.id,
             _version(domain),
             "options" if template.is_options else "data",
-            domain.states[template.id].refreshes,
+            domain.templates.states[template.id].refreshes,
             template,
         )
         for domain in domains

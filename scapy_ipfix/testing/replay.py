@@ -195,7 +195,7 @@ class Rewriter:
             self.undecoded += len(read.sets) - len(known)
             if self.retime:
                 shift = self._shift(read)
-                _WORD.pack_into(octets, time_at, read.exported + shift & 0xFFFFFFFF)
+                _WORD.pack_into(octets, time_at, read.export_time + shift & 0xFFFFFFFF)
                 self._move_times(octets, read, known, shift)
             if self.renumber:
                 _WORD.pack_into(octets, sequence_at, self._number(read, known))
@@ -206,8 +206,8 @@ class Rewriter:
         now = int(self._clock())
         key = read.domain.key
         shift = self._shifts.get(key)
-        if shift is None or abs(read.exported + shift - now) > _DRIFT:
-            shift = now - read.exported
+        if shift is None or abs(read.export_time + shift - now) > _DRIFT:
+            shift = now - read.export_time
         _put(self._shifts, key, shift)
         return shift
 
@@ -381,7 +381,7 @@ def _due_messages(capture: CaptureFile, pace: Pace, keeps_gaps: bool) -> Iterato
     last: float | None = None
     for read in read_capture(capture, session):
         # Messages of an IPFIX File have no capture time.
-        now = session.collector.time or float(read.exported)
+        now = read.time or float(read.export_time)
         gap = 0.0 if last is None else now - last
         pace.wait(gap if keeps_gaps else None)
         last = now

@@ -228,6 +228,11 @@ CATALOGUE: dict[str, Entry] = {
         ("RFC 5610 4", ""),
         "a message describes more than {limit} elements; the rest are not learned",
     ),
+    "names-many": _entry(
+        NOTE,
+        ("RFC 5610 4", ""),
+        "a message names more than {limit} template fields; the rest are named later",
+    ),
     # limits
     "templates-many": _entry(
         WARNING, _LIMIT, "a message defines more than {limit} templates; the rest are ignored"

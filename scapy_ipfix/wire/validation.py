@@ -18,8 +18,6 @@ from scapy_ipfix.wire.template import Template, cached_per_template
 
 #: The limit of findings in a Set: a message may have 10,000 invalid fields.
 _PER_SET = 100
-#: The limit of findings in a message; its other Sets are not validated.
-FINDINGS_IN_A_MESSAGE = 1000
 _new = tuple.__new__
 #: The shortest record that may be padding.
 _PADDING = 4

@@ -23,16 +23,21 @@ from scapy_ipfix import (
     TemplateFlowSet,
     TemplateSet,
 )
-from scapy_ipfix.collector.collector import TEMPLATES_IN_A_MESSAGE, Collector
-from scapy_ipfix.collector.domain import SETS_LOOKED_INTO, Domain
-from scapy_ipfix.collector.metadata import FACTS_IN_A_MESSAGE
+from scapy_ipfix.collector.budget import (
+    CHECKED_SETS,
+    FINDINGS,
+    LEARNED_SETS,
+    STATED_FACTS,
+    TEMPLATES,
+)
+from scapy_ipfix.collector.collector import Collector
+from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire import structured
 from scapy_ipfix.wire import validation as checks
 from scapy_ipfix.wire.codec import RecordCodec
-from scapy_ipfix.wire.validation import FINDINGS_IN_A_MESSAGE
 from tests.builders import codes_without_sequence, message_octets
 from tests.strategies import broken, filled
 
@@ -76,7 +81,7 @@ def templates(collector):
 
 def waiting(collector):
     """How many Data Sets wait for a template."""
-    return sum(len(each) for domain in collector.domains for each in domain.pending.values())
+    return len(collector.pending)
 
 
 # Whose a template is
@@ -139,7 +144,7 @@ def test_scope_exporter_leaves_ports_out():
     collector.read(UDP_A, message_octets(announce(T)))
     assert len(records(collector.read(UDP_B, message_octets(data())))) == 2
     assert collector.read(UDP_C, message_octets(data())).ready == []
-    assert str(next(collector.domains).transport) == "192.0.2.1"
+    assert str(next(iter(collector.domains)).transport) == "192.0.2.1"
     with pytest.raises(ValueError, match="'port'"):
         Collector(scope="port")
 
@@ -210,7 +215,7 @@ def test_refreshing():
     for time in (10.0, 20.0, 30.0):
         collector.read(UDP_A, message_octets(announce(T)), time=time)
     (domain,) = collector.domains
-    state = domain.states[300]
+    state = domain.templates.states[300]
     assert (state.refreshes, state.seen) == (2, 30.0)
     assert state.template == T
     assert not [code for code in codes_without_sequence(collector) if code.startswith("template")]
@@ -485,14 +490,14 @@ def test_the_stream_not_used_for_longest_goes():
     assert collector.diagnostics.counts["sequence-gap"] == before + 1
     take(8, 1, 100)
     assert [*domain_of(collector, 7)] == [4, 2]
-    assert len(collector._streams) == 3
+    assert len(collector.streams) == 3
     take(9, 0, 100)
-    assert len(collector._streams) == len(domain_of(collector, 8)) == 1
+    assert len(collector.streams) == len(domain_of(collector, 8)) == 1
 
 
 def domain_of(collector, id):
     """The SCTP streams of an observation domain."""
-    return next(each.streams for each in collector.domains if each.id == id)
+    return next(each.streams.trackers for each in collector.domains if each.id == id)
 
 
 def test_the_template_not_defined_for_longest_goes():
@@ -512,14 +517,15 @@ def many(count, first=256, field="sourceIPv4Address"):
 @pytest.mark.parametrize("sets", [1, 7])
 def test_a_message_defines_so_many_templates(sets):
     """What is beyond waits, and is taken from another message."""
-    each = -(-(TEMPLATES_IN_A_MESSAGE + 6) // sets)
+    each = -(-(TEMPLATES.most + 6) // sets)
     collector = Collector()
     known = [announce(*many(each, 256 + at * each)) for at in range(sets)]
     first, last = 256, 255 + sets * each
     rows = [data(Template(id, "sourceIPv4Address"), [("192.0.2.1",)]) for id in (first, last)]
     for _ in range(2):
         message = collector.read(UDP_A, message_octets(*known, *rows))
-        assert [*next(collector.domains).states] == [*range(256, 256 + TEMPLATES_IN_A_MESSAGE)]
+        (domain,) = collector.domains
+        assert [*domain.templates] == [*range(256, 256 + TEMPLATES.most)]
         assert message.templates == sets * each
         assert [read.set_id for read in message.ready] == [first]
     assert codes_without_sequence(collector) == ["templates-many", "missing-template"] * 2
@@ -529,19 +535,19 @@ def test_a_message_defines_so_many_templates(sets):
 
 def test_templates_of_netflow_v9_are_counted_all_the_same():
     collector = Collector()
-    known = announce(*many(TEMPLATES_IN_A_MESSAGE + 6), cls=TemplateFlowSet)
+    known = announce(*many(TEMPLATES.most + 6), cls=TemplateFlowSet)
     collector.read(UDP_A, v9(known))
     assert codes_without_sequence(collector) == ["templates-many"]
-    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE
+    assert len(templates(collector)) == TEMPLATES.most
 
 
 def test_a_template_too_many_leaves_no_old_one_in_force():
     """Data would be read by what it is no longer."""
     collector = Collector()
-    last = 256 + TEMPLATES_IN_A_MESSAGE
+    last = 256 + TEMPLATES.most
     collector.read(UDP_A, message_octets(announce(*many(1, last))))
     assert len(templates(collector)) == 1
-    full = announce(*many(TEMPLATES_IN_A_MESSAGE), *many(1, last, "destinationIPv4Address"))
+    full = announce(*many(TEMPLATES.most), *many(1, last, "destinationIPv4Address"))
     row = data(Template(last, "destinationIPv4Address"), [("192.0.2.1",)])
     message = collector.read(UDP_A, message_octets(full, row))
     assert message.ready == []
@@ -553,26 +559,26 @@ def test_a_template_too_many_leaves_no_old_one_in_force():
 
 def test_withdrawals_are_heeded_however_many_templates_there_are():
     collector = Collector()
-    known = announce(*many(TEMPLATES_IN_A_MESSAGE + 6), Template(256), Template(257))
+    known = announce(*many(TEMPLATES.most + 6), Template(256), Template(257))
     collector.read(TCP_A, message_octets(known, withdraw(258)))
-    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE - 3
+    assert len(templates(collector)) == TEMPLATES.most - 3
 
 
 def test_equal_octets_are_looked_at_again_where_not_all_were_taken():
     collector = Collector()
-    half, more = many(TEMPLATES_IN_A_MESSAGE // 2 + 3), many(TEMPLATES_IN_A_MESSAGE // 2, 40_000)
+    half, more = many(TEMPLATES.most // 2 + 3), many(TEMPLATES.most // 2, 40_000)
     collector.read(UDP_A, message_octets(announce(*more), announce(*half)))
-    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE
+    assert len(templates(collector)) == TEMPLATES.most
     collector.read(UDP_A, message_octets(announce(*half)))
-    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE + 3
+    assert len(templates(collector)) == TEMPLATES.most + 3
     collector.read(UDP_A, message_octets(announce(*more), announce(*half)))
-    assert len(templates(collector)) == TEMPLATES_IN_A_MESSAGE
+    assert len(templates(collector)) == TEMPLATES.most
 
 
 def test_a_message_states_so_many_facts():
     """They are records, whatever is made of them."""
     names = Template(301, "ingressInterface", "interfaceName", scope=1)
-    rows = [(at, "eth") for at in range(FACTS_IN_A_MESSAGE + 10)]
+    rows = [(at, "eth") for at in range(STATED_FACTS.most + 10)]
     sets = [announce(names, cls=OptionsTemplateSet), data(names, rows[:2000])]
     collector = Collector()
     message = collector.read(
@@ -580,7 +586,7 @@ def test_a_message_states_so_many_facts():
     )
     assert len(records(message)) == len(rows) + 9
     assert codes_without_sequence(collector) == ["facts-many"]
-    assert len(collector.metadata) == FACTS_IN_A_MESSAGE
+    assert len(collector.metadata) == STATED_FACTS.most
     collector.read(UDP_A, message_octets(data(names, rows[2000:])))
     assert len(collector.metadata) == len(rows)
     assert codes_without_sequence(collector) == ["facts-many"]
@@ -591,21 +597,21 @@ def test_so_many_sets_of_a_message_are_learned_from():
     names = Template(301, "ingressInterface", "interfaceName", scope=1)
     collector = Collector()
     collector.read(UDP_A, message_octets(announce(names, cls=OptionsTemplateSet)))
-    for first in (0, 2 * SETS_LOOKED_INTO):
-        rows = [(first + at, "eth") for at in range(SETS_LOOKED_INTO + 3)]
+    for first in (0, 2 * LEARNED_SETS.most):
+        rows = [(first + at, "eth") for at in range(LEARNED_SETS.most + 3)]
         message = collector.read(UDP_A, message_octets(*(data(names, [row]) for row in rows)))
         assert len(records(message)) == len(rows)
     assert codes_without_sequence(collector) == ["sets-many"] * 2
     (text,) = {each.text for each in collector.diagnostics if each.code == "sets-many"}
     assert text == "options are learned from at most 512 Sets of a message; this message has more"
-    assert len(collector.metadata) == 2 * SETS_LOOKED_INTO
+    assert len(collector.metadata) == 2 * LEARNED_SETS.most
 
 
 def test_sets_that_waited_are_learned_from_and_checked_however_many_they_are():
     """They are of other messages: who is heard in the middle loses nothing."""
     names = Template(301, "ingressInterface", "interfaceName", scope=1)
     collector = Collector(check_values=True)
-    count = SETS_LOOKED_INTO + 50
+    count = LEARNED_SETS.most + 50
     for at in range(count):
         collector.read(UDP_A, message_octets(data(names, [(at, b"\xff")]), sequence=at))
     message = collector.read(
@@ -623,7 +629,7 @@ def test_values_are_checked_in_so_many_sets_of_a_message():
     collector.read(UDP_A, message_octets(announce(flag, count)))
     right, wrong = data(flag, [b"\1"]), data(flag, [b"\7"])
     plain = data(count, [(1,)])  # in which nothing can be wrong
-    before = [right, plain] * (SETS_LOOKED_INTO - 1)
+    before = [right, plain] * (CHECKED_SETS.most - 1)
     for _ in range(2):
         message = collector.read(UDP_A, message_octets(*before, wrong, wrong, wrong))
         assert len(records(message)) == len(before) + 3
@@ -663,14 +669,12 @@ def test_lists_that_were_checked_are_not_looked_into_again(monkeypatch):
 def test_a_message_has_so_many_wrong_values():
     collector = Collector(check_values=True)
     wrong = Template(300, *["dataRecordsReliability"] * 100)
-    enough = FINDINGS_IN_A_MESSAGE // 100
+    enough = FINDINGS.most // 100
     collector.read(UDP_A, message_octets(announce(wrong)))
     for _ in range(2):
         message = collector.read(UDP_A, message_octets(*[data(wrong, [bytes(100)])] * (enough + 3)))
         assert len(records(message)) == enough + 3
-    assert (
-        codes_without_sequence(collector) == [*["value"] * FINDINGS_IN_A_MESSAGE, "values-many"] * 2
-    )
+    assert codes_without_sequence(collector) == [*["value"] * FINDINGS.most, "values-many"] * 2
     collector.read(UDP_A, message_octets(data(wrong, [bytes(100)])))
     assert codes_without_sequence(collector)[-1] == "value"
 
@@ -786,10 +790,10 @@ def test_the_fields_of_all_templates_are_bounded():
     assert "more than 100 fields of templates" in collector.diagnostics[-1].text
     collector.read(UDP_A, bytes(IPFIX(sets=[announce(Template(307, "octetDeltaCount"))])))
     collector.read(UDP_A, bytes(IPFIX(sets=[announce(Template(310, *["vlanId"] * 39))])))
-    assert sorted(next(collector.domains).templates) == [307, 308, 309, 310]
+    assert sorted(next(iter(collector.domains)).templates) == [307, 308, 309, 310]
     huge = Template(311, *["octetDeltaCount[1]"] * 200)
     collector.read(UDP_A, bytes(IPFIX(sets=[announce(huge)])))
-    assert list(next(collector.domains).templates) == [311]
+    assert list(next(iter(collector.domains)).templates) == [311]
 
 
 @pytest.mark.parametrize("changes", [1, 3])
@@ -832,7 +836,7 @@ def test_options_are_read_once_for_the_collector_and_whoever_asks(
     assert len(asked) == 3
     second = collector.read(UDP_A, message)
     collector.read(UDP_A, message_octets())
-    assert second.ready[0]._learned_from is None
+    assert second.ready[0]._decoded is None
     assert second.ready[0].records() == [row]
     tuples = collector.read(UDP_A, message).ready[0].records(("interfaceName",))
     assert tuples == [("eth1",)]
@@ -850,11 +854,11 @@ def test_a_set_without_a_record_makes_no_codec(waits: bool) -> None:
         message = collector.read(UDP_A, each)
         assert message.ready == []
     (domain,) = collector.domains
-    assert "codec" not in vars(domain.states[T.id].template)
-    assert domain.pending == {}
+    assert "codec" not in vars(domain.templates.states[T.id].template)
+    assert collector.pending.domains == {}
     assert domain.stats.undecoded_sets == 0
     assert collector.read(UDP_A, message_octets(data())).ready != []
-    assert "codec" in vars(domain.states[T.id].template)
+    assert "codec" in vars(domain.templates.states[T.id].template)
 
 
 def test_a_domain_that_goes_leaves_nothing_behind():
@@ -870,7 +874,7 @@ def test_a_domain_that_goes_leaves_nothing_behind():
     assert len(first) == 49
     for domain in (2, 3):
         collector.read(key, message_octets(announce(lists), domain=domain))
-    assert (len(first), len(collector._streams), len(collector.superseded)) == (0, 0, 1)
+    assert (len(first), len(collector.streams), len(collector.superseded)) == (0, 0, 1)
     held, seen = [collector.superseded], set()
     while held:
         each = held.pop()
@@ -884,12 +888,15 @@ def test_tables_of_what_waited_go():
     collector = Collector()
     ids = range(300, 1300)
     collector.read(UDP_A, message_octets(*(DataSet(setId=id, records=[bytes(4)]) for id in ids)))
-    (domain,) = collector.domains
-    assert sys.getsizeof(domain.pending) > 30_000
-    for half in (ids[:500], ids[500:]):
+    (table,) = collector.pending.domains.values()
+    assert sys.getsizeof(table) > 30_000
+    for half in (ids[:500], ids[500:-1]):
         collector.read(UDP_A, message_octets(announce(*(OTHER.with_id(id) for id in half))))
-    assert domain.pending == {}
-    assert sys.getsizeof(domain.pending) < 5_000
+    assert [*table] == [ids[-1]]
+    assert sys.getsizeof(table) < 5_000
+    collector.read(UDP_A, message_octets(announce(OTHER.with_id(ids[-1]))))
+    assert collector.pending.domains == {}
+    assert collector.pending.octets == 0
 
 
 def test_a_connection_ends_once(monkeypatch):
@@ -919,5 +926,5 @@ def test_tables_of_connections_go_with_their_domains():
         collector.read(UDP_A, message_octets(announce(T), domain=domain))
     for domain in range(1999):
         collector.read(UDP_B, message_octets(announce(T), domain=domain))
-    assert len(collector._open[UDP_A]) == 1
-    assert sys.getsizeof(collector._open[UDP_A]) < 1000
+    assert len(collector.domains.open[UDP_A]) == 1
+    assert sys.getsizeof(collector.domains.open[UDP_A]) < 1000

@@ -228,7 +228,6 @@ def test_memory_of_ever_new_facts_is_bounded() -> None:
     metadata = Metadata(limit=50)
     for number in range(2000):
         domain = ("attacker", 10, number % 300)
-        metadata.begin()
         state(metadata, NAMES, (number, "x" * 60_000), domain=domain)
         state(metadata, SAMPLERS, (number % 7, number), domain=domain)
         assert len(metadata) <= 50
@@ -537,7 +536,6 @@ def test_long_facts_weigh_several() -> None:
         metadata = Metadata(limit=1000)
         for number in range(1200):
             own = number.to_bytes(4, "big") if template is applications else number
-            metadata.begin()
             state(metadata, template, (own, *values))
         assert len(metadata) == len(metadata._stated) == most
     while len(metadata) > 1:

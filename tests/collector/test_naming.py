@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from scapy_ipfix import IPFIX, IPFIXSession, iter_records
+from scapy_ipfix.collector.budget import DESCRIPTIONS, NAMED_FIELDS
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.domain import Domain
-from scapy_ipfix.collector.learnedtypes import IN_A_MESSAGE, NAMED_IN_A_MESSAGE
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
@@ -90,12 +90,12 @@ def test_a_set_without_a_record_leaves_a_template_as_it_was(collector: Collector
     names(collector, template(300, 1, 2), lesson(1, "one"))
     (domain,) = domains(collector)
     assert names(collector, raw_set(300, b"\0")) == []
-    assert 300 not in domain.ready
-    assert domain.states[300].template.names == ("_ipfix_99999_1", "_ipfix_99999_2")
+    assert 300 not in domain.templates.named
+    assert domain.templates.states[300].template.names == ("_ipfix_99999_1", "_ipfix_99999_2")
     assert domain.stats.undecoded_sets == 0
     assert "missing-template" not in collector.diagnostics.counts
     names(collector, raw_set(300, b"\0\0"))
-    assert domain.states[300].template.names == ("one", "_ipfix_99999_2")
+    assert domain.templates.states[300].template.names == ("one", "_ipfix_99999_2")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_who_looks_at_the_templates_sees_the_name(look: Callable[[IPFIXSession],
 def test_a_refresh_is_no_change(collector: Collector) -> None:
     names(collector, template(300, 1, 2), lesson(1, "mine"), template(300, 1, 2))
     (domain,) = domains(collector)
-    assert domain.states[300].refreshes == 1
+    assert domain.templates.states[300].refreshes == 1
     assert not collector.diagnostics.counts
 
 
@@ -127,11 +127,11 @@ def test_a_template_that_waits_for_its_names_is_redefined(collector: Collector) 
 def test_a_template_that_waits_for_its_names_is_forgotten(collector: Collector) -> None:
     names(collector, template(300, 1), lesson(1, "one"))
     (domain,) = domains(collector)
-    domain.forget(300)
+    domain.templates.remove(300)
     assert list(domain.templates) == [256]
-    assert domain.template(300) is None
-    assert [list(kind) for kind in domain.ids] == [[], [256]]
-    assert 300 not in domain.ready
+    assert domain.templates.get(300) is None
+    assert [list(kind) for kind in domain.templates.ids] == [[], [256]]
+    assert 300 not in domain.templates.named
     assert names(collector, raw_set(300, b"\1")) == []
 
 
@@ -294,7 +294,9 @@ def test_a_domain_that_goes_takes_its_templates_along() -> None:
         session.collector.read(_UDP, raw_message(template(300, 1), domain=domain))
     kept = domains(session.collector)
     assert len(kept) == session.collector.limits.domains
-    assert sum(len(each.states) + len(each.ids[False]) for each in kept) == 2 * len(kept)
+    assert sum(
+        len(each.templates.states) + len(each.templates.ids[False]) for each in kept
+    ) == 2 * len(kept)
     session.collector.read(_UDP, raw_message(lesson(1, "mine"), domain=4999))
     assert all(each.templates[300].names == ("mine",) for each in domains(session.collector))
 
@@ -304,12 +306,12 @@ def test_a_message_names_only_so_many_fields(collector: Collector) -> None:
     fields = 1000
     wide = template(300, *range(1, fields + 1))
     record = raw_set(300, bytes(fields))
-    turns = NAMED_IN_A_MESSAGE // fields + 10
+    turns = NAMED_FIELDS.most // fields + 10
     lessons = [lesson(1 + each, f"n{each}") for each in range(turns)]
     collector.read(_UDP, raw_message(wide))
     found = names(collector, *(each + record for each in lessons))
     known = [sum(not name.startswith("_") for name in each) for each in found]
-    named = -(-NAMED_IN_A_MESSAGE // fields)
+    named = -(-NAMED_FIELDS.most // fields)
     assert known == [*range(1, named + 1), *[named] * (turns - named)]
     assert sum(not each.startswith("_") for each in names(collector, record)[0]) == turns
 
@@ -329,7 +331,7 @@ def test_lists_share_what_a_message_names(collector: Collector) -> None:
         assert read is not None
         records = read.ready[0].records()
         first.append([next(iter(record["subTemplateList"][0])) for record in records])
-    most = -(-NAMED_IN_A_MESSAGE // 1000)
+    most = -(-NAMED_FIELDS.most // 1000)
     named = [min(40, (1 + each) * most) for each in range(6)]
     assert [each.count("one") for each in first] == named
     assert [each.count("_ipfix_99999_1") for each in first] == [40 - each for each in named]
@@ -346,7 +348,7 @@ def test_each_message_may_name_its_own() -> None:
     collector.read(_UDP, raw_message(*wide, lesson(1, "one"), _LISTS_OF_ANY))
     reads = [collector.read(_UDP, raw_message(raw_set(290, rows))) for _ in range(60)]
     collector.read(_UDP, raw_message(lesson(2, "two")))
-    assert len(reads) * 600 > 2 * NAMED_IN_A_MESSAGE
+    assert len(reads) * 600 > 2 * NAMED_FIELDS.most
     for read in reads:
         assert read is not None
         for record in read.ready[0].records():
@@ -364,7 +366,7 @@ def test_wide_templates_are_not_looked_at_for_lists_without_records(
     (domain,) = domains(collector)
     named: list[Template] = []
     monkeypatch.setattr(
-        "scapy_ipfix.collector.domain.with_learned_names",
+        "scapy_ipfix.collector.templatestore.with_learned_names",
         lambda each, *then: named.append(each) or each,
     )
     rows = b"".join(b"\7\3" + struct.pack("!H", 300 + each) + bytes(4) for each in range(20))
@@ -373,7 +375,9 @@ def test_wide_templates_are_not_looked_at_for_lists_without_records(
     lists = [record["subTemplateList"] for record in read.ready[0].records()]
     assert lists == [rows[at + 1 : at + 8] for at in range(0, len(rows), 8)]
     assert named == []
-    assert not any("codec" in vars(domain.states[300 + each].template) for each in range(20))
+    assert not any(
+        "codec" in vars(domain.templates.states[300 + each].template) for each in range(20)
+    )
 
 
 def test_the_fast_reader() -> None:
@@ -388,14 +392,14 @@ def test_the_fast_reader() -> None:
 def test_a_message_that_describes_too_many(collector: Collector) -> None:
     """The first thousand are taken; the others, when they are described again."""
     rows = b"".join(
-        struct.pack("!IHB", _PEN, 1 + each, 1) + b"\0" for each in range(IN_A_MESSAGE + 1)
+        struct.pack("!IHB", _PEN, 1 + each, 1) + b"\0" for each in range(DESCRIPTIONS.most + 1)
     )
-    last = struct.pack("!IHB", _PEN, 1 + IN_A_MESSAGE, 1) + b"\4last"
+    last = struct.pack("!IHB", _PEN, 1 + DESCRIPTIONS.most, 1) + b"\4last"
     kinds = lesson(30_000, "first")
     collector.read(_UDP, raw_message(kinds, raw_set(256, rows), raw_set(256, last)))
     assert [each.text for each in collector.diagnostics if each.code == "elements-many"] == [
         "a message describes more than 1024 elements; the rest are not learned"
     ]
-    assert len(dict(collector.learned_types.learned())[_UDP]) == IN_A_MESSAGE
+    assert len(dict(collector.learned_types.learned())[_UDP]) == DESCRIPTIONS.most
     collector.read(_UDP, raw_message(raw_set(256, last)))
     assert dict(collector.learned_types.learned())[_UDP][-1].name == "last"

@@ -13,9 +13,9 @@ OTHER = Template(257, "protocolIdentifier")
 
 def test_what_was_in_force_before_a_change() -> None:
     past = SupersededTemplates()
-    past.remember("a", 0, ONE)
-    past.remember("a", 3, OTHER)
-    past.remember("a", 5, TWO)
+    past.add("a", 0, ONE)
+    past.add("a", 3, OTHER)
+    past.add("a", 5, TWO)
     assert [past.find("a", 256, number) for number in range(7)] == [ONE] + [TWO] * 5 + [None]
     assert [past.find("a", 257, number) for number in (0, 3, 4)] == [OTHER, OTHER, None]
     assert past.find("b", 256, 0) is None
@@ -25,7 +25,7 @@ def test_what_was_in_force_before_a_change() -> None:
 def test_the_oldest_go_beyond_the_limit(changes: list[tuple[str, Template]]) -> None:
     past = SupersededTemplates(limit=10)
     for number, (domain, template) in enumerate(changes):
-        past.remember(domain, number, template)
+        past.add(domain, number, template)
     assert len(past) == min(len(changes), 5)
     for number, (domain, template) in list(enumerate(changes))[-5:]:
         assert past.find(domain, template.id, number) is template
@@ -33,7 +33,7 @@ def test_the_oldest_go_beyond_the_limit(changes: list[tuple[str, Template]]) -> 
 
 def test_one_that_is_too_large_is_not_kept() -> None:
     past = SupersededTemplates(limit=10)
-    past.remember("a", 0, ONE)
-    past.remember("a", 1, Template(258, *["octetDeltaCount"] * 10))
+    past.add("a", 0, ONE)
+    past.add("a", 1, Template(258, *["octetDeltaCount"] * 10))
     assert len(past) == 0
     assert past.find("a", 258, 0) is None

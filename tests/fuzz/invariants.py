@@ -149,7 +149,7 @@ def _same_state(one: IPFIXSession, other: IPFIXSession) -> None:
 
 def _known(session: IPFIXSession) -> dict[Any, Any]:
     return {
-        domain.key: (domain.stats, domain.templates, domain.sequence.lost)
+        domain.key: (domain.stats, dict(domain.templates), domain.sequence.lost)
         for domain in session.collector.domains
     }
 

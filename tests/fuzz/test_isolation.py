@@ -148,7 +148,7 @@ def _read(sent: list[Sent], is_a: Callable[[Any], bool]) -> tuple[Any, ...]:
     late = [each.records(resolve=True) for each in reads]
     counts = domain.stats.messages, domain.stats.records, domain.stats.undecoded_sets
     sequence = domain.sequence.lost, domain.sequence.restarts, domain.sequence.reordered
-    return records, late, domain.templates, learned, facts, noted, counts, sequence
+    return records, late, dict(domain.templates), learned, facts, noted, counts, sequence
 
 
 def _interleaved(rng: random.Random, mine: list[Sent], theirs: list[Sent]) -> list[Sent]:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 
-from scapy_ipfix.collector.collector import TEMPLATES_IN_A_MESSAGE
-from scapy_ipfix.collector.domain import SETS_LOOKED_INTO
-from scapy_ipfix.collector.metadata import FACTS_IN_A_MESSAGE
+from scapy_ipfix.collector.budget import LEARNED_SETS, STATED_FACTS, TEMPLATES
 from scapy_ipfix.wire.resolver import _MANY
 
 from ..builders import raw_message, raw_options, raw_set, raw_template
@@ -225,8 +223,8 @@ def records_each_of_two_other_interfaces() -> tuple[bytes, ...]:
     known = raw_set(3, raw_options(256, 1, (10, 4), (82, 65535))), raw_set(2, _pairs())
     names = [each.to_bytes(4, "big") + b"\1a" for each in range(65536)]
     stated = [
-        raw_message(raw_set(256, b"".join(names[at : at + FACTS_IN_A_MESSAGE])))
-        for at in range(0, len(names), FACTS_IN_A_MESSAGE)
+        raw_message(raw_set(256, b"".join(names[at : at + STATED_FACTS.most])))
+        for at in range(0, len(names), STATED_FACTS.most)
     ]
     rows = numbered(BODY // 4, lambda each: struct.pack("!HH", 2 * each, 2 * each + 1))
     return raw_message(*known), *stated, raw_message(raw_set(257, rows))
@@ -280,8 +278,8 @@ def _named_and_sampled() -> tuple[bytes, ...]:
     )
     numbers = [each.to_bytes(4, "big") for each in range(BODY // 2)]
     stated = [raw_message(raw_set(3, named + sampled))]
-    for at in range(0, len(numbers), FACTS_IN_A_MESSAGE):
-        some = numbers[at : at + FACTS_IN_A_MESSAGE]
+    for at in range(0, len(numbers), STATED_FACTS.most):
+        some = numbers[at : at + STATED_FACTS.most]
         stated.append(raw_message(raw_set(256, b"".join([each + b"\1a" for each in some]))))
         stated.append(raw_message(raw_set(258, b"".join([2 * each for each in some]))))
     return tuple(stated)
@@ -312,14 +310,14 @@ def as_much_of_everything_as_is_taken() -> tuple[bytes, ...]:
     known = raw_message(
         vrfs, raw_set(2, raw_template(60_001, (291, 65535)) + raw_template(60_002, (276, 1)))
     )
-    some = TEMPLATES_IN_A_MESSAGE + 1
+    some = TEMPLATES.most + 1
     layouts = numbered(some, lambda each: raw_template(256 + each, (1 + each, 65535)))
     used = numbered(some, lambda each: raw_set(256 + each, b"\0"))
     # The limit of Sets of options, with more facts in the last one than are kept.
     facts = numbered(
-        SETS_LOOKED_INTO - 1, lambda each: raw_set(60_000, bytes((each % 256, 1)) + b"a")
+        LEARNED_SETS.most - 1, lambda each: raw_set(60_000, bytes((each % 256, 1)) + b"a")
     )
-    rows = numbered(FACTS_IN_A_MESSAGE, lambda each: bytes((each % 256, 2, each // 256 + 65, 98)))
+    rows = numbered(STATED_FACTS.most, lambda each: bytes((each % 256, 2, each // 256 + 65, 98)))
     facts += raw_set(60_000, rows) + raw_set(60_000, b"\1\1a")
     wrong = raw_set(60_002, b"\7") * 100
     sets = raw_set(2, layouts) + wrong + used + facts

@@ -184,7 +184,7 @@ class Comparison:
             assert len(theirs.records) == len(spans), f"records of set {read.index}"
             rows = read.records(read.template.names, "python")
             for span, row, record in zip(spans, rows, theirs.records, strict=True):
-                self._record(read, span, row, record, message.exported)
+                self._record(read, span, row, record, message.export_time)
 
     def _record(
         self,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scapy_ipfix.collector.learnedtypes import NAMED_IN_A_MESSAGE
+from scapy_ipfix.collector.budget import NAMED_FIELDS
 from scapy_ipfix.reading.capture import CaptureFile
 from scapy_ipfix.reading.fastpath import FastPathReader
 from scapy_ipfix.reading.reader import read_capture, read_sets
@@ -48,7 +48,7 @@ def frame(payload, sport=40000, dport=4739, trailer=b"", fragment=0x4000):
 def observed(sets):
     """Return what a reader of Data Sets sees of them."""
     return [
-        (each.body, each.set_id, each.index, each.template, each.domain.key, each.known)
+        (each.body, each.set_id, each.index, each.template, each.domain.key, each.metadata_number)
         for each in sets
     ]
 
@@ -58,7 +58,7 @@ def state(session):
     domains = [
         (
             *(domain.key, asdict(domain.stats), domain.sequence, domain.shared),
-            {number: asdict(each) for number, each in domain.states.items()},
+            {number: asdict(each) for number, each in domain.templates.states.items()},
         )
         for domain in session.collector.domains
     ]
@@ -245,7 +245,7 @@ def test_learned_names_apply_from_the_first_message(tmp_path):
     body = bytes(wide)
     rows = [struct.pack("!HH", 300 + each, 4 + wide) + body for each in range(count)]
     messages += [message(each) for each in rows + rows]
-    assert count * wide > NAMED_IN_A_MESSAGE
+    assert count * wide > NAMED_FIELDS.most
     path = tmp_path / "learned.pcap"
     path.write_bytes(raw_pcap([frame(each) for each in messages]))
     sets = [each for each in read_sets(CaptureFile(path), IPFIXSession()) if each.set_id >= 300]

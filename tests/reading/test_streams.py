@@ -667,7 +667,7 @@ def test_chunks_that_a_kernel_cut() -> None:
     assert [n for n, each in enumerate(shown, 1) if IPFIX in each] == [9, 13, 16, 18]
     assert [bytes(each) for each in shown] == before
     assert set(session.diagnostics.counts) == {"sequence-convention"}
-    assert len(session.collector._templates) == 0, "they end with the association"
+    assert len(session.collector.quota) == 0, "they end with the association"
 
 
 def shown_messages(packets):
