@@ -14,7 +14,8 @@ from scapy_ipfix.model.datatypes import DATA_TYPES, VARIABLE, DataType
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.field import TemplateField
-from scapy_ipfix.wire.template import V9_SCOPES, Template
+from scapy_ipfix.wire.template import Template
+from scapy_ipfix.wire.v9scopes import V9_SCOPES
 
 #: Types whose values are octets of a form of their own (RFC 6313).
 LISTS = ("basicList", "subTemplateList", "subTemplateMultiList")

@@ -36,6 +36,7 @@ from scapy_ipfix.exporting.sending import (
 from scapy_ipfix.layers.messages import Message
 from scapy_ipfix.layers.records import Record
 from scapy_ipfix.wire.framing import IPFIX_VERSION, V9_VERSION
+from scapy_ipfix.wire.rows import arrange_rows
 from scapy_ipfix.wire.template import Template
 
 #: A row: values by name, values in the template's order, or a Record.
@@ -67,6 +68,11 @@ class Exporter:
     where none is given. sysUptime of NetFlow v9 counts from ``boot_time``, or from the first
     message if that is None.
 
+    Rows must have each field of their template and no other: ``defaults`` gives missing ones
+    the zero of their type, ``ignore_extra`` leaves others out. ``ntp_epoch`` 1970 writes
+    dateTimeMicroseconds and dateTimeNanoseconds with seconds since 1970, for collectors that
+    expect them so.
+
     An exporter is one Transport Session: all its messages are for one collector. Raises
     ValueError for arguments out of range.
     """
@@ -85,10 +91,14 @@ class Exporter:
         boot_time: Time | None = None,
         clock: Callable[[], float] = time.time,
         ntp_epoch: int = 1900,
+        defaults: bool = False,
+        ignore_extra: bool = False,
     ) -> None:
         if ntp_epoch not in (1900, 1970):
             raise ValueError(f"ntp_epoch is 1900 or 1970, not {ntp_epoch!r}")
         self._unix_epoch = ntp_epoch == 1970
+        self._defaults = defaults
+        self._ignore_extra = ignore_extra
         settings = Settings(
             domain,
             version,
@@ -131,7 +141,12 @@ class Exporter:
     # -- rows to messages
 
     def export(
-        self, template: Template, rows: Iterable[Row], *, export_time: Time | None = None
+        self,
+        template: Template,
+        rows: Iterable[Row],
+        *,
+        export_time: Time | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Iterator[Message]:
         """Return an iterator of messages that hold ``rows`` of ``template``.
 
@@ -140,20 +155,25 @@ class Exporter:
         ``rows`` may be endless. ``export_time`` is a number of seconds since 1970, ISO 8601
         text or a datetime; None is the time when each message is made. Without rows, one
         message announces the template if it is new. The messages are packets that show their
-        records.
+        records. ``fields`` names the values of tuples that are in another order.
 
         Raises ValueError at once for a template that cannot be exported, or whose id is in
         use for another one; and from the iterator for a row that does not fit its template,
         with the row's number from 0. Earlier messages are complete then, and no row of the
         failed one is exported.
         """
-        return map(self._packer.packet, self._export(template, rows, export_time))
+        return map(self._packer.packet, self._export(template, rows, export_time, fields))
 
     def export_bytes(
-        self, template: Template, rows: Iterable[Row], *, export_time: Time | None = None
+        self,
+        template: Template,
+        rows: Iterable[Row],
+        *,
+        export_time: Time | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Iterator[bytes]:
         """Return an iterator of the octets of messages; otherwise as :meth:`export`."""
-        return (octets for octets, _ in self._export(template, rows, export_time))
+        return (octets for octets, _ in self._export(template, rows, export_time, fields))
 
     def export_options(
         self, template: Template, rows: Iterable[Row], *, export_time: Time | None = None
@@ -176,6 +196,12 @@ class Exporter:
         """
         if self._unix_epoch:
             pairs = ((self._adapt(template), row) for template, row in pairs)
+        if self._defaults or self._ignore_extra:
+            pairs = (
+                (template, row)
+                for template, each in pairs
+                for row in self._arranged(template, (each,), None)
+            )
         return map(self._packer.packet, self._mixed(pairs, _optional_seconds(export_time)))
 
     def announce(self, *templates: Template, export_time: Time | None = None) -> list[Message]:
@@ -232,13 +258,29 @@ class Exporter:
         made = [headers / each for each in self.export(template, rows, export_time=export_time)]
         return PacketList(made, name="Exported")
 
+    def _arranged(
+        self, template: Template, rows: Iterable[Row], fields: Sequence[str] | None
+    ) -> Iterable[Row]:
+        """Return rows in the order of their template, where they may be otherwise."""
+        if fields is None and not self._defaults and not self._ignore_extra:
+            return rows
+        plain = (row.values() if isinstance(row, Record) else row for row in rows)
+        return arrange_rows(
+            template, plain, fields, defaults=self._defaults, ignore_extra=self._ignore_extra
+        )
+
     def _export(
-        self, template: Template, rows: Iterable[Row], export_time: Time | None
+        self,
+        template: Template,
+        rows: Iterable[Row],
+        export_time: Time | None,
+        fields: Sequence[str] | None = None,
     ) -> Iterator[PackedMessage]:
         if isinstance(rows, (Mapping, Packet, str, bytes)):
             raise ValueError(f"rows are a list or an iterator of rows, not {rows!r}; write [row]")
         when = _optional_seconds(export_time)
         packer, template = self._packer, self._adapt(template)
+        rows = self._arranged(template, rows, fields)
         packer.use(template)
         if template.length > packer.room:
             raise packer.too_long(f"template {template.id}: a record", template.length)

@@ -70,14 +70,7 @@ def make_record(template: Template, record: Any) -> Packet:
     if isinstance(record, (bytes, bytearray)):
         return Record(template, bytes(record))
     if isinstance(record, Mapping):
-        cls = record_class(template)
-        values = {}
-        for name, value in record.items():
-            position = (
-                template.names.index(name) if name in template.names else template._position(name)
-            )
-            values[cls._attributes[position]] = value
-        return cls(template, **values)
+        record = template.row(record)
     if isinstance(record, str) or not isinstance(record, Sequence):
         raise ValueError(
             f"template {template.id}: {record!r} is not a record; give a dict, a tuple or bytes"

@@ -43,6 +43,7 @@ from scapy_ipfix.wire.framing import (
     walk_templates,
 )
 from scapy_ipfix.wire.recordcontext import RecordContext
+from scapy_ipfix.wire.rows import arrange_rows
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
 from scapy_ipfix.wire.validation import value_defects
@@ -237,7 +238,10 @@ class DataSet(Set):
     ``padding``
         octets after the records.
 
-    Raises ValueError for a record that does not fit the template.
+    A dict must have each field of the template and no other: ``defaults=True`` gives missing
+    ones the zero of their type, ``ignore_extra=True`` leaves others out. ``fields=[...]`` names
+    the values of tuples in another order. Raises ValueError for a record that does not fit the
+    template.
     """
 
     __slots__ = ["_lists", "record_context"]
@@ -251,10 +255,26 @@ class DataSet(Set):
         OctetsField("padding"),
     ]
 
-    def __init__(self, *arguments: Any, **fields: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        defaults: bool = False,
+        ignore_extra: bool = False,
+        **fields: Any,
+    ) -> None:
         self._lists: ListContext | None = None
         #: The facts of options data in force for the records.
         self.record_context: RecordContext = NO_CONTEXT
+        names, template = fields.pop("fields", None), fields.get("template")
+        if (defaults or ignore_extra or names is not None) and isinstance(template, Template):
+            rows = arrange_rows(
+                template,
+                fields.get("records", ()),
+                names,
+                defaults=defaults,
+                ignore_extra=ignore_extra,
+            )
+            fields["records"] = list(rows)
         super().__init__(*arguments, **fields)
 
     def _set_id(self) -> int:

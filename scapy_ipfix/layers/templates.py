@@ -18,7 +18,8 @@ from scapy_ipfix.model.datatypes import VARIABLE
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.framing import IPFIX_VERSION, V9_VERSION, TemplateSpan, walk_templates
-from scapy_ipfix.wire.template import V9_SCOPES, Template, v9_scope
+from scapy_ipfix.wire.template import Template
+from scapy_ipfix.wire.v9scopes import V9_SCOPES, v9_scope
 
 
 class _ElementIdField(BitField):

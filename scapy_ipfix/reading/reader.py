@@ -36,7 +36,7 @@ from scapy_ipfix.reading.packetreader import PacketReader
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.framing import is_export
 from scapy_ipfix.wire.stream import FlowStream, MessageStream, read_messages
-from scapy_ipfix.wire.template import V9_SCOPES
+from scapy_ipfix.wire.v9scopes import V9_SCOPES
 
 #: A source of records: a path or a file open in binary mode, with pcap, pcapng, or with IPFIX
 #: Messages or NetFlow v9 packets end to end, each compressed with gzip or not; a packet, or

@@ -14,7 +14,7 @@ from functools import cached_property, wraps
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from scapy_ipfix.model.datatypes import VARIABLE, data_type
+from scapy_ipfix.model.datatypes import VARIABLE
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.model.times import NTPTime, at_unix_epoch
@@ -28,34 +28,16 @@ from scapy_ipfix.wire.field import (
 )
 from scapy_ipfix.wire.framing import IPFIX_VERSION, MINIMUM_DATA_SET, V9_VERSION, TemplateSpan
 from scapy_ipfix.wire.structured import encode_list
+from scapy_ipfix.wire.v9scopes import V9_SCOPES, scope_length, v9_scope, v9_scope_named
 
 #: Scope field types of Options Templates (RFC 3954 6.1). They are no Information Elements; as
-#: pseudo-elements they are fields like any other.
-V9_SCOPES: dict[int, InformationElement] = {
-    number: InformationElement(name, number, 0, data_type(kind))
-    for number, name, kind in (
-        (1, "scopeSystem", "unsigned64"),
-        (2, "scopeInterface", "unsigned32"),
-        (3, "scopeLineCard", "unsigned32"),
-        (4, "scopeCache", "unsigned32"),
-        (5, "scopeTemplate", "unsigned16"),
-    )
-}
-_V9_SCOPES_BY_NAME = {each.name.lower(): each for each in V9_SCOPES.values()}
-_V9_SCOPES_BY_NAME.update(
-    {name.removeprefix("scope"): each for name, each in list(_V9_SCOPES_BY_NAME.items())}
-)
-
+#: Mark of a field without a value in a row.
+_MISSING = object()
 _make, _new = object.__new__, tuple.__new__
 #: The limit of findings about one template, which may have 16,000 invalid fields.
 _FINDINGS = 100
 #: Types of records that are rows already.
 _ROW_TYPES = {tuple, list}
-
-
-def v9_scope(kind: int) -> InformationElement:
-    """Return the pseudo-element of a NetFlow v9 scope field type; unknown ones are octets."""
-    return V9_SCOPES.get(kind) or InformationElement.v9_scope(kind)
 
 
 class Template:
@@ -250,26 +232,44 @@ class Template:
             return [Defect.make("padding-nonzero", set_id=self.id, octets=shown_octets(rest))]
         return []
 
-    def row(self, record: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
+    def row(
+        self,
+        record: Mapping[str, Any] | Sequence[Any],
+        *,
+        defaults: bool = False,
+        ignore_extra: bool = False,
+    ) -> Sequence[Any]:
         """Return the values of a dict or a tuple in this template's order.
 
-        A dict may use any name that the model knows for an element; missing fields get
-        their type's zero. Raises ValueError for a name that the template does not have.
+        A dict may use any name that the model knows for an element. ``defaults`` gives missing
+        fields the zero of their type, ``ignore_extra`` leaves out names that the template does
+        not have. Raises ValueError for either without that.
         """
         if type(record) is tuple or not isinstance(record, Mapping):
             return record
-        names = self.names
-        if len(record) == len(names):
+        if ignore_extra or len(record) == len(self.names):
             try:
                 return self._pick(record)
             except KeyError:
                 pass
         given = dict(record)
-        values = [
-            given.pop(field.name) if field.name in given else field.zero for field in self.fields
-        ]
+        values = [given.pop(field.name, _MISSING) for field in self.fields]
         for name, value in given.items():
-            values[self._position(name)] = value
+            try:
+                values[self._position(name)] = value
+            except ValueError:
+                if not ignore_extra:
+                    raise
+        missing = [at for at, value in enumerate(values) if value is _MISSING]
+        needed = [at for at in missing if self.fields[at].length]
+        if needed and not defaults:
+            names = ", ".join(self.names[at] for at in needed[:5])
+            raise ValueError(
+                f"template {self.id}: the row has no {names}; give a value, or defaults=True "
+                "for the zero of its type"
+            )
+        for at in missing:
+            values[at] = self.fields[at].zero
         return values
 
     @cached_property
@@ -285,7 +285,8 @@ class Template:
             if field.element == element:
                 return position
         raise ValueError(
-            f"template {self.id} has no field {name!r}; it has {', '.join(self.names)}"
+            f"template {self.id} has no field {name!r}; it has {', '.join(self.names)}; "
+            "leave it out, or give ignore_extra=True"
         )
 
     def encode(self, record: Mapping[str, Any] | Sequence[Any]) -> bytes:
@@ -417,10 +418,10 @@ def _resolve(
     length = None
     if isinstance(field, str):
         bare, bracket, size = field.partition("[")
-        scope = _v9_scope_named(bare) if is_scope else None
+        scope = v9_scope_named(bare) if is_scope else None
         if scope is not None:
             element = scope
-            length = _scope_length(size) if bracket else None
+            length = scope_length(size) if bracket else None
         else:
             element, length = model.spec(field, define=False)
     elif isinstance(field, tuple):
@@ -432,24 +433,6 @@ def _resolve(
     if not 0 <= length <= VARIABLE:
         raise ValueError(f"{element.name}: length {length} is not in 0..65535")
     return element, length
-
-
-def _v9_scope_named(name: str) -> InformationElement | None:
-    """Return the NetFlow v9 scope of a name, None if there is none; ``_scope_9`` is type 9."""
-    kind = name.removeprefix("_scope_")
-    if kind != name and kind.isdecimal() and int(kind) <= 65535:
-        return v9_scope(int(kind))
-    return _V9_SCOPES_BY_NAME.get(name.lower())
-
-
-def _scope_length(size: str) -> int:
-    """Parse the length in ``scopeSystem[4]``, given without the opening bracket."""
-    digits = size.removesuffix("]")
-    if digits == "v":
-        return VARIABLE
-    if not digits.isdecimal():
-        raise ValueError(f"length {digits!r} is not a number; give octets, or v")
-    return int(digits)
 
 
 def name_fields(

@@ -185,9 +185,8 @@ def test_rows_of_python_objects_names_and_records() -> None:
     assert first.flowStartMilliseconds == 1704164645678
     (again,) = Exporter().export(template, [first, *rows[:1]])
     assert [bytes(each) for each in again.records] == [bytes(first)] * 2
-    # names in any order; a field that a dict leaves out is zero
     turned = Template(301, *reversed(template.fields))
-    (message,) = Exporter().export(turned, [first, {"tcpControlBits": 1}])
+    (message,) = Exporter(defaults=True).export(turned, [first, {"tcpControlBits": 1}])
     assert message.records[0].values() == first.values()
     assert message.records[1].sourceIPv4Address == "0.0.0.0"
     assert message.records[1].tcpControlBits == 1
@@ -242,7 +241,9 @@ def test_sequence_numbers_wrap_to_0(version: int) -> None:
 
 def test_options_records_count() -> None:
     exporter = Exporter()
-    (message,) = exporter.export_options(METER, [{"meteringProcessId": 1}] * 3)
+    (message,) = exporter.export_options(
+        METER, [{"meteringProcessId": 1, "exportedMessageTotalCount": 2}] * 3
+    )
     assert exporter.sequence == 3
     assert message.sets[1].records[0].template.scope_count == 1
     with pytest.raises(ValueError, match="template 256 has no scope"):

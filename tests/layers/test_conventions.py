@@ -233,9 +233,9 @@ def test_several_values_are_several_packets() -> None:
     [
         IPFIX(),
         NetFlowV9(),
-        IPFIX(sets=[TemplateSet(templates=[FLOW]), DataSet(template=FLOW, records=[{}])]),
+        IPFIX(sets=[TemplateSet(templates=[FLOW]), DataSet(template=FLOW, records=[Record(FLOW)])]),
         NetFlowV9(sets=[TemplateFlowSet(templates=[FLOW])]),
-        DataSet(template=FLOW, records=[{}, {}]),
+        DataSet(template=FLOW, records=[Record(FLOW), Record(FLOW)]),
         TemplateSet(templates=[FLOW]),
         BasicList(element="octetDeltaCount", values=[1]),
     ],

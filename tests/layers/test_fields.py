@@ -229,7 +229,7 @@ def test_appended_items_become_packets():
     template = Template(256, "octetDeltaCount[1]", "protocolIdentifier")
     data = DataSet(template=template, records=[(1, 2)])
     data.records.append((3, 4))
-    data.records.append({"protocolIdentifier": "tcp"})
+    data.records.append({"octetDeltaCount": 0, "protocolIdentifier": "tcp"})
     data.records.append(b"\x09\x09")
     data.records.append(Record(template, octetDeltaCount=7))
     assert bytes(data)[4:].hex() == "01020304000609090700"

@@ -264,7 +264,9 @@ def test_nan_values():
 
 
 def test_a_sub_template_list():
-    packet = SubTemplateList(template=FLOW, records=[ROW, {"octetDeltaCount": 2}], semantic=4)
+    packet = SubTemplateList(
+        template=FLOW, records=[ROW, {"octetDeltaCount": 2, "interfaceName": ""}], semantic=4
+    )
     octets = sub_template_list(257, b"\0\0\x05\xdc\x04eth0", b"\0\0\0\2\0", semantic=4)
     assert bytes(packet) == octets
     assert bytes(eval(packet.command())) == octets

@@ -118,7 +118,10 @@ def test_forms_of_a_record():
     ):
         assert bytes(make_record(FLOW, item)) == OCTETS
         assert bytes(DataSet(template=FLOW, records=[item]))[4:] == OCTETS
-    assert bytes(make_record(FLOW, {"interfaceName": "eth0"})) == bytes(8) + b"\4eth0"
+    with pytest.raises(ValueError, match="the row has no sourceIPv4Address, octetDeltaCount"):
+        make_record(FLOW, {"interfaceName": "eth0"})
+    filled = DataSet(template=FLOW, records=[{"interfaceName": "eth0"}], defaults=True)
+    assert bytes(filled)[4:] == bytes(8) + b"\4eth0"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +131,7 @@ def test_forms_of_a_record():
         (("192.0.2.1", 1, "", 1), "template 256.*4 values for 3 fields"),
         ({"nosuch": 1}, "template 256 has no field 'nosuch'; it has source"),
         (
-            {"octetDeltaCount": 1 << 32},
+            {"sourceIPv4Address": "192.0.2.1", "octetDeltaCount": 1 << 32, "interfaceName": ""},
             "template 256, field octetDeltaCount: 4294967296.*4294967295",
         ),
         (("192.0.2.1", -1, ""), "template 256, field octetDeltaCount: -1 .*0 to 4294967295"),
@@ -207,7 +210,8 @@ def test_elements_with_the_name_of_a_packet_attribute():
     record.show_ = b"yy"
     assert record["show"] == b"yy"
     assert "show_" in record.show(dump=True)
-    assert bytes(make_record(template, {"copy": b"z"})).endswith(b"\1z")
+    row = template.row({"copy": b"z"}, defaults=True)
+    assert bytes(make_record(template, row)).endswith(b"\1z")
     record = retyped(record)
     assert record["show"] == b"yy"
     known = elements[6871, 18]

@@ -15,7 +15,7 @@ from scapy_ipfix.model.model import LEARNED, InformationModel, elements
 from scapy_ipfix.model.registry import PLACEHOLDERS, SHIPPED, Registry
 from scapy_ipfix.model.registryfiles import COLUMNS
 from scapy_ipfix.model.reverse import REVERSE_PEN
-from scapy_ipfix.wire.template import v9_scope
+from scapy_ipfix.wire.v9scopes import v9_scope
 
 HEADER = ",".join(COLUMNS)
 FILES = {

@@ -12,7 +12,8 @@ from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import Specifier, TemplateSpan
-from scapy_ipfix.wire.template import V9_SCOPES, Template, cached_per_template, v9_scope
+from scapy_ipfix.wire.template import Template, cached_per_template
+from scapy_ipfix.wire.v9scopes import V9_SCOPES, v9_scope
 from tests.builders import codes
 from tests.strategies import templates
 
