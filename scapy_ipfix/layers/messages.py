@@ -18,7 +18,7 @@ from scapy_ipfix.layers.fields import LazyListField, LengthField, UTCField
 from scapy_ipfix.layers.lazy import LazyPacket, LazyPacketList, PacketTable, raw
 from scapy_ipfix.layers.sets import DataSet, Set, TemplateSet, set_class
 from scapy_ipfix.text import counted
-from scapy_ipfix.wire.diagnostics import Defect, shown_octets
+from scapy_ipfix.wire.diagnostics import Defect, cite_version, shown_octets
 from scapy_ipfix.wire.framing import (
     IPFIX_HEADER,
     IPFIX_VERSION,
@@ -214,7 +214,7 @@ class Message(LazyPacket):
     def defects(self) -> list[Defect]:
         """The defects of the message itself, without those of its Sets."""
         self.getfieldval("sets")
-        return self._noted
+        return cite_version(self._noted, self.version_number)
 
     @property
     def all_defects(self) -> list[Defect]:

@@ -32,7 +32,7 @@ from scapy_ipfix.layers.templates import (
     TemplateRecord,
 )
 from scapy_ipfix.text import counted
-from scapy_ipfix.wire.diagnostics import Defect, shown_octets
+from scapy_ipfix.wire.diagnostics import Defect, cite_version, shown_octets
 from scapy_ipfix.wire.framing import (
     IPFIX_VERSION,
     OPTIONS_TEMPLATE_FLOWSET,
@@ -73,6 +73,12 @@ class Set(LazyPacket):
         self.explicit = 1
         self._read_body(s[4:stop])
         return s[stop:]
+
+    @property
+    def defects(self) -> list[Defect]:
+        """The defects of the Set that show without the rest of the message."""
+        # A Set of a reserved id is the same in both protocols.
+        return cite_version(self._noted, getattr(self.parent, "version_number", self.version))
 
     def _read_body(self, body: bytes) -> None:
         self.fields["data"] = body
@@ -315,8 +321,9 @@ class DataSet(Set):
         """The defects of the Set and of the values of its records."""
         template, records = self.fields.get("template"), self.fields.get("records", ())
         if template is None:
-            return self._noted
-        return [*self._noted, *value_defects(template, build_packets(records), self._lists)]
+            return super().defects
+        found = value_defects(template, build_packets(records), self._lists)
+        return super().defects + cite_version(found, self.version)
 
     def copy(self) -> Any:
         clone = super().copy()

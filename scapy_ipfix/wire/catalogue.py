@@ -38,7 +38,7 @@ _TEMPLATE = ("RFC 7011 3.4.1", "RFC 3954 5.2")
 _OPTIONS = ("RFC 7011 3.4.2.1", "RFC 3954 6.1")
 _MANAGEMENT = ("RFC 7011 8", "RFC 3954 9")
 _REDEFINITION = ("RFC 7011 8.1", "RFC 3954 7")
-_LIMIT = ("RFC 7011 11.4", "RFC 3954 10")
+_LIMIT = ("RFC 7011 11.4", "RFC 3954 10.3")
 
 
 def _entry(severity: str, sections: tuple[str, str], text: str) -> Entry:
@@ -157,13 +157,13 @@ CATALOGUE: dict[str, Entry] = {
     # records
     "record-truncated": _entry(
         ERROR,
-        ("RFC 7011 3.4.3", "RFC 3954 5.3"),
+        ("RFC 7011 9.1", "RFC 3954 5.3"),
         "Set {set_id}: record {record} runs past the end; {octets} octets are not decoded",
     ),
     "value": _entry(WARNING, ("RFC 7011 6.1", "RFC 3954 8"), "Set {set_id}: {name}: {flaw}"),
     "list-malformed": _entry(ERROR, ("RFC 6313 4.5", ""), "{name}: {flaw}"),
     "list-too-deep": _entry(
-        ERROR, ("RFC 6313 11", ""), "{name}: lists are nested deeper than {limit}"
+        ERROR, ("RFC 6313 5.2", ""), "{name}: lists are nested deeper than {limit}"
     ),
     # sequence
     "sequence-gap": _entry(
@@ -191,7 +191,7 @@ CATALOGUE: dict[str, Entry] = {
     # streams
     "stream-resync": _entry(
         ERROR,
-        ("RFC 7011 10.4", ""),
+        ("RFC 7011 9.1", ""),
         "{octets} octets of the stream were skipped to the next message header",
     ),
     "stream-gap": _entry(

@@ -31,10 +31,15 @@ def shown_octets(octets: bytes) -> str:
 
 
 class Defect(NamedTuple):
-    """Finding of a layer in its own octets: a code and the numbers of the case."""
+    """Finding of a layer in its own octets: a code, the numbers of the case, the protocol version.
+
+    The same octets may be wrong in IPFIX and in NetFlow v9, so that the version is set by the
+    message: :func:`cite_version`.
+    """
 
     code: str
     numbers: tuple[tuple[str, Any], ...] = ()
+    version: int = _IPFIX
 
     @classmethod
     def make(cls, code: str, **numbers: Any) -> Defect:
@@ -47,8 +52,8 @@ class Defect(NamedTuple):
 
     @property
     def section(self) -> str:
-        """RFC section for IPFIX, such as ``RFC 7011 3.3.2``."""
-        return CATALOGUE[self.code].section(_IPFIX)
+        """RFC section of the protocol, such as ``RFC 7011 3.3.2``."""
+        return CATALOGUE[self.code].section(self.version)
 
     @property
     def text(self) -> str:
@@ -59,15 +64,19 @@ class Defect(NamedTuple):
         return f"{self.severity}: {self.text} [{self.section}]"
 
 
+def cite_version(defects: Iterable[Defect], version: int) -> list[Defect]:
+    """Return defects of a message of a protocol version, which cite the RFC of that protocol."""
+    return [Defect(defect.code, defect.numbers, version) for defect in defects]
+
+
 class Diagnostic(NamedTuple):
-    """Defect and its place: packet (from 1), exporter, domain, Set (from 0), protocol version."""
+    """Defect and its place: packet (from 1), exporter, domain, Set (from 0)."""
 
     defect: Defect
     packet: int = 0
     exporter: str = ""
     domain: int | None = None
     set_index: int | None = None
-    version: int = _IPFIX
 
     @property
     def code(self) -> str:
@@ -80,7 +89,7 @@ class Diagnostic(NamedTuple):
     @property
     def section(self) -> str:
         """RFC section of the protocol in which the finding was made."""
-        return CATALOGUE[self.defect.code].section(self.version)
+        return self.defect.section
 
     @property
     def text(self) -> str:
@@ -99,8 +108,8 @@ class Diagnostic(NamedTuple):
 
 #: Numbers of a finding by name.
 _Numbers = dict[str, Any] | tuple[tuple[str, Any], ...]
-#: Parts of a diagnostic: code, numbers, packet, exporter, domain, Set, version.
-_Parts = tuple[str, _Numbers, int, str, "int | None", "int | None", int]
+#: Parts of a diagnostic: code, numbers, version, packet, exporter, domain, Set.
+_Parts = tuple[str, _Numbers, int, int, str, "int | None", "int | None"]
 
 
 class Diagnostics:
@@ -116,7 +125,7 @@ class Diagnostics:
 
     def note(self, diagnostic: Diagnostic) -> None:
         """Count a diagnostic, keep it within the limit, and log the first few of its code."""
-        (code, numbers), packet, exporter, domain, set_index, version = diagnostic
+        (code, numbers, version), packet, exporter, domain, set_index = diagnostic
         self.add(code, numbers, packet, exporter, domain, set_index, version)
 
     def add(
@@ -134,18 +143,22 @@ class Diagnostics:
 
     def add_all(
         self,
-        defects: Iterable[tuple[str, _Numbers]],
+        defects: Iterable[tuple[Any, ...]],
         packet: int = 0,
         exporter: str = "",
         domain: int | None = None,
         set_index: int | None = None,
         version: int = _IPFIX,
     ) -> None:
-        """Note all defects of one place; a Set may have 16,000."""
+        """Note all defects of one place, of which a Set may have 16,000.
+
+        ``defects`` are Defects, or codes with numbers; ``version`` is that of their message.
+        """
         counts, kept = self.counts, self._kept
-        for code, numbers in defects:
+        for defect in defects:
+            code = defect[0]
             count = counts[code] = counts[code] + 1
-            parts = code, numbers, packet, exporter, domain, set_index, version
+            parts = code, defect[1], version, packet, exporter, domain, set_index
             if len(kept) < self.limit:
                 kept.append(parts)
             if count <= LOGGED_PER_CODE or self.observers:
@@ -191,6 +204,6 @@ class Diagnostics:
         return "\n".join(lines)
 
 
-def _diagnostic(code: str, numbers: _Numbers, *where: Any) -> Diagnostic:
+def _diagnostic(code: str, numbers: _Numbers, version: int, *where: Any) -> Diagnostic:
     pairs = tuple(numbers.items()) if isinstance(numbers, dict) else numbers
-    return Diagnostic(Defect(code, pairs), *where)
+    return Diagnostic(Defect(code, pairs, version), *where)

@@ -214,7 +214,7 @@ class Template:
                 )
                 is_longer = version == V9_VERSION and type.is_integer and length > type.length
                 code = "field-longer" if is_longer else "field-length"
-                found.append(_new(Defect, (code, numbers)))
+                found.append(_new(Defect, (code, numbers, version)))
                 if len(found) >= _FINDINGS:
                     break
         return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from scapy_ipfix.model.datatypes import VARIABLE
 from scapy_ipfix.wire.diagnostics import Defect
+from scapy_ipfix.wire.framing import IPFIX_VERSION
 from scapy_ipfix.wire.structured import ListContext, list_parts
 from scapy_ipfix.wire.template import Template, cached_per_template
 
@@ -88,7 +89,9 @@ def value_defects(
                 else:
                     flaw = f"{value} is not in {low}..{high}"
                 # Defect(...) with one call less: a message may have 60,000.
-                found.append(_new(Defect, ("value", (set_id, named, ("flaw", flaw)))))
+                found.append(
+                    _new(Defect, ("value", (set_id, named, ("flaw", flaw)), IPFIX_VERSION))
+                )
                 break  # a field is usually invalid in every record
             if len(found) >= _PER_SET:
                 break

@@ -14,6 +14,7 @@ from scapy_ipfix.wire.diagnostics import (
     Defect,
     Diagnostic,
     Diagnostics,
+    cite_version,
     shown_octets,
 )
 
@@ -101,3 +102,38 @@ def test_octets_of_a_finding_are_cut() -> None:
     assert shown_octets(b"\1\xff") == "01 ff"
     assert shown_octets(bytes(64)) == " ".join(["00"] * 64)
     assert shown_octets(b"\7" * 60_000) == " ".join(["07"] * 64) + " ... (60000 octets)"
+
+
+def test_findings_cite_the_rfc_of_their_protocol():
+    defect = Defect.make("padding-nonzero", set_id=256, octets="01")
+    (in_v9,) = cite_version([defect], 9)
+    assert (defect.section, in_v9.section) == ("RFC 7011 3.3.1", "RFC 3954 5.3")
+    assert in_v9.text == defect.text
+    kept = Diagnostics()
+    kept.note(Diagnostic(in_v9, 1))
+    kept.add_all([defect, ("set-reserved", {"set_id": 2})], 2, version=9)
+    kept.add_all([defect], 3)
+    assert [each.section for each in kept] == [
+        *("RFC 3954 5.3", "RFC 3954 5.3", "RFC 3954 5.2", "RFC 7011 3.3.1")
+    ]
+
+
+@pytest.mark.parametrize(
+    "code, ipfix, v9",
+    [
+        # The part of an RFC that has the rule, by code.
+        ("message-truncated", "RFC 7011 3.1", "RFC 3954 5.1"),
+        ("set-reserved", "RFC 7011 3.3.2", "RFC 3954 5.2"),
+        ("padding-nonzero", "RFC 7011 3.3.1", "RFC 3954 5.3"),
+        ("template-scope", "RFC 7011 3.4.2.1", "RFC 3954 6.1"),
+        ("template-redefined", "RFC 7011 8.1", "RFC 3954 7"),
+        ("template-expired", "RFC 7011 8.4", "RFC 3954 9"),
+        ("missing-template", "RFC 7011 8", "RFC 3954 9"),
+        ("record-truncated", "RFC 7011 9.1", "RFC 3954 5.3"),
+        ("list-too-deep", "RFC 6313 5.2", "RFC 6313 5.2"),
+        ("count-disagrees", "RFC 3954 5.1", "RFC 3954 5.1"),
+    ],
+)
+def test_sections(code, ipfix, v9):
+    assert CATALOGUE[code].section(10) == ipfix
+    assert CATALOGUE[code].section(9) == v9

@@ -120,7 +120,7 @@ def basic_list_element_beyond_the_list() -> Packets:
     return _with("basicList", basic_list(82, 65535, b"\xc8eth0"))
 
 
-@illegal("RFC 6313 11", "stop at a limited depth and use bounded memory", "list-too-deep")
+@illegal("RFC 6313 5.2", "stop at a limited depth and use bounded memory", "list-too-deep")
 def lists_nested_thousands_deep() -> Packets:
     """A basicList is nested four thousand levels deep, which overflows a recursive reader."""
     nested = basic_list(82, 65535, b"\x04eth0")
@@ -129,7 +129,7 @@ def lists_nested_thousands_deep() -> Packets:
     return _with("basicList", nested)
 
 
-@illegal("RFC 6313 11", "stop at a limited depth and use bounded memory", "list-too-deep")
+@illegal("RFC 6313 5.2", "stop at a limited depth and use bounded memory", "list-too-deep")
 def sub_template_lists_nested_thousands_deep() -> Packets:
     """A subTemplateList refers to the template that contains it, two thousand levels deep."""
     return _with("subTemplateList", _tree(2000))
