@@ -19,7 +19,7 @@ from scapy_ipfix.collector.sequence import (
 )
 from scapy_ipfix.collector.templatestore import TemplateStore
 from scapy_ipfix.collector.transportkey import TransportKey
-from scapy_ipfix.wire.diagnostics import Diagnostics
+from scapy_ipfix.wire.diagnostics import Defect, Diagnostics
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Domain:
         self.note_defects(((code, numbers),), packet, set_index)
 
     def note_defects(
-        self, defects: Iterable[tuple[str, Any]], packet: int, set_index: int | None = None
+        self, defects: Iterable[Defect | tuple[str, Any]], packet: int, set_index: int | None = None
     ) -> None:
         """Record what is wrong in a packet."""
         self.diagnostics.add_all(defects, packet, self.exporter, self.id, set_index, self.version)

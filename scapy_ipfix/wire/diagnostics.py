@@ -143,7 +143,7 @@ class Diagnostics:
 
     def add_all(
         self,
-        defects: Iterable[tuple[Any, ...]],
+        defects: Iterable[Defect | tuple[str, _Numbers]],
         packet: int = 0,
         exporter: str = "",
         domain: int | None = None,
