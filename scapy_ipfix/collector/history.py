@@ -26,6 +26,7 @@ class History(Generic[_T]):
         self._dropped = 0
 
     def append(self, entry: _T) -> None:
+        """Add a version with a higher number than all others."""
         """Append the latest version."""
         self._entries.append(entry)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Types from the wire: elements that an exporter describes in Options Data Records (RFC 5610).
+"""Information Elements that exporters describe in Options Data Records (RFC 5610).
 
-:func:`element_from_options` makes an element of what one such record says. :class:`LearnedTypes`
-keeps what was learned apart by exporter: every one that taught something has an information
-model of its own, a copy of the collector's, so that what it claims changes nobody else's.
-:func:`with_learned_names` gives a template the names that were learned since.
+:func:`element_from_options` makes an element from one such record. :class:`LearnedTypes` keeps
+the elements of each exporter apart, in an information model of its own: a copy of the
+collector's, so that its descriptions change nothing for others. :func:`with_learned_names`
+gives a template the names that were learned after it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from scapy_ipfix.model.reverse import REVERSE_PEN
 from scapy_ipfix.wire.diagnostics import Defect
 from scapy_ipfix.wire.template import Template, cached_per_template, name_fields
 
-#: The longest name that is learned. IANA's longest has 45 characters.
+#: Characters of the longest name that is learned. IANA's longest has 45.
 MAX_NAME = 255
-#: How many elements a collector learns from all exporters together.
+#: Elements that a collector learns from all exporters together.
 LEARNED_IN_ALL = 65536
-#: Conflicts and flaws that are remembered, so as to be told once and not with every refresh.
+#: Defects that were noted, and are not noted again with every refresh.
 _NOTED = 4096
 
 _PEN, _ID = "privateEnterpriseNumber", "informationElementId"
@@ -44,10 +44,10 @@ _RANGE = "informationElementRangeBegin", "informationElementRangeEnd"
 
 @cached_per_template
 def is_type_information(template: Template) -> bool:
-    """Whether records of a template describe Information Elements (RFC 5610).
+    """Return True if records of a template describe Information Elements (RFC 5610).
 
-    By its fields, not its scope: Ixia's exporter has the enterprise number alone for scope.
-    That there is an element's number does not do: other options have that for scope as well.
+    The fields decide, not the scope: Ixia's exporter has the enterprise number alone as scope.
+    An element's number alone is not enough: other options have it as scope as well.
     """
     if not template.is_options:
         return False
@@ -58,15 +58,14 @@ def is_type_information(template: Template) -> bool:
 def element_from_options(
     values: Mapping[str, Any],
 ) -> tuple[InformationElement | None, list[Defect]]:
-    """The element that an Options Data Record describes, and what is wrong with the record.
+    """Return the element that an Options Data Record describes, and the record's defects.
 
-    ``values`` are in the Scapy domain, keyed by element name; privateEnterpriseNumber,
-    informationElementId and at least one of informationElementName and
-    informationElementDataType say something, the others may be missing. Without an
-    enterprise number the element is IANA's; the enterprise bit in a number is ignored (IANA
-    on privateEnterpriseNumber). What is said wrongly counts as not said: an element without a
-    good name has its placeholder's, one without a good type is an octetArray. None where
-    nothing is left. Raises nothing.
+    ``values`` are in the Scapy domain, keyed by element name: informationElementId, at least
+    one of informationElementName and informationElementDataType, and optional ones. Without
+    privateEnterpriseNumber the element is IANA's; the enterprise bit in a number is ignored
+    (IANA on privateEnterpriseNumber). Invalid values count as missing: an element without a
+    valid name has the placeholder name, one without a valid type is an octetArray. The element
+    is None if neither is valid. Raises nothing.
     """
     pen = values.get(_PEN, 0)
     id = values.get(_ID)
@@ -115,14 +114,14 @@ def _fits(number: object, limit: int) -> TypeGuard[int]:
 
 
 def _text(value: object) -> str:
-    """A name as text; one that is not UTF-8 comes out as something that is no name."""
+    """Return a name as text; octets that are not UTF-8 become an invalid name."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
     return value.rstrip("\0") if isinstance(value, str) else ""
 
 
 def _word(name: str, values: Mapping[str, Any]) -> str:
-    """IANA's word for the number in a field of semantics or units; empty for none."""
+    """Return IANA's word for the number in a field of semantics or units, "" for none."""
     number = values.get(name)
     if number is None:
         return ""
@@ -151,14 +150,14 @@ def _read_range(values: Mapping[str, Any], type: DataType) -> tuple[tuple[int, i
     if not isinstance(low, int) or not isinstance(high, int):
         return None, ""
     if not type.is_integer or type.is_time or low == high == 0:
-        return None, ""  # zeros are what exporters send that know no range
+        return None, ""  # exporters that know no range send zeros
     if type.name.startswith("signed"):
         low, high = (end - (1 << 64) if end >> 63 else end for end in (low, high))
     return ((low, high), "") if low <= high else (None, f"its range is {low} to {high}")
 
 
 class LearnedElements(NamedTuple):
-    """What a Set of records taught: elements that are new, and what to note."""
+    """New elements that a Set of records described, and defects to be noted."""
 
     learned: tuple[InformationElement, ...] = ()
     defects: tuple[Defect, ...] = ()
@@ -166,24 +165,24 @@ class LearnedElements(NamedTuple):
 
 @dataclass(slots=True)
 class _Session:
-    """What one exporter taught."""
+    """Information model of one Transport Session, and the elements learned in it."""
 
     model: InformationModel
     version: int = 0
-    taken: list[InformationElement] = dataclass_field(default_factory=list)
+    elements: list[InformationElement] = dataclass_field(default_factory=list)
 
     @property
     def learned(self) -> int:
-        return len(self.taken)
+        return len(self.elements)
 
 
 class LearnedTypes:
-    """The information models of a collector's transport sessions.
+    """Information models of a collector's Transport Sessions, with learned elements.
 
-    ``model`` is that of every session that taught nothing; a session is named by anything
-    hashable. Of each, at most :data:`~scapy_ipfix.model.model.LEARNED` elements are taken, of
-    all together ``limit``: then the session goes that taught nothing for longest, and starts
-    anew from ``model``.
+    ``model`` is that of all sessions without any; a session is any hashable key. Each session
+    may describe :data:`~scapy_ipfix.model.model.LEARNED` elements, all together ``limit``:
+    beyond that, the elements of the session that described none for the longest time are
+    dropped.
     """
 
     def __init__(self, model: InformationModel, limit: int = LEARNED_IN_ALL) -> None:
@@ -195,25 +194,25 @@ class LearnedTypes:
         self._noted: dict[tuple[Hashable, Defect], None] = {}
 
     def model(self, session: Hashable) -> InformationModel:
-        """The model that names the elements of a session. Not for keeping: it may change."""
+        """Return the present model of a session; the next records may replace it."""
         own = self._sessions.get(session)
         return self.base if own is None else own.model
 
     def version(self, session: Hashable) -> int:
-        """A number that changes with every lesson and is no other session's; 0: none yet.
+        """Return a number that changes when a session's model does, for the keys of caches.
 
-        What is remembered of parsing by the session's model goes by this number.
+        No two sessions have the same one, except 0 for all that have learned nothing.
         """
         own = self._sessions.get(session)
         return 0 if own is None else own.version
 
     def learn(self, session: Hashable, records: Iterable[Mapping[str, Any]]) -> LearnedElements:
-        """Learns from Options Data Records of :func:`is_type_information` templates.
+        """Learn from Options Data Records of :func:`is_type_information` templates.
 
         ``records`` are as for :func:`element_from_options`. An element whose number is known
-        stays as it is, whoever defined it: that it is described again is nothing to note,
-        that it is described otherwise is. A name that is somebody else's is not given to
-        it, its type is. A thing is noted once for a session. Raises nothing.
+        stays as it is; a description that differs is noted. An element whose name belongs to
+        another one is learned without the name. Each defect is noted once for a session.
+        Raises nothing.
         """
         learned: list[InformationElement] = []
         defects: list[Defect] = []
@@ -229,33 +228,36 @@ class LearnedTypes:
                         _conflict(element, f"it is known as {known.name} of type {known.type}")
                     )
                 continue
-            taken, defect = self._take(session, element)
-            learned += [taken] if taken is not None else []
+            added, defect = self._add(session, element)
+            learned += [added] if added is not None else []
             defects += [defect] if defect is not None else []
         if learned:
             self._versions += 1
             self._sessions[session].version = self._versions
-            defects += self._bound()
+            defects += self._drop_oldest()
         return LearnedElements(tuple(learned), tuple(self._new(session, defects)))
 
     def learned(self) -> Iterator[tuple[Hashable, list[InformationElement]]]:
-        """The elements that each session taught."""
+        """Yield the sessions with learned elements, and these."""
         for session, own in self._sessions.items():
-            yield session, list(own.taken)
+            yield session, list(own.elements)
 
     def restore(self, session: Hashable, learned: Iterable[InformationElement]) -> None:
-        """Takes elements that were saved, as :meth:`learned` gave them."""
+        """Learn saved elements, as :meth:`learned` yielded them."""
         for element in learned:
-            self._take(session, element)
+            self._add(session, element)
         if session in self._sessions:
             self._versions += 1
             self._sessions[session].version = self._versions
-            self._bound()
+            self._drop_oldest()
 
-    def _take(
+    def _add(
         self, session: Hashable, element: InformationElement
     ) -> tuple[InformationElement | None, Defect | None]:
-        """Teaches the session's model an element of an unknown number."""
+        """Learn an element with an unknown number.
+
+        Return it as it was learned, or None beyond the limit, and a defect.
+        """
         own = self._sessions.get(session)
         if own is None:
             own = self._sessions[session] = _Session(self.base.copy())
@@ -263,7 +265,7 @@ class LearnedTypes:
         defect = None
         if not own.model.learn(element):
             defect = _conflict(element, "that name is taken")
-            # The name is somebody's, or there is no room: that shows without the name.
+            # Either the name is taken or there is no room: without the name it is the latter.
             element = InformationElement(
                 placeholder_name(element.pen, element.id),
                 element.id,
@@ -275,11 +277,12 @@ class LearnedTypes:
             )
             if not own.model.learn(element):
                 return None, Defect.make("elements-limit", limit=own.learned)
-        own.taken.append(element)
+        own.elements.append(element)
         self._learned += 1
         return element, defect
 
-    def _bound(self) -> list[Defect]:
+    def _drop_oldest(self) -> list[Defect]:
+        """Drop sessions beyond the limit, except the last; note that there were some."""
         dropped = False
         while self._learned > self.limit and len(self._sessions) > 1:
             _, own = self._sessions.popitem(last=False)
@@ -288,7 +291,7 @@ class LearnedTypes:
         return [Defect.make("limit", what="learned elements", limit=self.limit)] if dropped else []
 
     def _new(self, session: Hashable, defects: Iterable[Defect]) -> list[Defect]:
-        """Those of the defects that this session was not told before."""
+        """Return the defects that were not noted for this session before."""
         new = []
         for defect in defects:
             if (session, defect) not in self._noted:
@@ -300,7 +303,7 @@ class LearnedTypes:
 
 
 def _agree(known: InformationElement, element: InformationElement) -> bool:
-    """Whether a description says of a known element what is known; case does not matter."""
+    """Return True if a description agrees with the known element; case does not matter."""
     nameless = not (element.is_known and known.is_known)
     same_name = nameless or known.name.casefold() == element.name.casefold()
     return same_name and (element.type is octetArray or known.type is element.type)
@@ -314,11 +317,11 @@ def _conflict(element: InformationElement, why: str) -> Defect:
 def with_learned_names(
     template: Template, model: InformationModel, learned: int | None = None
 ) -> Template:
-    """The template with the names and types that ``model`` has by now for unknown elements.
+    """Return the template with names and types from ``model`` for its unknown elements.
 
-    The same object when nothing changes. What is known keeps the element it has, NetFlow
-    v9's scopes included. With ``learned``, names are those that the model gave when it had
-    learned so many elements: others have none then, though the template may have it by now.
+    It is the same object if nothing changes. Known elements stay, NetFlow v9's scopes included.
+    ``learned`` is the number of elements that the model had learned at an earlier time: names
+    are those of that time, and elements that were unknown then have placeholders.
     """
     pairs = []
     changes = False
@@ -345,5 +348,5 @@ _is_known = attrgetter("element.is_known")
 
 
 def is_named(template: Template) -> bool:
-    """Whether there is nothing to learn of the elements of a template."""
+    """Return True if all elements of a template are known."""
     return all(map(_is_known, template.fields))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sequence numbers: what was lost, came late, came twice, or began anew.
+"""Sequence numbers: lost, late, duplicate messages, and restarts of the exporter.
 
 IPFIX counts the Data Records sent before a message (RFC 7011 3.1), NetFlow v9 counts export
-packets (RFC 3954 5.1), both modulo 2^32. Exporters read that in other ways too: softflowd
-counts the message's own records in, Open vSwitch counts over all of its domains. Such a
-convention is recognised by its arithmetic, said once, and gone by from then on, for a false
-gap in every message would hide the true ones.
+packets (RFC 3954 5.1), both modulo 2^32. Some exporters use other conventions: softflowd
+includes the message's own records, Open vSwitch counts over all of its domains. A convention is
+recognised by its arithmetic, noted once and used from then on, because a false gap in every
+message would hide the true ones.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from scapy_ipfix.wire.framing import V9_VERSION
 
 _MODULO = 1 << 32
 _HALF = 1 << 31
-#: Messages remembered to tell one that comes twice, gaps to tell one that comes late.
+#: Messages kept to recognise duplicates, and gaps kept to recognise late messages.
 _REMEMBERED = 64
 _GAPS = 32
-#: A number that falls back to fewer than this counts as a restart, not as a late message.
+#: A number that falls back below this is a restart, not a late message.
 _FIRST_NUMBERS = 1000
-#: Conventions are weighed by how many messages fit, of the first ones and after a misfit: one
-#: message may fit by chance, for a gap can look like any arithmetic.
+#: Messages that are compared with all conventions, at the beginning and after a misfit, and the
+#: highest score of a convention. One message may fit by chance: a gap can look like any.
 _WEIGHED = 64
 _MOST = 8
 
-#: In the order in which they are tried.
+#: Conventions of counting, in the order in which they are tried.
 CONVENTIONS = {
     "records": "records sent before the message",
     "own": "records up to the end of the message",
@@ -41,10 +41,11 @@ CONVENTIONS = {
 
 
 class Counts(NamedTuple):
-    """A message as sequence numbers count it; ``records`` None: some set has no template.
+    """Sequence number of a message, and its numbers of records.
 
-    ``exported`` is its export time, by which a number that comes twice is told from one that
-    an exporter uses again after a restart.
+    ``records`` and ``data_records`` (without options) are None while a Set has no template.
+    ``exported`` is the export time, which differs between a duplicate and a number that an
+    exporter uses again after a restart.
     """
 
     number: int
@@ -55,13 +56,13 @@ class Counts(NamedTuple):
 
 @dataclass(slots=True)
 class SharedSequence:
-    """The last message of a transport session, whatever its observation domain."""
+    """Last message of a Transport Session, of any Observation Domain."""
 
     last: Counts | None = None
 
 
 class Verdict(NamedTuple):
-    """What a sequence number says: a code of the catalogue, and its numbers."""
+    """Diagnostic of a sequence number: its code in the catalogue, and its numbers."""
 
     code: str
     got: int
@@ -72,7 +73,10 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class SequenceTracker:
-    """The sequence of one observation domain; of a transport session for what is shared."""
+    """Tracker of the sequence numbers of one Observation Domain.
+
+    ``version`` is 10, or 9 for NetFlow v9. ``lost`` counts records, in NetFlow v9 messages.
+    """
 
     version: int
     convention: str = ""
@@ -81,29 +85,29 @@ class SequenceTracker:
     reordered: int = 0
     duplicates: int = 0
     restarts: int = 0
-    #: Whether some message could not be counted, so that ``lost`` is a lower bound.
+    #: True once a message could not be counted, so that ``lost`` is a lower bound.
     unknown: bool = False
     _first: Counts | None = None
     _weighed: int = 0
-    #: How many messages fit each convention of late, less those that do not.
+    #: The score of each convention: messages that fit it, minus those that do not.
     _scores: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CONVENTIONS, 0))
-    #: The convention that was given up for the present one, and the gap it would have meant.
+    #: The convention before the present one, and the gap that it would have meant.
     _doubt: tuple[str, Verdict] | None = None
-    #: A message that was behind for no reason known; one that goes on from it explains it.
+    #: A message that was behind for an unknown reason; one that continues it means a restart.
     _stray: Counts | None = None
     _seen: deque[Counts] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
-    #: What is missing, from where to where, as :meth:`_place` counts.
+    #: The first and last position of what is missing, as :meth:`_place` counts.
     _gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.convention = "messages" if self.version == V9_VERSION else "records"
         if self.version == V9_VERSION:
-            self._weighed = _WEIGHED  # there is nothing to weigh
+            self._weighed = _WEIGHED  # there is one convention
 
     def track(self, message: Counts, shared: Counts | None = None) -> Verdict | None:
-        """Takes the next message; None when its number is as expected.
+        """Follow the next message; return None if its number is as expected.
 
-        ``shared`` is the last message of the same transport session, whatever its domain.
+        ``shared`` is the last message of the same Transport Session, of any domain.
         """
         last, number = self.last, message.number
         if last is None:
@@ -140,7 +144,7 @@ class SequenceTracker:
         return Verdict("sequence-gap", number, expected, lost)
 
     def _fitting(self, last: Counts, message: Counts, shared: Counts | None) -> list[str]:
-        """The conventions that a message's number fits."""
+        """Return the conventions that a message's number fits."""
         if self.version == V9_VERSION:
             return []
         return [
@@ -155,9 +159,9 @@ class SequenceTracker:
             self._scores[each] = max(-_MOST, min(_MOST, score + (1 if each in fitting else -1)))
 
     def _change(self, convention: str, message: Counts, expected: int) -> Verdict:
-        """Another convention explains what the one in force does not: it is the one from now on.
+        """Change to a convention that a message fits, which the present one does not.
 
-        Unless it was given up for that only just now: then there had been a gap after all.
+        If the present one replaced it just before, there was a gap after all.
         """
         before, doubt, last = self.convention, self._doubt, self.last
         self.convention, self._doubt = convention, None
@@ -192,11 +196,11 @@ class SequenceTracker:
         return None if records is None else (base + records) % _MODULO
 
     def _behind(self, message: Counts, expected: int) -> Verdict:
-        """A number that came before, comes late, or begins anew."""
+        """Return the verdict on a duplicate, a late message or a restart."""
         number, last = message.number, self.last
         if self._is_copy(message):
             return self._duplicate(message, expected)
-        # What comes late was exported before what came last.
+        # A late message was exported before the last one.
         late = last is None or message.exported <= last.exported
         if not (late and self._fills_gap(message)):
             if late and self._is_copy(message, cut=True):
@@ -214,10 +218,10 @@ class SequenceTracker:
         return Verdict("sequence-duplicate", message.number, expected)
 
     def _is_copy(self, message: Counts, cut: bool = False) -> bool:
-        """Whether the message was seen, perhaps before it could be counted.
+        """Return True if the message was seen before, even if it could not be counted then.
 
-        ``cut`` takes one with other records for it, but not one that adds nothing: that has
-        the number of the next one.
+        With ``cut`` the number of records may differ, unless one of the two is 0: a message
+        without records has the number of the next one.
         """
         size = self._size(message)
         return any(
@@ -232,7 +236,7 @@ class SequenceTracker:
         )
 
     def _fills_gap(self, message: Counts) -> bool:
-        """Whether a message is one that was missed, or came just before the first one seen."""
+        """Return True if a message was missing, or precedes the first one seen."""
         place, size = self._place(message), self._size(message)
         after = (place + size) % _MODULO
         if self._first is not None and after == self._place(self._first):
@@ -253,25 +257,25 @@ class SequenceTracker:
         self._stray = message
         if number == 0 or number < _FIRST_NUMBERS <= expected:
             return True
-        # An exporter may begin anew with any number: two in a row that fit together say so.
+        # A restarted exporter may begin with any number: two consecutive messages show it.
         return stray is not None and number == self._expected(
             self.convention, stray, message, stray
         )
 
     def _place(self, message: Counts) -> int:
-        """Where a message begins in what is counted, also where its number is of its end."""
+        """Return the position where a message begins, even if its number is that of its end."""
         own = self.convention in ("own", "own-data")
         return (message.number - (self._size(message) if own else 0)) % _MODULO
 
     def _size(self, message: Counts) -> int:
-        """What a message adds to what is counted, as far as that is known."""
+        """Return the amount that a message adds to the sequence number, 0 if unknown."""
         if self.convention == "messages":
             return 1
         data = self.convention in ("data", "own-data")
         return (message.data_records if data else message.records) or 0
 
     def _miss(self, place: int, lost: int) -> None:
-        """So much is missing before that place."""
+        """Count ``lost`` as missing before a position."""
         self.lost += lost
         self._gaps.append(((place - lost) % _MODULO, place))
         del self._gaps[:-_GAPS]
@@ -288,14 +292,14 @@ class SequenceTracker:
 
     @property
     def lost_text(self) -> str:
-        """How many are lost, as far as that can be known."""
+        """The number of lost records or messages, as far as it is known."""
         if not self.unknown:
             return str(self.lost)
         return f"{self.lost} or more" if self.lost else "unknown"
 
 
 def _ahead(number: int, other: int) -> int:
-    """How far a number is ahead of another, modulo 2^32; half of that or more is behind."""
+    """Return the distance of a number from another, modulo 2^32; half or more is behind."""
     return (number - other) % _MODULO
 
 

@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 
 class TransportKey(NamedTuple):
-    """A transport session (RFC 7011 2): protocol, source and destination with their ports."""
+    """Key of a Transport Session: protocol, source and destination address, and their ports.
+
+    ``protocol`` is "udp", "tcp" or "sctp", or else the kind of source, such as "file".
+    """
 
     protocol: str
     source: str = ""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The plain case, read where it lies: a datagram with nothing but records of one length.
+"""Fast path for plain datagrams: Ethernet, IPv4, UDP and one IPFIX Message with one Data Set.
 
-A busy exporter sends little else: Ethernet, IPv4 and UDP around one IPFIX Message with one
-Data Set, of a template that is known and gives all records the same length. Its headers are
-read at once, and the collector remembers of it what :meth:`Collector.read` remembers, in a
-third of the time. Any other packet is left to that.
+Busy exporters send little else. The template is known and gives all records the same length, so
+all headers are read at once and the message is counted by the routine of
+:meth:`~scapy_ipfix.collector.collector.Collector.read`, in a third of the time. All other
+packets are left to that.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from scapy_ipfix.collector.sequence import Counts
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.wire.framing import IPFIX_HEADER, IPFIX_VERSION, MINIMUM_DATA_SET, SET_HEADER
 
-#: Ethernet, IPv4 and UDP; an IPFIX Message; a Set. What is not looked at is skipped.
+#: Headers of Ethernet, IPv4, UDP, the IPFIX Message and the Set, unused octets skipped.
 _HEADERS = struct.Struct("!12x3sxH2xHxB2x12sH2x HHIII HH")
-#: IPv4, by its type in Ethernet, and a header of its own that has no options.
+#: EtherType of IPv4, and the first octet of an IPv4 header without options.
 _IPV4 = b"\x08\x00\x45"
 _unpack = _HEADERS.unpack_from
 _SHORTEST = _HEADERS.size
@@ -30,42 +30,27 @@ _BEFORE_RECORDS = SET_HEADER.size
 
 
 class FastPathReader:
-    """Reads plain messages into a collector.
+    """Reader of plain messages into a collector.
 
-    ``transports`` are the transport sessions by endpoints: the octets of both addresses and
-    both ports as they stand in a packet. Whoever has them may add to them.
+    ``transports`` are the Transport Sessions by endpoints: the octets of both addresses and
+    both ports as in a packet. The caller may add to them.
     """
 
     def __init__(self, collector: Collector, transports: Mapping[bytes, TransportKey]) -> None:
         self._find_domain = collector.domains.find
         self._transports = transports
-        # These want to see more of a Data Set than where it is.
+        # These settings need more of a Data Set than its offsets.
         self._is_off = collector.template_timeout is not None or collector.check_values
 
-    def read(
-        self, octets: bytes, start: int, stop: int, time: float, packet: int
-    ) -> CollectedSet | None:
-        """Reads the Ethernet frame between two offsets; None, and nothing done, if it is not plain.
+    def read(self, octets: bytes, start: int, stop: int, packet: int) -> CollectedSet | None:
+        """Read the Ethernet frame between two offsets; None, without effect, if it is not plain.
 
-        ``time`` and ``packet`` are as in :meth:`Collector.read`.
+        ``packet`` is its number in diagnostics, from 1.
         """
         if self._is_off or stop - start < _SHORTEST:
             return None
-        (
-            network,
-            total,
-            fragment,
-            protocol,
-            ends,
-            datagram,
-            version,
-            length,
-            exported,
-            number,
-            domain_id,
-            set_id,
-            set_length,
-        ) = _unpack(octets, start)
+        network, total, fragment, protocol, endpoints, datagram, *message = _unpack(octets, start)
+        version, length, exported, number, domain_id, set_id, set_length = message
         if (
             network != _IPV4
             or protocol != 17
@@ -78,7 +63,7 @@ class FastPathReader:
             or set_id < MINIMUM_DATA_SET
         ):
             return None
-        transport = self._transports.get(ends)
+        transport = self._transports.get(endpoints)
         if transport is None:
             return None
         domain = self._find_domain(transport, version, domain_id)

@@ -246,7 +246,7 @@ def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[Collected
     with capture:
         for time, link_type, octets, start, stop in capture.spans():
             if link_type == ETHERNET:
-                read = read_fast(octets, start, stop, time, reader.count + 1)
+                read = read_fast(octets, start, stop, reader.count + 1)
                 if read is not None:
                     reader.count += 1
                     yield read
