@@ -30,7 +30,6 @@ from scapy_ipfix.model.element import (
     FieldSpec,
     InformationElement,
     UnknownElement,
-    close_matches,
     parse_placeholder,
     placeholder_name,
 )
@@ -43,7 +42,7 @@ from scapy_ipfix.model.reverse import (
     reverse_number,
     reversed_element,
 )
-from scapy_ipfix.model.search import has_words, rank, split_words
+from scapy_ipfix.model.search import find_elements, similar_names
 from scapy_ipfix.model.times import NTPTime, at_unix_epoch
 from scapy_ipfix.text import Table
 
@@ -326,15 +325,9 @@ class InformationModel:
     def _close_matches(self, name: str) -> list[str]:
         registry = self._registry
         aliases = (alias for aliases in registry.aliases.values() for alias in aliases)
-        names = (
-            *(*self._own_names, *registry.ids(0), *registry.v9_ids),
-            *(*aliases, *registry.vendor_numbers),
-        )
-        words = split_words(name)
-        meant = [each for each in (*self._own_names, *registry.ids(0)) if has_words(each, words)]
-        meant.sort(key=lambda each: (rank(each, 0, False), len(each)))
-        close = (*close_matches(name, names, 0.85), *meant, *close_matches(name, names))
-        return list(dict.fromkeys(close))[:3]
+        preferred = (*self._own_names, *registry.ids(0))
+        names = (*preferred, *registry.v9_ids, *aliases, *registry.vendor_numbers)
+        return similar_names(name, preferred, names)
 
     # All elements
 
@@ -367,19 +360,8 @@ class InformationModel:
         ``src_ip``, ``bytes``. Common elements come first, then the others by enterprise (IANA
         is 0) and number.
         """
-        wanted = text.casefold()
-        words = split_words(text)
-        registry = self._registry
-        only_v9 = [each for id, each in registry.v9_elements.items() if id <= MAX_ID]
-        found = (
-            each
-            for each in sorted((*self, *only_v9), key=_by_rank)
-            if wanted in each.name.casefold()
-            or (words and has_words(each.name, words))
-            or wanted in str(each.id)
-            or wanted in self.enterprises.get(each.pen, "").casefold()
-            or any(wanted in alias.casefold() for alias in self.v9_names(each))
-        )
+        only_v9 = [each for id, each in self._registry.v9_elements.items() if id <= MAX_ID]
+        found = find_elements(text, (*self, *only_v9), self.enterprises, self.v9_names)
         return Table(("name", "id", "pen", "type", "semantics", "units"), found)
 
     def v9_names(self, element: InformationElement) -> tuple[str, ...]:
@@ -507,11 +489,6 @@ class InformationModel:
         if owner is None or (owner.pen, owner.id) == (element.pen, element.id):
             return None
         return owner
-
-
-def _by_rank(element: InformationElement) -> tuple[object, ...]:
-    is_deprecated = element.status == "deprecated"
-    return *rank(element.name, element.pen, is_deprecated), element.pen, element.id
 
 
 def _by_number(element: InformationElement) -> tuple[int, int]:

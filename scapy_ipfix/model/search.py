@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Search by words: the elements that a person means by ``src_ip`` or ``bytes``.
 
-Words are looked for in names, with the synonyms that other tools use. Common elements of flow
+A word matches names that contain it or a synonym from other tools. Common elements of flow
 records come first, then the rest of IANA's, then those of enterprises.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+
+from scapy_ipfix.model.element import InformationElement, close_matches
 
 #: Elements that most flow records have, in the order in which they are found.
 COMMON = (
@@ -80,3 +82,37 @@ def rank(name: str, pen: int, is_deprecated: bool) -> tuple[int, bool, bool]:
     """Return the sort key of an element: common ones first, IANA's next, deprecated last."""
     common = _RANKS.get(name, len(_RANKS)) if pen == 0 else len(_RANKS)
     return common, pen != 0, is_deprecated
+
+
+def find_elements(
+    text: str,
+    elements: Iterable[InformationElement],
+    enterprises: Mapping[int, str],
+    aliases: Callable[[InformationElement], Iterable[str]],
+) -> list[InformationElement]:
+    """Return the elements with ``text`` in name, alias, number or enterprise, by rank."""
+    wanted, words = text.casefold(), split_words(text)
+
+    def is_found(element: InformationElement) -> bool:
+        return (
+            wanted in element.name.casefold()
+            or bool(words and has_words(element.name, words))
+            or wanted in str(element.id)
+            or wanted in enterprises.get(element.pen, "").casefold()
+            or any(wanted in alias.casefold() for alias in aliases(element))
+        )
+
+    def key(element: InformationElement) -> tuple[object, ...]:
+        is_deprecated = element.status == "deprecated"
+        return *rank(element.name, element.pen, is_deprecated), element.pen, element.id
+
+    return sorted(filter(is_found, elements), key=key)
+
+
+def similar_names(name: str, preferred: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Return up to three names for an unknown one: similar in spelling, or by its words."""
+    words, known = split_words(name), list(names)
+    by_words = [each for each in preferred if has_words(each, words)]
+    by_words.sort(key=lambda each: (rank(each, 0, False), len(each)))
+    found = (*close_matches(name, known, 0.85), *by_words, *close_matches(name, known))
+    return list(dict.fromkeys(found))[:3]

@@ -80,11 +80,11 @@ def templates(collector):
 
 
 def waiting(collector):
-    """How many Data Sets wait for a template."""
+    """Return the number of Data Sets that are pending."""
     return len(collector.pending)
 
 
-# Whose a template is
+# Scope of templates
 
 
 def test_templates_and_data():
@@ -309,11 +309,11 @@ def test_templates_that_nobody_refreshes():
     assert collector.read(TCP_A, message_octets(data()), time=1000).ready
 
 
-# What is wrong on the wire
+# Defects on the wire
 
 
 def spec(*fields, scope=None, id=300):
-    """A Template Set's octets, or an Options Template Set's where there is a scope."""
+    """Return the octets of a Template Set, or with a scope of an Options Template Set."""
     body = struct.pack("!HH", id, len(fields))
     if scope is not None:
         body += struct.pack("!H", scope)
@@ -468,7 +468,7 @@ def test_the_least_recently_used_domain_goes():
 
 
 def test_the_stream_not_used_for_longest_goes():
-    """What comes on it next is no gap: nobody knows what came before."""
+    """The next message on that stream is no gap, since its sequence number is unknown."""
     collector = Collector(limits=Limits(streams=3, domains=2))
     key = UDP_A._replace(protocol="sctp")
 
@@ -496,7 +496,7 @@ def test_the_stream_not_used_for_longest_goes():
 
 
 def domain_of(collector, id):
-    """The SCTP streams of an observation domain."""
+    """Return the SCTP streams of an observation domain."""
     return next(each.streams.trackers for each in collector.domains if each.id == id)
 
 
@@ -516,7 +516,7 @@ def many(count, first=256, field="sourceIPv4Address"):
 
 @pytest.mark.parametrize("sets", [1, 7])
 def test_a_message_defines_so_many_templates(sets):
-    """What is beyond waits, and is taken from another message."""
+    """Templates beyond the limit are taken from a later message."""
     each = -(-(TEMPLATES.most + 6) // sets)
     collector = Collector()
     known = [announce(*many(each, 256 + at * each)) for at in range(sets)]
@@ -844,7 +844,7 @@ def test_options_are_read_once_for_the_collector_and_whoever_asks(
 
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_set_without_a_record_makes_no_codec(waits: bool) -> None:
-    """That takes as long as the template has fields, for four octets."""
+    """Compiling a codec takes time for each field of the template, for a Set of four octets."""
     collector = Collector()
     definition, empty = (
         message_octets(announce(T)),
@@ -900,7 +900,7 @@ def test_tables_of_what_waited_go():
 
 
 def test_a_connection_ends_once(monkeypatch):
-    """What ended already is not looked at again, of a thousand domains."""
+    """Domains that ended, of a thousand, are not searched again."""
     ended = []
     end = Domain.end
     monkeypatch.setattr(Domain, "end", lambda self: (ended.append(self.id), end(self))[1])

@@ -33,7 +33,7 @@ from scapy_ipfix.wire.framing import (
 from scapy_ipfix.wire.template import Template
 from tests.builders import codes
 
-#: What libfixbuf 2.4.1 writes (fbSessionSetMetadataExportElements) of three elements of
+#: Messages of libfixbuf 2.4.1 (fbSessionSetMetadataExportElements) with three elements of
 #: enterprise 99999 and two of its own, then a template and a record that use the three.
 LIBFIXBUF = bytes.fromhex(
     """
@@ -52,7 +52,7 @@ LIBFIXBUF = bytes.fromhex(
 
 
 def described(**values: Any) -> dict[str, Any]:
-    """A record of type information; what is not given is unsigned32 99999/1, called mine."""
+    """Return a record of type information, by default of unsigned32 99999/1 with name mine."""
     return {
         "privateEnterpriseNumber": values.get("pen", 99999),
         "informationElementId": values.get("id", 1),
@@ -67,7 +67,7 @@ def described(**values: Any) -> dict[str, Any]:
 
 
 def libfixbuf() -> tuple[Template, list[dict[str, Any]], Template, bytes]:
-    """Of what libfixbuf wrote: the type information, and the template and the data."""
+    """Return type information, template and data from the messages of libfixbuf."""
     templates, bodies, start = {}, {}, 0
     while start < len(LIBFIXBUF):
         stop, _ = find_message_end(LIBFIXBUF, start)
@@ -381,7 +381,7 @@ def test_unknown_field_types_of_netflow_v9_scopes_stay() -> None:
 
 
 def test_names_of_then() -> None:
-    """As if the model had learned no more than so many elements, whatever the template has."""
+    """Names are as of the time when the model had learned a number of elements."""
     model = elements.copy()
     bare = Template(256, "sourceIPv4Address", (99999, 1), (99999, 2), (99999, 1), (29305, 30001))
     for element in (
@@ -419,7 +419,7 @@ def test_names_of_then_leave_netflow_v9_alone() -> None:
     assert with_learned_names(template, model, 0) is template
 
 
-# What others write and read
+# Messages of other exporters
 
 
 def test_what_libfixbuf_writes() -> None:

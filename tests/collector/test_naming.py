@@ -21,12 +21,12 @@ _UDP = TransportKey("udp", "192.0.2.1", 4739, "192.0.2.2", 4739)
 
 
 def template(template_id: int, *elements: int) -> bytes:
-    """A Template Set of one template, of elements of an octet that nobody knows."""
+    """Return a Template Set of one template with unknown elements of one octet."""
     return raw_set(2, raw_template(template_id, *((each, 1) for each in elements), pen=_PEN))
 
 
 def lesson(id: int, name: str) -> bytes:
-    """A Set of type information, and its template before it."""
+    """Return a Set of type information, after its template."""
     kinds = raw_options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF))
     row = struct.pack("!IHBB", _PEN, id, 1, len(name)) + name.encode()
     return raw_set(3, kinds) + raw_set(256, row)
@@ -50,7 +50,7 @@ def domains(collector: Collector) -> list[Domain]:
 
 
 def names(collector: Collector, *sets: bytes, domain: int = 1) -> list[list[str]]:
-    """The names of the fields of all records of a message but type information."""
+    """Return the field names of all records of a message except type information."""
     read = collector.read(_UDP, raw_message(*sets, domain=domain))
     assert read is not None
     return [list(record) for each in read.ready if each.set_id != 256 for record in each.records()]

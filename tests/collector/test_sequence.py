@@ -22,7 +22,7 @@ KEY = TransportKey("udp", "192.0.2.1", 1, "192.0.2.2", 4739)
 
 
 def counted(sizes, first=0, convention="records", seconds=10):
-    """Messages with so many records each, numbered as a convention has it; ten a second."""
+    """Return counts of messages, numbered by a convention; ten messages per second."""
     found, position = [], first
     for n, size in enumerate(sizes):
         records, data = size if isinstance(size, tuple) else (size, size)
@@ -163,7 +163,7 @@ def test_a_restart_with_any_number_within_a_second():
     assert verdict_codes(stream, before + then) == ["reordered", "restart"]
 
 
-# -- what cannot be counted
+# -- unknown counts
 
 
 def test_a_message_that_cannot_be_counted_is_no_gap():
@@ -234,7 +234,7 @@ def test_gaps_in_a_convention(convention):
 
 
 def test_domains_that_share_a_number():
-    """As Open vSwitch: the number goes on from whichever domain's message was the last one."""
+    """Open vSwitch counts the messages of all domains in one sequence number."""
     streams = [SequenceTracker(IPFIX_VERSION), SequenceTracker(IPFIX_VERSION)]
     number, shared, found = 0, None, []
     for n, size in enumerate([3, 5, 2, 2, 7, 1, 4, 4, 2, 9, 9, 1]):
@@ -263,7 +263,7 @@ def test_a_gap_that_looks_like_a_convention_by_chance_is_told_with_the_next_mess
 
 @dataclass
 class Story:
-    """What happened to a stream of messages, and what a collector received of it."""
+    """Messages that were sent, and those that a collector received."""
 
     received: list
     happened: Counter
@@ -271,7 +271,7 @@ class Story:
 
 @st.composite
 def stories(draw, convention):
-    """Losses, copies and swaps of neighbours, never two of them next to each other."""
+    """Draw losses, copies and swaps of neighbours, never two next to each other."""
     sizes = draw(st.lists(st.integers(1, 30), min_size=20, max_size=60))
     # Numbers enough to know the convention by, before anything happens.
     sizes = [20, 7, 20, 3, 12, 9, 5, 8, *sizes]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a capture leaves half done is said at its end: datagrams, connections, associations."""
+"""Incomplete datagrams, connections and associations at the end of a capture."""
 
 from pathlib import Path
 from typing import Any

@@ -61,7 +61,7 @@ def test_elements_of_enterprises_do_not_count() -> None:
 def test_the_name_of_an_interface(
     fields: list[str], values: tuple[Any, ...], expected: tuple[Any, Any]
 ) -> None:
-    """By its number alone, by the texts of the record, by its other number."""
+    """An interface has a number alone, texts in the record, or another number."""
     known = {7: Interface("found 7", "about 7")}
     if fields == ["ingressInterface"]:
         known = {7: Interface("found 7")}
