@@ -7,6 +7,7 @@ scapy-ipfix COMMAND ...        check, elements, generate, send, torture
 
 from __future__ import annotations
 
+import difflib
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -45,5 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (CaptureError, MissingPackage, StateError, OSError) as problem:
-        print_error("scapy-ipfix", reason(problem))
+        print_error("scapy-ipfix", reason(problem) + _suggestion(problem, arguments))
         return 2
+
+
+def _suggestion(problem: Exception, arguments: Sequence[str]) -> str:
+    """Return a suggestion where a missing file has almost the name of a command."""
+    first = arguments[0] if arguments else ""
+    close = difflib.get_close_matches(first, COMMANDS, 1)
+    if isinstance(problem, FileNotFoundError) and problem.filename == first and close:
+        return f"; did you mean 'scapy-ipfix {close[0]}'?"
+    return ""

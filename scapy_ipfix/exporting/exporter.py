@@ -276,6 +276,11 @@ class Exporter:
         export_time: Time | None,
         fields: Sequence[str] | None = None,
     ) -> Iterator[PackedMessage]:
+        if not isinstance(template, Template):
+            raise TypeError(
+                f"the first argument is a Template, not {type(template).__name__}; write "
+                "export(template, rows)"
+            )
         if isinstance(rows, (Mapping, Packet, str, bytes)):
             raise ValueError(f"rows are a list or an iterator of rows, not {rows!r}; write [row]")
         when = _optional_seconds(export_time)

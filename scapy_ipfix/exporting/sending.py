@@ -95,6 +95,14 @@ def check_address(address: Any, name: str, lowest: int = 1) -> Address:
     return host, port
 
 
+class _SourceError(Exception):
+    """Source address that cannot be used; ``error`` is the OSError for the caller."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Sender:
     """Transport Session (RFC 7011 10) to the collector at ``to``, a (host, port).
 
@@ -149,14 +157,27 @@ class Sender:
                     # Else a message waits up to 0.2 s for the acknowledgement of earlier ones.
                     opened.setsockopt(_SCTP, _SCTP_NODELAY, 1)
                 if source is not None:
-                    opened.bind(source)
+                    self._bind(opened, source)
                 # A connected UDP socket reports that nothing listens on the port.
                 opened.connect(address)
                 return opened
+            except _SourceError as problem:
+                opened.close()
+                raise problem.error from None
             except OSError as problem:
                 opened.close()
                 failed = problem
         raise self._named(failed) from None
+
+    @staticmethod
+    def _bind(opened: socket.socket, source: Address) -> None:
+        try:
+            opened.bind(source)
+        except OSError as problem:
+            text = problem.strerror or str(problem)
+            host, port = source[:2]
+            named = OSError(problem.errno, f"cannot send from {host} port {port}: {text}")
+            raise _SourceError(named) from None
 
     def _named(self, problem: OSError) -> OSError:
         """Return an error of the same class with the collector in its text."""

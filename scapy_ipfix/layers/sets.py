@@ -60,6 +60,17 @@ class Set(LazyPacket):
     ]
     version = IPFIX_VERSION
 
+    def __init__(self, _pkt: Any = b"", *arguments: Any, **fields: Any) -> None:
+        if isinstance(_pkt, Template):
+            name = type(self).__name__
+            example = (
+                f"{name}(template=template, records=[...])"
+                if issubclass(type(self), DataSet)
+                else f"{name}(templates=[template])"
+            )
+            raise TypeError(f"a template is not octets of a Set; write {example}")
+        super().__init__(_pkt, *arguments, **fields)
+
     def do_dissect(self, s: bytes) -> bytes:
         """Dissect a set header and the octets that follow, which belong to this Set."""
         if len(s) < 4:

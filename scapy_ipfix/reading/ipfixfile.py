@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import BinaryIO, cast
 
@@ -62,6 +62,12 @@ def _messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[IPFIX]:
         yield message
 
 
+_NO_MESSAGES = (
+    "{number}write_ipfix takes messages, not {kind}; make them of rows with "
+    "Exporter(mtu=None).export(template, rows)"
+)
+
+
 def write_ipfix(
     target: FileSource,
     messages: Iterable[Packet | bytes] | Packet | bytes,
@@ -78,10 +84,13 @@ def write_ipfix(
     if the file to append to is compressed.
 
     Raises OSError, and ValueError with the number (from 0) of a message that an IPFIX File
-    cannot hold: NetFlow v9, or a length in the header that is not that of the message.
+    cannot hold: NetFlow v9, or a length in the header that is not that of the message;
+    TypeError for what is no message.
     """
     if isinstance(messages, (Packet, bytes)):
         messages = [messages]
+    if isinstance(messages, (str, Mapping)):
+        raise TypeError(_NO_MESSAGES.format(number="", kind=type(messages).__name__))
     written = 0
     with ExitStack() as stack:
         stream = _open(target, append, gz, stack)
@@ -109,6 +118,9 @@ def _open(target: FileSource, append: bool, gz: bool | None, stack: ExitStack) -
 
 def _all_octets(messages: Iterable[Packet | bytes]) -> Iterator[bytes]:
     for number, each in enumerate(messages):
+        if not isinstance(each, (bytes, bytearray, Packet)):
+            kind = type(each).__name__
+            raise TypeError(_NO_MESSAGES.format(number=f"message {number}: ", kind=kind))
         found = [bytes(each)] if isinstance(each, (bytes, bytearray)) else _octets_in(each)
         for octets in found:
             _check(octets, number)

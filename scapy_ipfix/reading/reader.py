@@ -7,6 +7,7 @@ for packets at hand. Both give every message to a session, so their records are 
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import struct
@@ -22,6 +23,7 @@ from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.model.datatypes import VALUE_DOMAINS
+from scapy_ipfix.model.element import FieldSpec, InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.reading.capture import (
     ETHERNET,
@@ -34,6 +36,7 @@ from scapy_ipfix.reading.capture import (
 from scapy_ipfix.reading.fastpath import FastPathReader
 from scapy_ipfix.reading.packetreader import PacketReader
 from scapy_ipfix.reading.session import IPFIXSession
+from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import is_export
 from scapy_ipfix.wire.stream import FlowStream, MessageStream, read_messages
 from scapy_ipfix.wire.v9scopes import V9_SCOPES
@@ -326,8 +329,14 @@ def _dissect_frame(frame: Frame) -> Packet:
 def dissect(packets: Iterable[Packet], session: IPFIXSession | None = None) -> PacketList:
     """Return packets with their Data Sets resolved, as ``sniff(session=...)`` does.
 
-    Fragments are reassembled. ``session`` keeps templates for the next call.
+    Fragments are reassembled. ``session`` keeps templates for the next call. Raises TypeError
+    for a path or octets.
     """
+    if isinstance(packets, (str, bytes, os.PathLike)):
+        raise TypeError(
+            "dissect takes packets; for a file write sniff(offline=path, "
+            "session=IPFIXSession()) or iter_records(path)"
+        )
     session = session or IPFIXSession()
     processed = [session.process(each) for each in packets]
     return PacketList([each for each in processed if each is not None], name="Dissected")
@@ -341,7 +350,8 @@ def field_names(fields: Sequence[str], model: InformationModel = elements) -> tu
     if isinstance(fields, str):
         raise ValueError(f"fields is a list of names, write [{fields!r}]")
     names = []
-    for name in fields:
+    for field in fields:
+        name = _field_name(field, model)
         repeated = _REPEATED.fullmatch(name)
         known = _record_name(name, model)
         if known is not None:
@@ -351,6 +361,19 @@ def field_names(fields: Sequence[str], model: InformationModel = elements) -> tu
         else:
             model[name]  # raises ValueError
     return tuple(names)
+
+
+def _field_name(field: Any, model: InformationModel) -> str:
+    """Return the name of a field given as a name, an element, a spec or (pen, id)."""
+    if isinstance(field, str):
+        return field
+    if isinstance(field, (FieldSpec, TemplateField)):
+        return field.element.name
+    if isinstance(field, InformationElement):
+        return field.name
+    if isinstance(field, tuple) and len(field) == 2:
+        return model.element(*field).name
+    raise TypeError(f"{field!r:.60} is not a field; give the name of an element")
 
 
 def _record_name(name: str, model: InformationModel) -> str | None:

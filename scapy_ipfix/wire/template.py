@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from scapy_ipfix.model.datatypes import VARIABLE
-from scapy_ipfix.model.element import InformationElement
+from scapy_ipfix.model.element import FieldSpec, InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.model.times import NTPTime, at_unix_epoch
 from scapy_ipfix.wire.codec import RecordCodec, record_codec
@@ -44,12 +44,14 @@ class Template:
     """Template (RFC 7011 3.4.1) or, with a scope, Options Template (3.4.2).
 
     ``fields`` are element names (NetFlow v9 names too), IESpecs such as
-    ``octetDeltaCount[4]`` or ``interfaceName[v]``, elements, or TemplateFields. Elements
+    ``octetDeltaCount[4]`` or ``interfaceName[v]``, elements, ``elements.spec(...)``,
+    (enterprise number, element id), or TemplateFields. Elements
     without a natural length (octetArray, string, lists) are of variable length unless a
     length is given. The first ``scope`` fields are scope fields; among these,
     ``scopeSystem``, ``scopeInterface`` and so on are NetFlow v9's scope types.
 
-    Raises ValueError for an id outside 0..65535, an unknown name, more scope than fields.
+    Raises ValueError for an id outside 0..65535, an unknown name, more scope than fields;
+    TypeError for what is no id or no field.
     Equality and hash are by id, fields and scope.
     """
 
@@ -65,10 +67,15 @@ class Template:
     def __init__(
         self,
         id: int,
-        *fields: str | InformationElement | TemplateField | tuple[int, int],
+        *fields: str | InformationElement | FieldSpec | TemplateField | tuple[int, int],
         scope: int = 0,
         model: InformationModel = elements,
     ) -> None:
+        if not isinstance(id, int):
+            raise TypeError(
+                f"the first argument is the template id, not {id!r:.60}; write "
+                "Template(256, 'sourceIPv4Address')"
+            )
         if not 0 <= id <= 65535:
             raise ValueError(f"template id {id} is not in 0..65535")
         if not 0 <= scope <= max(len(fields), 0):
@@ -77,8 +84,9 @@ class Template:
         for position, field in enumerate(fields):
             try:
                 pairs.append(_resolve(field, position < scope, model))
-            except ValueError as problem:
-                raise ValueError(f"template {id}, field {position + 1}: {problem}") from None
+            except (ValueError, TypeError) as problem:
+                kind = TypeError if isinstance(problem, TypeError) else ValueError
+                raise kind(f"template {id}, field {position + 1}: {problem}") from None
         self._set(id, name_fields(pairs, scope), scope)
 
     def _set(
@@ -409,7 +417,7 @@ def cached_per_template(make: Callable[[Template], _Made]) -> Callable[[Template
 
 
 def _resolve(
-    field: str | InformationElement | TemplateField | tuple[int, int],
+    field: str | InformationElement | FieldSpec | TemplateField | tuple[int, int],
     is_scope: bool,
     model: InformationModel,
 ) -> tuple[InformationElement, int]:
@@ -424,15 +432,33 @@ def _resolve(
             length = scope_length(size) if bracket else None
         else:
             element, length = model.spec(field, define=False)
+    elif isinstance(field, FieldSpec):
+        element, length = field
     elif isinstance(field, tuple):
-        element = model.element(*field)
-    else:
+        element = _by_number(field, model)
+    elif isinstance(field, InformationElement):
         element = field
+    else:
+        raise TypeError(_no_field(field))
     if length is None:
         length = element.type.length or VARIABLE
     if not 0 <= length <= VARIABLE:
         raise ValueError(f"{element.name}: length {length} is not in 0..65535")
     return element, length
+
+
+def _by_number(field: tuple[Any, ...], model: InformationModel) -> InformationElement:
+    if len(field) != 2 or not all(isinstance(number, int) for number in field):
+        raise TypeError(f"{field!r} is not a field; write (enterprise number, element id)")
+    return model.element(*field)
+
+
+def _no_field(field: object) -> str:
+    if isinstance(field, (list, tuple)):
+        return "give the fields one by one, not in a list: Template(256, *fields)"
+    if isinstance(field, int):
+        return f"{field} is not a field; write its name, or (0, {field}) for one of IANA's"
+    return f"{field!r:.60} is not a field; give the name of an element"
 
 
 def name_fields(
