@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Layout of the package: order of imports, size of modules and functions, public names."""
+"""Layout of the package: order of imports, size and complexity, public names."""
 
 import ast
 import re
@@ -16,6 +16,12 @@ ROOT = Path(scapy_ipfix.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 #: Packages, the outer one not among them.
 PACKAGES = sorted(path.parent for path in ROOT.glob("*/**/__init__.py"))
+
+
+MODULE_LINES = 500
+FUNCTION_LINES = 50
+#: A comment within or above a function that is long or complex, with the reason.
+REASON = re.compile(r"#.*\bOne function\b")
 
 
 def name_of(path: Path) -> str:
@@ -59,6 +65,17 @@ def imports(path: Path) -> Iterator[str]:
                     yield each.name.removeprefix("scapy_ipfix.")
         elif isinstance(node, ast.ImportFrom):
             pytest.fail(f"{path}:{node.lineno}: a relative import")
+
+
+def functions(path: Path) -> Iterator[tuple[str, int, int, str]]:
+    """Yield name, first line, last line and text of each function, with the line above."""
+    lines = path.read_text().splitlines()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            assert node.end_lineno is not None
+            text = "\n".join(lines[max(0, first - 2) : node.end_lineno])
+            yield node.name, node.lineno, node.end_lineno, text
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=name_of)
@@ -117,6 +134,35 @@ def test_no_function_imports(path: Path) -> None:
                 if isinstance(node, (ast.Import, ast.ImportFrom))
             ]
             assert not inside, f"{path}: import inside {function.name}, line {inside[0]}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_size_of_modules(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MODULE_LINES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_size_of_functions(path: Path) -> None:
+    long = [
+        f"{name} in line {first}: {last - first + 1} lines"
+        for name, first, last, text in functions(path)
+        if last - first + 1 > FUNCTION_LINES and not REASON.search(text)
+    ]
+    assert not long
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_complexity_of_functions(path: Path) -> None:
+    radon = pytest.importorskip("radon.complexity")
+    texts = {first: text for _, first, _, text in functions(path)}
+    complex_ones = [
+        f"{block.fullname} in line {block.lineno}: {block.complexity}"
+        for block in radon.cc_visit(path.read_text())
+        if block.letter != "C"  # functions and methods; C is a class here
+        and radon.cc_rank(block.complexity) > "C"
+        and not REASON.search(texts[block.lineno])
+    ]
+    assert not complex_ones
 
 
 def test_dir_has_public_names_and_packages() -> None:

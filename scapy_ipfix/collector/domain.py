@@ -50,7 +50,7 @@ class Domain:
     metadata: Metadata
     diagnostics: Diagnostics
     stats: DomainStats = field(default_factory=DomainStats)
-    #: Whether the Transport Session ended, and no message arrived since.
+    #: True if the Transport Session ended and no message has arrived since.
     ended: bool = False
     #: The exporter in diagnostics.
     exporter: str = field(init=False)

@@ -299,7 +299,7 @@ class MessageReader:
                 template = with_learned_names(template, store.model)
             state = states.get(template.id)
             if state is not None and state.template is template:
-                state.refreshes += 1  # as refresh() does, for up to 8,000 templates
+                state.refreshes += 1  # inline refresh(): a message may have 8,000 templates
                 state.seen = time
             else:
                 self._add_template(template, state, defects, index)
