@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Elements that exporters describe themselves: what is learned of them, and what is not."""
+"""Tests of Information Elements that exporters describe (RFC 5610)."""
 
 import shutil
 import struct
@@ -33,7 +33,7 @@ from scapy_ipfix.wire.framing import (
 from scapy_ipfix.wire.template import Template
 from tests.builders import codes
 
-#: Messages of libfixbuf 2.4.1 (fbSessionSetMetadataExportElements) with three elements of
+#: What libfixbuf 2.4.1 writes (fbSessionSetMetadataExportElements) of three elements of
 #: enterprise 99999 and two of its own, then a template and a record that use the three.
 LIBFIXBUF = bytes.fromhex(
     """
@@ -52,7 +52,7 @@ LIBFIXBUF = bytes.fromhex(
 
 
 def described(**values: Any) -> dict[str, Any]:
-    """Return a record of type information, by default of unsigned32 99999/1 with name mine."""
+    """Return a record of type information, by default of unsigned32 99999/1 named mine."""
     return {
         "privateEnterpriseNumber": values.get("pen", 99999),
         "informationElementId": values.get("id", 1),
@@ -67,7 +67,7 @@ def described(**values: Any) -> dict[str, Any]:
 
 
 def libfixbuf() -> tuple[Template, list[dict[str, Any]], Template, bytes]:
-    """Return type information, template and data from the messages of libfixbuf."""
+    """Return the type information, the template and the data that libfixbuf wrote."""
     templates, bodies, start = {}, {}, 0
     while start < len(LIBFIXBUF):
         stop, _ = find_message_end(LIBFIXBUF, start)
@@ -85,7 +85,7 @@ def libfixbuf() -> tuple[Template, list[dict[str, Any]], Template, bytes]:
     return types, types.codec.dicts(bodies[0x300]), templates[0x101], bodies[0x101]
 
 
-# Which templates
+# Templates of type information
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def libfixbuf() -> tuple[Template, list[dict[str, Any]], Template, bytes]:
     [
         (("privateEnterpriseNumber", "informationElementId", "informationElementName[v]"), 2),
         (("informationElementId", "informationElementDataType"), 1),  # IANA's own
-        # Ixia: the element's number is no scope
+        # Ixia: the element's number is not scope
         (("privateEnterpriseNumber", "informationElementId", "informationElementDataType"), 1),
     ],
 )
@@ -105,7 +105,7 @@ def test_type_information(fields: tuple[str, ...], scope: int) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        # RFC 6235: what is anonymised how; RFC 7011 4.4: flow keys
+        # RFC 6235: anonymisation; RFC 7011 4.4: flow keys
         ("templateId", "informationElementId", "anonymizationTechnique"),
         ("templateId", "flowKeyIndicator"),
         ("privateEnterpriseNumber", "informationElementName"),
@@ -116,7 +116,7 @@ def test_other_options(fields: tuple[str, ...]) -> None:
     assert not is_type_information(Template(256, *fields, scope=1))
 
 
-def test_enterprise_elements_of_these_names_do_not_count() -> None:
+def test_enterprise_elements_of_these_names() -> None:
     fake = InformationElement("informationElementId", 1, 99999, data_type("unsigned16"))
     template = Template(256, fake, "informationElementName", scope=1)
     assert not is_type_information(template)
@@ -160,7 +160,7 @@ def test_the_enterprise_bit_is_ignored() -> None:
     assert (element.pen, element.id) == (99999, 1)
 
 
-def test_without_an_enterprise_number_it_is_ianas() -> None:
+def test_elements_without_an_enterprise_number_are_ianas() -> None:
     values = described(id=32000)
     del values["privateEnterpriseNumber"]
     element, _ = element_from_options(values)
@@ -182,7 +182,7 @@ def test_ranges_of_signed_numbers_are_twos_complement() -> None:
 
 
 @pytest.mark.parametrize("type", [13, 14, 10, 18])
-def test_ranges_are_for_integers(type: int) -> None:
+def test_ranges_of_other_types_are_ignored(type: int) -> None:
     element, defects = element_from_options(described(type=type, low=1, high=2))
     assert element is not None
     assert (element.range, defects) == (None, [])
@@ -200,9 +200,7 @@ def test_ranges_are_for_integers(type: int) -> None:
         ({"low": 9, "high": 5}, "mine unsigned32", "range is 9 to 5"),
     ],
 )
-def test_what_is_wrong_is_not_learned_and_the_rest_is(
-    values: dict[str, Any], learned: str, flaw: str
-) -> None:
+def test_invalid_values_are_ignored(values: dict[str, Any], learned: str, flaw: str) -> None:
     element, defects = element_from_options(described(**values))
     assert element is not None
     assert f"{element.name} {element.type}" == learned
@@ -241,7 +239,7 @@ GARBAGE = st.one_of(
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(described(), GARBAGE)))
-def test_garbage_raises_nothing(values: dict[str, Any]) -> None:
+def test_any_values(values: dict[str, Any]) -> None:
     element, defects = element_from_options(values)
     assert all(defect.text for defect in defects)
     if element is not None:
@@ -252,10 +250,10 @@ def test_garbage_raises_nothing(values: dict[str, Any]) -> None:
     assert [each.name for each in lesson.learned] == ([element.name] if element else [])
 
 
-# Whom it concerns
+# Transport Sessions
 
 
-def test_what_one_session_teaches_is_no_other_ones() -> None:
+def test_sessions_are_kept_apart() -> None:
     learning = LearnedTypes(elements)
     lesson = learning.learn("a", [described()])
     assert [each.name for each in lesson.learned] == ["mine"]
@@ -271,7 +269,7 @@ def test_what_one_session_teaches_is_no_other_ones() -> None:
     assert learning.version("a") != learning.version("b")
 
 
-def test_told_again_it_is_nothing_new() -> None:
+def test_repeated_descriptions() -> None:
     learning = LearnedTypes(elements)
     learning.learn("a", [described()])
     version = learning.version("a")
@@ -288,7 +286,7 @@ def test_told_again_it_is_nothing_new() -> None:
         {"pen": 0, "id": 0x8008, "name": "evil", "type": 13},
     ],
 )
-def test_what_is_registered_stays(values: dict[str, Any]) -> None:
+def test_registered_elements_stay(values: dict[str, Any]) -> None:
     number = values["pen"], values["id"] & MAX_ID
     before = elements.element(*number)
     learning = LearnedTypes(elements)
@@ -300,14 +298,14 @@ def test_what_is_registered_stays(values: dict[str, Any]) -> None:
     assert learning.learn("a", [described(**values)]).defects == ()  # once is enough
 
 
-def test_what_is_registered_may_be_described_as_it_is() -> None:
+def test_correct_descriptions_of_registered_elements() -> None:
     learning = LearnedTypes(elements)
     described_right = described(pen=0, id=8, name="sourceIPv4Address", type=18)
     assert learning.learn("a", [described_right]) == ((), ())
     assert learning.model("a") is elements
 
 
-def test_what_was_learned_stays() -> None:
+def test_learned_elements_stay() -> None:
     learning = LearnedTypes(elements)
     lesson = learning.learn("a", [described(), described(name="other"), described(type=13)])
     assert [each.name for each in lesson.learned] == ["mine"]
@@ -316,7 +314,7 @@ def test_what_was_learned_stays() -> None:
 
 
 @pytest.mark.parametrize("name", ["sourceIPv4Address", "IN_BYTES", "reverseOctetDeltaCount"])
-def test_a_name_that_is_taken_is_not_given_twice(name: str) -> None:
+def test_a_name_of_another_element(name: str) -> None:
     learning = LearnedTypes(elements)
     lesson = learning.learn("a", [described(name=name)])
     assert [f"{each.name} {each.type}" for each in lesson.learned] == ["_ipfix_99999_1 unsigned32"]
@@ -328,7 +326,7 @@ def test_a_name_that_is_taken_is_not_given_twice(name: str) -> None:
     assert learning.learn("a", [described(name=name)]) == ((), ())
 
 
-def test_not_more_than_a_session_may_teach(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(InformationModel.learn.__globals__, "LEARNED", 3)
     learning = LearnedTypes(elements)
     lesson = learning.learn("a", [described(id=id, name=f"e{id}") for id in range(10)])
@@ -336,7 +334,7 @@ def test_not_more_than_a_session_may_teach(monkeypatch: pytest.MonkeyPatch) -> N
     assert codes(lesson.defects) == ["elements-limit"]
 
 
-def test_not_more_than_all_may_teach() -> None:
+def test_the_limit_of_all_sessions() -> None:
     learning = LearnedTypes(InformationModel(), limit=4)
     for session in range(10):
         lesson = learning.learn(session, [described(id=id, name=f"e{id}") for id in (1, 2)])
@@ -346,7 +344,7 @@ def test_not_more_than_all_may_teach() -> None:
     assert learning.model(7) is learning.base
 
 
-def test_a_session_that_goes_on_teaching_stays() -> None:
+def test_a_session_with_new_descriptions_stays() -> None:
     learning = LearnedTypes(InformationModel(), limit=6)
     for number in range(4):
         learning.learn("a", [described(id=10 + number, name=f"a{number}")])
@@ -357,7 +355,7 @@ def test_a_session_that_goes_on_teaching_stays() -> None:
 # Templates
 
 
-def test_a_template_gets_the_names() -> None:
+def test_a_template_gets_learned_names() -> None:
     old = Template(256, "sourceIPv4Address", (99999, 1), (99999, 1), "octetDeltaCount[4]")
     options = Template(257, "scopeSystem", (99999, 1), scope=1)
     learning = LearnedTypes(elements)
@@ -380,8 +378,8 @@ def test_unknown_field_types_of_netflow_v9_scopes_stay() -> None:
     assert with_learned_names(template, elements) is template
 
 
-def test_names_of_then() -> None:
-    """Names are as of the time when the model had learned a number of elements."""
+def test_names_of_an_earlier_time() -> None:
+    """Names are those after a number of learned elements, whatever names the template has."""
     model = elements.copy()
     bare = Template(256, "sourceIPv4Address", (99999, 1), (99999, 2), (99999, 1), (29305, 30001))
     for element in (
@@ -408,8 +406,8 @@ def test_names_of_then() -> None:
             assert with_learned_names(then, model, learned) is then
 
 
-def test_names_of_then_leave_netflow_v9_alone() -> None:
-    """Its scopes are no elements, and some of its types mean another than IANA's element."""
+def test_names_of_an_earlier_time_in_netflow_v9() -> None:
+    """Scopes are no elements, and some field types differ from IANA's elements."""
     model = elements.copy()
     v9 = TemplateSpan(
         256, 1, (Specifier(0, 1, 4), Specifier(0, 40001, 4), Specifier(0, 8, 4)), 0, 0
@@ -419,10 +417,10 @@ def test_names_of_then_leave_netflow_v9_alone() -> None:
     assert with_learned_names(template, model, 0) is template
 
 
-# Messages of other exporters
+# libfixbuf
 
 
-def test_what_libfixbuf_writes() -> None:
+def test_descriptions_that_libfixbuf_writes() -> None:
     types, records, template, body = libfixbuf()
     assert is_type_information(types)
     assert len(records) == 5
@@ -456,8 +454,8 @@ def test_what_libfixbuf_writes() -> None:
 
 
 @pytest.mark.skipif(shutil.which("ipfixDump") is None, reason="ipfixDump is not installed")
-def test_what_libfixbuf_reads(tmp_path: Any) -> None:
-    """The same octets teach libfixbuf and us the same."""
+def test_descriptions_that_libfixbuf_reads(tmp_path: Any) -> None:
+    """The same octets give the same elements in libfixbuf."""
     types = Template(300, *described(), scope=2)
     record = described(type=4, semantics=3, units=2, name="exampleOctets")
     mine = Template(301, "sourceIPv4Address", "(99999/1)[8]")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sequence numbers: gaps, copies, late messages and restarts told apart, conventions known."""
+"""Tests of sequence numbers: gaps, duplicates, late messages, restarts and conventions."""
 
 import itertools
 from collections import Counter
@@ -22,7 +22,7 @@ KEY = TransportKey("udp", "192.0.2.1", 1, "192.0.2.2", 4739)
 
 
 def counted(sizes, first=0, convention="records", seconds=10):
-    """Return counts of messages, numbered by a convention; ten messages per second."""
+    """Return messages with numbers of records, numbered by a convention; ten a second."""
     found, position = [], first
     for n, size in enumerate(sizes):
         records, data = size if isinstance(size, tuple) else (size, size)
@@ -33,12 +33,12 @@ def counted(sizes, first=0, convention="records", seconds=10):
     return found
 
 
-def verdicts(stream, messages):
-    return [verdict for each in messages if (verdict := stream.track(each)) is not None]
+def verdicts(tracker, messages):
+    return [verdict for each in messages if (verdict := tracker.track(each)) is not None]
 
 
-def verdict_codes(stream, messages):
-    return [each.code.removeprefix("sequence-") for each in verdicts(stream, messages)]
+def verdict_codes(tracker, messages):
+    return [each.code.removeprefix("sequence-") for each in verdicts(tracker, messages)]
 
 
 SIZES = [20, 20, 7, 20, 20, 20, 3, 20, 20, 12, 20, 20] * 3
@@ -46,81 +46,81 @@ SIZES = [20, 20, 7, 20, 20, 20, 3, 20, 20, 12, 20, 20] * 3
 
 @pytest.mark.parametrize("first", [0, 1, 995, MODULO - 50, MODULO - 1])
 @pytest.mark.parametrize("version", [IPFIX_VERSION, V9_VERSION])
-def test_nothing_to_say(version, first):
+def test_consecutive_numbers(version, first):
     convention = "messages" if version == V9_VERSION else "records"
-    stream = SequenceTracker(version)
-    assert verdicts(stream, counted(SIZES, first, convention)) == []
-    assert (stream.lost, stream.reordered, stream.duplicates, stream.restarts) == (0, 0, 0, 0)
-    assert stream.lost_text == "0"
+    tracker = SequenceTracker(version)
+    assert verdicts(tracker, counted(SIZES, first, convention)) == []
+    assert (tracker.lost, tracker.reordered, tracker.duplicates, tracker.restarts) == (0, 0, 0, 0)
+    assert tracker.lost_text == "0"
 
 
 @pytest.mark.parametrize("first", [0, 900, MODULO - 100])
 def test_a_gap(first):
-    stream = SequenceTracker(IPFIX_VERSION)
+    tracker = SequenceTracker(IPFIX_VERSION)
     messages = counted(SIZES, first)
-    (gap,) = verdicts(stream, messages[:5] + messages[7:])
+    (gap,) = verdicts(tracker, messages[:5] + messages[7:])
     assert (gap.code, gap.lost) == ("sequence-gap", 23)
     assert gap.expected == messages[5].number
     assert gap.got == messages[7].number
-    assert stream.lost == 23
+    assert tracker.lost == 23
 
 
 def test_a_gap_of_export_packets():
-    stream = SequenceTracker(V9_VERSION)
+    tracker = SequenceTracker(V9_VERSION)
     messages = counted(SIZES, 5, "messages")
-    (gap,) = verdicts(stream, messages[:5] + messages[7:])
-    assert (gap.lost, stream.lost, stream.lost_text) == (2, 2, "2")
+    (gap,) = verdicts(tracker, messages[:5] + messages[7:])
+    assert (gap.lost, tracker.lost, tracker.lost_text) == (2, 2, "2")
 
 
 @pytest.mark.parametrize("version", [IPFIX_VERSION, V9_VERSION])
 @pytest.mark.parametrize("first", [0, 1, 900, 940, 990, MODULO - 60])
 @pytest.mark.parametrize("at", range(8))
-def test_two_messages_that_change_places(version, first, at):
-    """Near 0, 1000 and 2^32 as well as anywhere else."""
+def test_two_messages_in_reverse_order(version, first, at):
+    """Numbers near 0, 1000 and 2^32 are not special."""
     messages = counted(SIZES, first, "messages" if version == V9_VERSION else "records")
     messages[at], messages[at + 1] = messages[at + 1], messages[at]
-    stream = SequenceTracker(version)
+    tracker = SequenceTracker(version)
     expected = ["reordered"] if at == 0 else ["gap", "reordered"]
-    assert verdict_codes(stream, messages) == expected
-    assert (stream.lost, stream.reordered, stream.restarts) == (0, 1, 0)
+    assert verdict_codes(tracker, messages) == expected
+    assert (tracker.lost, tracker.reordered, tracker.restarts) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("late", [1, 2, 5, 20])
-def test_a_message_that_comes_much_later(late):
+def test_a_message_that_is_very_late(late):
     messages = counted(SIZES, 990)
     messages.insert(3 + late, messages.pop(3))
-    stream = SequenceTracker(IPFIX_VERSION)
-    assert verdict_codes(stream, messages) == ["gap", "reordered"]
-    assert stream.lost == 0
+    tracker = SequenceTracker(IPFIX_VERSION)
+    assert verdict_codes(tracker, messages) == ["gap", "reordered"]
+    assert tracker.lost == 0
 
 
-def test_some_of_what_is_missed_comes_later():
+def test_some_of_the_missing_messages_are_late():
     messages = counted(SIZES)
-    stream = SequenceTracker(IPFIX_VERSION)
+    tracker = SequenceTracker(IPFIX_VERSION)
     order = [*messages[:3], messages[7], messages[5], messages[4], *messages[8:]]
-    assert verdict_codes(stream, order) == ["gap", "reordered", "reordered"]
-    assert stream.lost == messages[3].records + messages[6].records == 23
-    # And once more: now they are copies.
-    assert verdict_codes(stream, [messages[5], messages[4]]) == ["duplicate"] * 2
-    assert stream.lost == 23
+    assert verdict_codes(tracker, order) == ["gap", "reordered", "reordered"]
+    assert tracker.lost == messages[3].records + messages[6].records == 23
+    # The same again: now they are duplicates.
+    assert verdict_codes(tracker, [messages[5], messages[4]]) == ["duplicate"] * 2
+    assert tracker.lost == 23
 
 
 @pytest.mark.parametrize("version", [IPFIX_VERSION, V9_VERSION])
 @pytest.mark.parametrize("behind", [0, 1, 5])
 @pytest.mark.parametrize("first", [0, 985, MODULO - 60])
-def test_a_message_that_comes_twice(version, behind, first):
+def test_a_duplicate(version, behind, first):
     messages = counted(SIZES, first, "messages" if version == V9_VERSION else "records")
     messages.insert(4 + behind, messages[3])
-    stream = SequenceTracker(version)
-    assert verdict_codes(stream, messages) == ["duplicate"]
-    assert (stream.lost, stream.duplicates) == (0, 1)
+    tracker = SequenceTracker(version)
+    assert verdict_codes(tracker, messages) == ["duplicate"]
+    assert (tracker.lost, tracker.duplicates) == (0, 1)
 
 
-def test_every_message_comes_twice():
+def test_every_message_is_duplicated():
     messages = [each for each in counted(SIZES) for _ in range(2)]
-    stream = SequenceTracker(IPFIX_VERSION)
-    assert verdict_codes(stream, messages) == ["duplicate"] * len(SIZES)
-    assert stream.convention == "records"
+    tracker = SequenceTracker(IPFIX_VERSION)
+    assert verdict_codes(tracker, messages) == ["duplicate"] * len(SIZES)
+    assert tracker.convention == "records"
 
 
 def test_messages_of_templates_share_the_number_of_the_next_one():
@@ -136,126 +136,126 @@ def test_messages_of_templates_share_the_number_of_the_next_one():
 @pytest.mark.parametrize("again", [0, 1])
 @pytest.mark.parametrize("after", [5, 30])
 def test_a_restart(version, first, again, after):
-    """From 0, from a little more, and with the same numbers within the memory of messages."""
+    """The new numbers begin at 0 or above it, or repeat recent ones."""
     convention = "messages" if version == V9_VERSION else "records"
     before = counted(SIZES, first, convention)[:after]
     then = [
         each._replace(exported=each.exported + 60) for each in counted(SIZES, again, convention)
     ]
-    stream = SequenceTracker(version)
-    assert verdict_codes(stream, before + then) == ["restart"]
-    assert (stream.restarts, stream.lost) == (1, 0)
+    tracker = SequenceTracker(version)
+    assert verdict_codes(tracker, before + then) == ["restart"]
+    assert (tracker.restarts, tracker.lost) == (1, 0)
 
 
 def test_a_restart_without_an_export_time():
-    stream = SequenceTracker(IPFIX_VERSION)
+    tracker = SequenceTracker(IPFIX_VERSION)
     bare = [each._replace(exported=0) for each in counted(SIZES, 100_000)]
-    assert verdict_codes(stream, bare + [each._replace(exported=0) for each in counted(SIZES)]) == [
-        "restart"
-    ]
+    assert verdict_codes(
+        tracker, bare + [each._replace(exported=0) for each in counted(SIZES)]
+    ) == ["restart"]
 
 
 def test_a_restart_with_any_number_within_a_second():
-    """Behind, within the second, and nothing missing there: the second such message tells."""
-    stream = SequenceTracker(IPFIX_VERSION)
+    """The second message that is behind and fills no gap shows that it was a restart."""
+    tracker = SequenceTracker(IPFIX_VERSION)
     before = counted(SIZES, 3_000_000_000, seconds=1000)
     then = counted(SIZES, 2_000_000_000, seconds=1000)
-    assert verdict_codes(stream, before + then) == ["reordered", "restart"]
+    assert verdict_codes(tracker, before + then) == ["reordered", "restart"]
 
 
-# -- unknown counts
+# Messages that cannot be counted
 
 
 def test_a_message_that_cannot_be_counted_is_no_gap():
     messages = counted(SIZES)
     messages[4] = messages[4]._replace(records=None, data_records=None)
-    stream = SequenceTracker(IPFIX_VERSION)
-    assert verdict_codes(stream, messages) == []
-    assert stream.unknown
-    assert stream.lost_text == "unknown"
+    tracker = SequenceTracker(IPFIX_VERSION)
+    assert verdict_codes(tracker, messages) == []
+    assert tracker.unknown
+    assert tracker.lost_text == "unknown"
     del messages[20]
-    stream = SequenceTracker(IPFIX_VERSION)
-    assert verdict_codes(stream, messages) == ["gap"]
-    assert stream.lost_text == "20 or more"
+    tracker = SequenceTracker(IPFIX_VERSION)
+    assert verdict_codes(tracker, messages) == ["gap"]
+    assert tracker.lost_text == "20 or more"
 
 
-def test_copies_and_late_messages_among_those_that_cannot_be_counted():
+def test_duplicates_and_late_messages_that_cannot_be_counted():
     blind = [each._replace(records=None, data_records=None) for each in counted(SIZES)]
-    stream = SequenceTracker(IPFIX_VERSION)
+    tracker = SequenceTracker(IPFIX_VERSION)
     order = [*blind[:5], blind[4], blind[6], blind[5], *blind[7:]]
-    assert verdict_codes(stream, order) == ["duplicate", "reordered"]
-    assert stream.lost_text == "unknown"
-    # Its template came between the message and its copy.
+    assert verdict_codes(tracker, order) == ["duplicate", "reordered"]
+    assert tracker.lost_text == "unknown"
+    # The template arrived between the message and its duplicate.
     messages = counted(SIZES)
-    stream = SequenceTracker(IPFIX_VERSION)
-    assert verdict_codes(stream, [*messages[:3], blind[3], messages[3], *messages[4:]]) == [
+    tracker = SequenceTracker(IPFIX_VERSION)
+    assert verdict_codes(tracker, [*messages[:3], blind[3], messages[3], *messages[4:]]) == [
         "duplicate"
     ]
 
 
-def test_netflow_v9_counts_what_it_cannot_read():
+def test_netflow_v9_counts_messages_without_templates():
     blind = [
         each._replace(records=None, data_records=None) for each in counted(SIZES, 0, "messages")
     ]
-    stream = SequenceTracker(V9_VERSION)
-    assert verdict_codes(stream, blind[:3] + blind[5:]) == ["gap"]
-    assert stream.lost_text == "2"
+    tracker = SequenceTracker(V9_VERSION)
+    assert verdict_codes(tracker, blind[:3] + blind[5:]) == ["gap"]
+    assert tracker.lost_text == "2"
 
 
-# -- conventions
+# Conventions
 
 
 @pytest.mark.parametrize("convention", ["own", "messages", "data", "own-data"])
 @pytest.mark.parametrize("first", [0, 777, MODULO - 30])
-def test_a_convention_is_said_once(convention, first):
+def test_a_convention_is_noted_once(convention, first):
     sizes = [(9, 8), *[(each, each) for each in SIZES[1:]]]
     sizes[12] = (5, 0)
-    stream = SequenceTracker(IPFIX_VERSION)
-    found = verdicts(stream, counted(sizes, first, convention))
+    tracker = SequenceTracker(IPFIX_VERSION)
+    found = verdicts(tracker, counted(sizes, first, convention))
     assert {each.code for each in found} == {"sequence-convention"}
-    # "own" is tried first, and stands until the first message with options.
+    # "own" is tried first, and fits until the first message with options.
     assert len(found) <= (2 if "data" in convention else 1)
     assert found[-1].convention == CONVENTIONS[convention]
-    assert stream.lost == 0
+    assert tracker.lost == 0
 
 
 @pytest.mark.parametrize("convention", ["own", "messages"])
 def test_gaps_in_a_convention(convention):
     messages = counted(SIZES, 0, convention)
-    stream = SequenceTracker(IPFIX_VERSION)
-    found = verdicts(stream, messages[:10] + messages[12:20] + [messages[21], messages[20]])
+    tracker = SequenceTracker(IPFIX_VERSION)
+    found = verdicts(tracker, messages[:10] + messages[12:20] + [messages[21], messages[20]])
     assert [each.code for each in found] == [
         "sequence-convention",
         *["sequence-gap"] * 2,
         "sequence-reordered",
     ]
     lost = 2 if convention == "messages" else messages[10].records + messages[11].records
-    assert stream.lost == lost
+    assert tracker.lost == lost
 
 
 def test_domains_that_share_a_number():
-    """Open vSwitch counts the messages of all domains in one sequence number."""
-    streams = [SequenceTracker(IPFIX_VERSION), SequenceTracker(IPFIX_VERSION)]
+    """The number continues that of the last message of any domain, as in Open vSwitch."""
+    trackers = [SequenceTracker(IPFIX_VERSION), SequenceTracker(IPFIX_VERSION)]
     number, shared, found = 0, None, []
     for n, size in enumerate([3, 5, 2, 2, 7, 1, 4, 4, 2, 9, 9, 1]):
         message = Counts(number, size, size, 1000)
-        verdict = streams[n % 3 % 2].track(message, shared)
+        verdict = trackers[n % 3 % 2].track(message, shared)
         found += [verdict] if verdict else []
         shared, number = message, number + size
     assert {each.code for each in found} == {"sequence-convention"}
     assert len(found) <= 2
-    assert all(each.lost == 0 for each in streams)
+    assert all(each.lost == 0 for each in trackers)
 
 
-def test_a_gap_that_looks_like_a_convention_by_chance_is_told_with_the_next_message():
-    # 20 + 10 lost: as if the message's own 30 were counted in.
+def test_a_gap_that_fits_a_convention_is_noted_with_the_next_message():
+    # 20 + 10 lost: as if the message's own 30 were included.
     messages = counted([20, 20, 20, 10, 30, 20, 15, 20, 30, 20])
     del messages[3]
-    stream = SequenceTracker(IPFIX_VERSION)
-    assert verdict_codes(stream, messages)[-1] == "gap"
-    assert stream.lost == 10
-    assert stream.convention == "records"
-    # Later on, chance is not enough.
+    tracker = SequenceTracker(IPFIX_VERSION)
+    assert verdict_codes(tracker, messages)[-1] == "gap"
+    assert tracker.lost == 10
+    assert tracker.convention == "records"
+    # Later, one message that fits is not enough.
     messages = counted([*SIZES, 20, 10, 30, 20])
     del messages[len(SIZES) + 1]
     assert verdict_codes(SequenceTracker(IPFIX_VERSION), messages) == ["gap"]
@@ -263,7 +263,7 @@ def test_a_gap_that_looks_like_a_convention_by_chance_is_told_with_the_next_mess
 
 @dataclass
 class Story:
-    """Messages that were sent, and those that a collector received."""
+    """Messages that were lost, duplicated and swapped, and those that a collector received."""
 
     received: list
     happened: Counter
@@ -271,9 +271,9 @@ class Story:
 
 @st.composite
 def stories(draw, convention):
-    """Draw losses, copies and swaps of neighbours, never two next to each other."""
+    """Draw losses, duplicates and swaps of neighbours, none of them adjacent."""
     sizes = draw(st.lists(st.integers(1, 30), min_size=20, max_size=60))
-    # Numbers enough to know the convention by, before anything happens.
+    # Enough messages first to recognise the convention.
     sizes = [20, 7, 20, 3, 12, 9, 5, 8, *sizes]
     first = draw(st.sampled_from([0, 500, 900, MODULO - 200, 123_456]))
     messages = counted(sizes, first, convention)
@@ -300,14 +300,14 @@ def stories(draw, convention):
 
 @pytest.mark.parametrize("convention", ["records", "own", "v9"])
 @given(data=st.data())
-def test_what_happened_is_what_is_said(convention, data):
+def test_verdicts_match_the_events(convention, data):
     version = V9_VERSION if convention == "v9" else IPFIX_VERSION
     story = data.draw(stories("messages" if convention == "v9" else convention))
-    stream = SequenceTracker(version)
-    found = Counter(verdict_codes(stream, story.received))
-    assert stream.lost == story.happened["lost"]
-    assert found["duplicate"] == stream.duplicates == story.happened["twice"]
-    assert found["reordered"] == stream.reordered == story.happened["swap"]
+    tracker = SequenceTracker(version)
+    found = Counter(verdict_codes(tracker, story.received))
+    assert tracker.lost == story.happened["lost"]
+    assert found["duplicate"] == tracker.duplicates == story.happened["twice"]
+    assert found["reordered"] == tracker.reordered == story.happened["swap"]
     assert found["restart"] == 0
     assert found["convention"] == (1 if convention == "own" else 0)
 
@@ -320,27 +320,27 @@ records = st.none() | st.integers(0, 40)
     st.sampled_from([IPFIX_VERSION, V9_VERSION]),
     st.lists(st.tuples(numbers, records, records, st.integers(0, 3)), max_size=40),
 )
-def test_any_numbers_at_all(version, messages):
-    stream = SequenceTracker(version)
+def test_any_numbers(version, messages):
+    tracker = SequenceTracker(version)
     shared = None
     for number, one, other, exported in messages:
         data = None if one is None or other is None else min(one, other)
         message = Counts(number, None if data is None else one, data, exported)
-        verdict = stream.track(message, shared)
+        verdict = tracker.track(message, shared)
         assert verdict is None or verdict.got == number
-        assert stream.lost >= 0
+        assert tracker.lost >= 0
         shared = message
 
 
-def test_memory_of_a_stream_is_bounded():
-    stream = SequenceTracker(IPFIX_VERSION)
+def test_memory_of_a_tracker_is_limited():
+    tracker = SequenceTracker(IPFIX_VERSION)
     for n in range(0, 50_000, 10):
-        stream.track(Counts(n, 1, 1, n))
-    assert len(stream._seen) <= 128
-    assert len(stream._gaps) <= 128
+        tracker.track(Counts(n, 1, 1, n))
+    assert len(tracker._seen) <= 128
+    assert len(tracker._gaps) <= 128
 
 
-# -- in a session
+# In a session
 
 
 def read(session, *messages):
@@ -355,7 +355,7 @@ def data(number, records, template=FLOW, exported=1000):
     return header / DataSet(template=template, records=rows)
 
 
-def test_data_sets_without_a_template_make_no_gap():
+def test_data_sets_without_a_template_are_no_gap():
     session = IPFIXSession()
     other = FLOW.with_id(999)
     announced = IPFIX(exportTime=1000, sets=[FLOW])
@@ -366,7 +366,7 @@ def test_data_sets_without_a_template_make_no_gap():
     assert "unknown" in str(session.stats)
 
 
-def test_restarts_of_an_exporter_that_counts_the_same_numbers_anew():
+def test_a_restart_that_repeats_the_same_numbers():
     session = IPFIXSession()
     messages = [IPFIX(exportTime=1000, sets=[FLOW]), *(data(5 * n, 5) for n in range(10))]
     read(session, *messages)
@@ -391,7 +391,7 @@ def test_netflow_v9_restarts():
 
 
 @pytest.mark.parametrize("path", sorted(PCAPS.glob("*.pcap")), ids=lambda path: path.stem)
-def test_no_gap_in_a_capture_that_has_none(path):
+def test_captures_without_a_gap(path):
     session = IPFIXSession()
     for _ in iter_records(path, session=session):
         pass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Incomplete datagrams, connections and associations at the end of a capture."""
+"""Tests of incomplete datagrams, connections and associations at the end of a capture."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ V6 = fragment6(
 TCP_NAME = "192.0.2.1:9 tcp"
 
 
-def said(tmp_path: Path, packets: list[Packet], session: IPFIXSession) -> list[tuple[str, str]]:
+def findings(tmp_path: Path, packets: list[Packet], session: IPFIXSession) -> list[tuple[str, str]]:
+    """Return the codes and texts of a session's diagnostics after reading packets."""
     path = str(tmp_path / "x.pcap")
     packets = [Ether(bytes(each)) for each in packets]
     for each in packets:
@@ -62,21 +63,21 @@ def test_ipv4_fragments(one: int, tmp_path: Path) -> None:
     there = [ETHER / each for each in V4[:one] + V4[one + 1 :]]
     octets = sum(len(each[IP].payload) for each in there)
     text = f"{octets} octets of IP fragments are incomplete at the end of {tmp_path}/x.pcap"
-    assert said(tmp_path, there, IPFIXSession()) == [("fragments-waiting", text)]
+    assert findings(tmp_path, there, IPFIXSession()) == [("fragments-waiting", text)]
 
 
 def test_ipv6_fragments(tmp_path: Path) -> None:
     there = [ETHER / each for each in V6[1:]]
-    ((code, text),) = said(tmp_path, there, IPFIXSession())
+    ((code, text),) = findings(tmp_path, there, IPFIXSession())
     octets = sum(len(each[IPv6ExtHdrFragment].payload) for each in there)
     assert code == "fragments-waiting"
     assert text.startswith(f"{octets} octets of IP fragments")
 
 
-def test_the_beginning_of_a_message(tmp_path: Path) -> None:
+def test_first_octets_of_a_message(tmp_path: Path) -> None:
     session = IPFIXSession()
     packets = [segment(100, MESSAGE + MESSAGE[:50])]
-    ((code, text),) = said(tmp_path, packets, session)
+    ((code, text),) = findings(tmp_path, packets, session)
     assert code == "stream-waiting"
     assert (
         text == f"50 octets of the stream are an incomplete message at the end of {tmp_path}/x.pcap"
@@ -87,24 +88,24 @@ def test_the_beginning_of_a_message(tmp_path: Path) -> None:
 
 def test_segments_behind_a_gap(tmp_path: Path) -> None:
     packets = [segment(100, MESSAGE), segment(101 + len(MESSAGE), b"beyond")]
-    ((code, text),) = said(tmp_path, packets, IPFIXSession())
+    ((code, text),) = findings(tmp_path, packets, IPFIXSession())
     assert (code, text[:8]) == ("stream-waiting", "6 octets")
 
 
 def test_pieces_of_an_sctp_message(tmp_path: Path) -> None:
     packets = [chunk(5, MESSAGE[:40], beginning=1, ending=0)]
-    ((code, text),) = said(tmp_path, packets, IPFIXSession())
+    ((code, text),) = findings(tmp_path, packets, IPFIXSession())
     assert (code, text[:9]) == ("stream-waiting", "40 octets")
 
 
-def test_an_sctp_message_before_its_turn(tmp_path: Path) -> None:
+def test_an_sctp_message_out_of_order(tmp_path: Path) -> None:
     packets = [chunk(5, MESSAGE, beginning=1, ending=1), chunk(9, b"x" * 33, beginning=1, ending=1)]
     packets[1][SCTPChunkData].stream_seq = 2
-    ((code, text),) = said(tmp_path, packets, IPFIXSession())
+    ((code, text),) = findings(tmp_path, packets, IPFIXSession())
     assert (code, text[:9]) == ("stream-waiting", "33 octets")
 
 
-def test_messages_say_the_same(tmp_path: Path) -> None:
+def test_iter_messages_notes_the_same(tmp_path: Path) -> None:
     path = str(tmp_path / "x.pcap")
     wrpcap(path, [Ether(bytes(ETHER / V4[0]))])
     session = IPFIXSession()
@@ -112,15 +113,15 @@ def test_messages_say_the_same(tmp_path: Path) -> None:
     assert session.diagnostics.counts == {"fragments-waiting": 1}
 
 
-def test_what_is_whole_waits_for_nothing(tmp_path: Path) -> None:
+def test_complete_packets(tmp_path: Path) -> None:
     packets = [ETHER / each for each in V4]
     packets += [segment(100, MESSAGE), chunk(5, MESSAGE, beginning=1, ending=1)]
-    assert said(tmp_path, packets, IPFIXSession()) == []
+    assert findings(tmp_path, packets, IPFIXSession()) == []
 
 
-def test_the_rest_may_be_in_the_next_capture(tmp_path: Path) -> None:
+def test_the_rest_in_the_next_capture(tmp_path: Path) -> None:
     session = IPFIXSession()
-    said(tmp_path, [ETHER / each for each in V4[:2]], session)
-    said(tmp_path, [ETHER / each for each in V4[2:]], session)
+    findings(tmp_path, [ETHER / each for each in V4[:2]], session)
+    findings(tmp_path, [ETHER / each for each in V4[2:]], session)
     assert [domain.stats.records for domain in session.collector.domains] == [9]
     assert session.diagnostics.counts == {"fragments-waiting": 1}

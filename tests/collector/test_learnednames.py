@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""When templates get the names that an exporter gave their elements (RFC 5610)."""
+"""Tests of the names that templates get from elements described later (RFC 5610)."""
 
 import gc
 import struct
@@ -25,8 +25,8 @@ def template(template_id: int, *elements: int) -> bytes:
     return raw_set(2, raw_template(template_id, *((each, 1) for each in elements), pen=_PEN))
 
 
-def lesson(id: int, name: str) -> bytes:
-    """Return a Set of type information, after its template."""
+def description(id: int, name: str) -> bytes:
+    """Return a Set of type information after a Set with its template."""
     kinds = raw_options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF))
     row = struct.pack("!IHBB", _PEN, id, 1, len(name)) + name.encode()
     return raw_set(3, kinds) + raw_set(256, row)
@@ -50,32 +50,32 @@ def domains(collector: Collector) -> list[Domain]:
 
 
 def names(collector: Collector, *sets: bytes, domain: int = 1) -> list[list[str]]:
-    """Return the field names of all records of a message except type information."""
+    """Return the field names of all records of a message, without type information."""
     read = collector.read(_UDP, raw_message(*sets, domain=domain))
     assert read is not None
     return [list(record) for each in read.ready if each.set_id != 256 for record in each.records()]
 
 
-def test_as_soon_as_it_has_a_name_in_the_same_message(collector: Collector) -> None:
-    sets = template(300, 1), raw_set(300, b"\7"), lesson(1, "mine"), raw_set(300, b"\7")
+def test_a_name_in_the_same_message(collector: Collector) -> None:
+    sets = template(300, 1), raw_set(300, b"\7"), description(1, "mine"), raw_set(300, b"\7")
     assert names(collector, *sets) == [["_ipfix_99999_1"], ["mine"]]
 
 
-def test_one_name_after_the_other(collector: Collector) -> None:
+def test_names_one_by_one(collector: Collector) -> None:
     names(collector, template(300, 1, 2, 1))
     for id, name, found in (
         (2, "two", ["_ipfix_99999_1", "two", "_ipfix_99999_1_2"]),
         (1, "one", ["one", "two", "one_2"]),
     ):
-        assert names(collector, lesson(id, name), raw_set(300, b"\1\2\3")) == [found]
+        assert names(collector, description(id, name), raw_set(300, b"\1\2\3")) == [found]
 
 
-def test_in_every_domain_of_the_transport_session_and_no_other(collector: Collector) -> None:
+def test_all_domains_of_the_transport_session_get_the_name(collector: Collector) -> None:
     other = _UDP._replace(source_port=4740)
     for domain in (1, 2):
         collector.read(_UDP, raw_message(template(300, 1), domain=domain))
     collector.read(other, raw_message(template(300, 1)))
-    collector.read(_UDP, raw_message(lesson(1, "mine")))
+    collector.read(_UDP, raw_message(description(1, "mine")))
     named = sorted(
         (str(each.transport), each.id, *each.templates[300].names) for each in domains(collector)
     )
@@ -86,8 +86,8 @@ def test_in_every_domain_of_the_transport_session_and_no_other(collector: Collec
     ]
 
 
-def test_a_set_without_a_record_leaves_a_template_as_it_was(collector: Collector) -> None:
-    names(collector, template(300, 1, 2), lesson(1, "one"))
+def test_a_set_without_a_record_does_not_rename(collector: Collector) -> None:
+    names(collector, template(300, 1, 2), description(1, "one"))
     (domain,) = domains(collector)
     assert names(collector, raw_set(300, b"\0")) == []
     assert 300 not in domain.templates.named
@@ -105,27 +105,27 @@ def test_a_set_without_a_record_leaves_a_template_as_it_was(collector: Collector
         lambda session: str([each.templates for each in session.collector.domains]),
     ],
 )
-def test_who_looks_at_the_templates_sees_the_name(look: Callable[[IPFIXSession], str]) -> None:
+def test_tables_of_templates_have_the_name(look: Callable[[IPFIXSession], str]) -> None:
     session = IPFIXSession()
-    session.collector.read(_UDP, raw_message(template(300, 1), lesson(1, "mine")))
+    session.collector.read(_UDP, raw_message(template(300, 1), description(1, "mine")))
     assert "mine" in look(session)
 
 
-def test_a_refresh_is_no_change(collector: Collector) -> None:
-    names(collector, template(300, 1, 2), lesson(1, "mine"), template(300, 1, 2))
+def test_a_refresh_after_a_description(collector: Collector) -> None:
+    names(collector, template(300, 1, 2), description(1, "mine"), template(300, 1, 2))
     (domain,) = domains(collector)
     assert domain.templates.states[300].refreshes == 1
     assert not collector.diagnostics.counts
 
 
-def test_a_template_that_waits_for_its_names_is_redefined(collector: Collector) -> None:
-    names(collector, template(300, 1, 2), lesson(1, "one"), template(300, 2))
+def test_a_template_is_redefined_before_it_is_renamed(collector: Collector) -> None:
+    names(collector, template(300, 1, 2), description(1, "one"), template(300, 2))
     assert collector.diagnostics.counts == {"template-redefined": 1}
-    assert names(collector, lesson(2, "two"), raw_set(300, b"\2")) == [["two"]]
+    assert names(collector, description(2, "two"), raw_set(300, b"\2")) == [["two"]]
 
 
-def test_a_template_that_waits_for_its_names_is_forgotten(collector: Collector) -> None:
-    names(collector, template(300, 1), lesson(1, "one"))
+def test_a_template_is_removed_before_it_is_renamed(collector: Collector) -> None:
+    names(collector, template(300, 1), description(1, "one"))
     (domain,) = domains(collector)
     domain.templates.remove(300)
     assert list(domain.templates) == [256]
@@ -135,10 +135,10 @@ def test_a_template_that_waits_for_its_names_is_forgotten(collector: Collector) 
     assert names(collector, raw_set(300, b"\1")) == []
 
 
-def test_templates_of_lists_as_well(collector: Collector) -> None:
-    """Lists that came before go without the name, whenever someone looks."""
+def test_templates_of_lists(collector: Collector) -> None:
+    """Lists that arrived before the description have placeholders, whenever they are read."""
     early = collector.read(_UDP, raw_message(template(300, 1), _LIST))
-    late = collector.read(_UDP, raw_message(lesson(1, "mine"), _LIST))
+    late = collector.read(_UDP, raw_message(description(1, "mine"), _LIST))
     assert early is not None
     assert late is not None
     for _ in range(2):
@@ -149,19 +149,16 @@ def test_templates_of_lists_as_well(collector: Collector) -> None:
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_lists_between_two_lessons_have_the_names_of_then(before: bool) -> None:
-    """However late someone looks at them, and whether there were lists ``before``.
-
-    The fast reader looks at once.
-    """
+def test_lists_between_two_descriptions(before: bool) -> None:
+    """They have the names of that time, however late they are read."""
     lists = raw_set(2, struct.pack("!HHHH", 301, 1, 292, 0xFFFF))
     lists += raw_set(301, b"\5\3\x01\x2c\7\7")
     messages = [
         raw_message(template(300, 1, 2), *[lists] * before),
-        raw_message(lesson(1, "one")),
+        raw_message(description(1, "one")),
         raw_message(lists),
-        raw_message(lesson(2, "two")),
-        raw_message(lists, lesson(3, "three"), lists),
+        raw_message(description(2, "two")),
+        raw_message(lists, description(3, "three"), lists),
     ]
     fast = [list(each["subTemplateList"][0]) for each in iter_records(messages) if len(each) == 1]
     assert fast == [
@@ -184,8 +181,8 @@ def test_lists_between_two_lessons_have_the_names_of_then(before: bool) -> None:
         assert late == [*fast[-2:], *fast[-3::-1]]
 
 
-def test_basic_lists_between_two_lessons_have_the_types_of_then() -> None:
-    """Also where no template has the element, and packets as well."""
+def test_basic_lists_between_two_descriptions() -> None:
+    """Their types are those of that time, in packets too; no template has the elements."""
     kinds = raw_set(3, raw_options(256, 2, (346, 4), (303, 2), (339, 1)))
     values = b"".join(
         bytes((12,)) + struct.pack("!BHHI", 3, 0x8000 | id, 1, _PEN) + b"\6\7\x08"
@@ -222,11 +219,11 @@ def test_basic_lists_between_two_lessons_have_the_types_of_then() -> None:
 _TCP = _UDP._replace(protocol="tcp")
 
 
-def test_a_template_that_is_withdrawn_before_it_was_named() -> None:
-    """Lists of before have the names of then, as they had while it was there."""
+def test_a_template_that_is_withdrawn_before_it_is_renamed() -> None:
+    """Earlier lists have the names that were known when they arrived."""
     collector = Collector()
     collector.read(_TCP, raw_message(template(300, 1), _LIST))
-    collector.read(_TCP, raw_message(lesson(1, "mine")))
+    collector.read(_TCP, raw_message(description(1, "mine")))
     read = collector.read(_TCP, raw_message(_LIST))
     assert read is not None
     collector.read(_TCP, raw_message(raw_set(2, struct.pack("!HH", 300, 0))))
@@ -234,7 +231,7 @@ def test_a_template_that_is_withdrawn_before_it_was_named() -> None:
 
 
 def test_the_reverse_of_an_element_gets_a_name_with_it() -> None:
-    """RFC 5103: CERT sets a bit in numbers, IANA has an enterprise number for that."""
+    """CERT sets a bit in the element number, IANA has an enterprise number (RFC 5103)."""
     for pen, reverse in ((6871, (6871, 9001 | 0x4000)), (0, (29305, 9001))):
         collector = Collector()
         kinds = raw_set(3, raw_options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF)))
@@ -249,8 +246,8 @@ def test_the_reverse_of_an_element_gets_a_name_with_it() -> None:
         assert "template-redefined-reliable" not in collector.diagnostics.counts
 
 
-def test_a_template_behind_one_that_a_lesson_waited_for() -> None:
-    """The lesson comes between the two, though they are in one Set."""
+def test_a_template_after_one_that_a_description_waited_for() -> None:
+    """The description is read between the two templates, though they are in one Set."""
     collector = Collector()
     kinds = raw_options(256, 2, (346, 4), (303, 2), (339, 1), (341, 0xFFFF))
     other = struct.pack("!HHHHHHHI", 305, 2, 1, 149, 4, 0x8001, 1, _PEN)
@@ -262,8 +259,8 @@ def test_a_template_behind_one_that_a_lesson_waited_for() -> None:
     assert "template-redefined-reliable" not in collector.diagnostics.counts
 
 
-def test_what_lists_are_read_with_goes_with_those_that_were_read() -> None:
-    """It has codecs, and the elements of an exporter that may be gone."""
+def test_list_contexts_are_dropped_with_their_records() -> None:
+    """A context has codecs, and the elements of an exporter that may have been dropped."""
 
     def contexts() -> int:
         gc.collect()
@@ -279,16 +276,16 @@ def test_what_lists_are_read_with_goes_with_those_that_were_read() -> None:
     assert contexts() == before
 
 
-def test_lists_whose_values_are_checked() -> None:
-    """They are read while the message is, and name their template once in it."""
+def test_checked_lists() -> None:
+    """Lists are decoded with their message, after each description in it."""
     collector = Collector(check_values=True)
-    sets = template(300, 1, 2), lesson(1, "one"), _LIST, lesson(2, "two"), _LIST
+    sets = template(300, 1, 2), description(1, "one"), _LIST, description(2, "two"), _LIST
     assert names(collector, *sets)
     (domain,) = domains(collector)
     assert domain.templates[300].names == ("one", "two")
 
 
-def test_a_domain_that_goes_takes_its_templates_along() -> None:
+def test_dropped_domains_drop_their_templates() -> None:
     session = IPFIXSession()
     for domain in range(1, 5000):
         session.collector.read(_UDP, raw_message(template(300, 1), domain=domain))
@@ -297,31 +294,33 @@ def test_a_domain_that_goes_takes_its_templates_along() -> None:
     assert sum(
         len(each.templates.states) + len(each.templates.ids[False]) for each in kept
     ) == 2 * len(kept)
-    session.collector.read(_UDP, raw_message(lesson(1, "mine"), domain=4999))
+    session.collector.read(_UDP, raw_message(description(1, "mine"), domain=4999))
     assert all(each.templates[300].names == ("mine",) for each in domains(session.collector))
 
 
-def test_a_message_names_only_so_many_fields(collector: Collector) -> None:
-    """A lesson between every two Sets would name a template of a thousand fields each time."""
+def test_named_fields_of_a_message(collector: Collector) -> None:
+    """With descriptions between Sets, a wide template is renamed for each up to the limit."""
     fields = 1000
     wide = template(300, *range(1, fields + 1))
     record = raw_set(300, bytes(fields))
     turns = NAMED_FIELDS.most // fields + 10
-    lessons = [lesson(1 + each, f"n{each}") for each in range(turns)]
+    descriptions = [description(1 + each, f"n{each}") for each in range(turns)]
     collector.read(_UDP, raw_message(wide))
-    found = names(collector, *(each + record for each in lessons))
+    found = names(collector, *(each + record for each in descriptions))
     known = [sum(not name.startswith("_") for name in each) for each in found]
     named = -(-NAMED_FIELDS.most // fields)
     assert known == [*range(1, named + 1), *[named] * (turns - named)]
     assert sum(not each.startswith("_") for each in names(collector, record)[0]) == turns
+    texts = [each.text for each in collector.diagnostics if each.code == "names-many"]
+    assert texts == ["a message names more than 8192 template fields; the rest are named later"]
 
 
-def test_lists_share_what_a_message_names(collector: Collector) -> None:
-    """Whenever someone looks, and for each message anew."""
+def test_lists_use_the_limit_of_their_message(collector: Collector) -> None:
+    """Each message has a limit of its own, whenever its lists are read."""
     layouts = [template(300 + each, *range(1, 1001)) for each in range(40)]
     for each in layouts:
         collector.read(_UDP, raw_message(each))
-    collector.read(_UDP, raw_message(lesson(1, "one"), _LISTS_OF_ANY))
+    collector.read(_UDP, raw_message(description(1, "one"), _LISTS_OF_ANY))
     rows = b"".join(
         b"\xff" + struct.pack("!HBH", 1003, 3, 300 + each) + bytes(1000) for each in range(40)
     )
@@ -338,16 +337,16 @@ def test_lists_share_what_a_message_names(collector: Collector) -> None:
     assert 0 < named[0] < named[-1] == 40
 
 
-def test_each_message_may_name_its_own() -> None:
-    """However many are looked at after a later lesson, and whoever reads them."""
+def test_each_message_has_a_limit_of_its_own() -> None:
+    """A later description does not change the names of earlier lists, in any number."""
     wide = [template(300 + each, *range(1, 301)) for each in range(2)]
     rows = b"".join(
         b"\xff" + struct.pack("!HBH", 303, 3, 300 + each) + bytes(300) for each in range(2)
     )
     collector = Collector()
-    collector.read(_UDP, raw_message(*wide, lesson(1, "one"), _LISTS_OF_ANY))
+    collector.read(_UDP, raw_message(*wide, description(1, "one"), _LISTS_OF_ANY))
     reads = [collector.read(_UDP, raw_message(raw_set(290, rows))) for _ in range(60)]
-    collector.read(_UDP, raw_message(lesson(2, "two")))
+    collector.read(_UDP, raw_message(description(2, "two")))
     assert len(reads) * 600 > 2 * NAMED_FIELDS.most
     for read in reads:
         assert read is not None
@@ -356,13 +355,13 @@ def test_each_message_may_name_its_own() -> None:
             assert list(inner)[:3] == ["one", "_ipfix_99999_2", "_ipfix_99999_3"]
 
 
-def test_wide_templates_are_not_looked_at_for_lists_without_records(
+def test_wide_templates_are_not_renamed_for_lists_without_records(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     collector = Collector(check_values=True)
     for each in range(20):
         collector.read(_UDP, raw_message(template(300 + each, *range(1, 1001))))
-    collector.read(_UDP, raw_message(lesson(1, "one"), _LISTS_OF_ANY))
+    collector.read(_UDP, raw_message(description(1, "one"), _LISTS_OF_ANY))
     (domain,) = domains(collector)
     named: list[Template] = []
     monkeypatch.setattr(
@@ -380,22 +379,22 @@ def test_wide_templates_are_not_looked_at_for_lists_without_records(
     )
 
 
-def test_the_fast_reader() -> None:
+def test_iter_records() -> None:
     stream = (
         raw_message(template(300, 1)),
-        raw_message(lesson(1, "mine")),
+        raw_message(description(1, "mine")),
         raw_message(raw_set(300, b"\7")),
     )
     assert list(iter_records(stream))[-1] == {"mine": 7}
 
 
-def test_a_message_that_describes_too_many(collector: Collector) -> None:
-    """The first thousand are taken; the others, when they are described again."""
+def test_descriptions_of_a_message(collector: Collector) -> None:
+    """The first 1,024 are learned, the others when they are described again."""
     rows = b"".join(
         struct.pack("!IHB", _PEN, 1 + each, 1) + b"\0" for each in range(DESCRIPTIONS.most + 1)
     )
     last = struct.pack("!IHB", _PEN, 1 + DESCRIPTIONS.most, 1) + b"\4last"
-    kinds = lesson(30_000, "first")
+    kinds = description(30_000, "first")
     collector.read(_UDP, raw_message(kinds, raw_set(256, rows), raw_set(256, last)))
     assert [each.text for each in collector.diagnostics if each.code == "elements-many"] == [
         "a message describes more than 1024 elements; the rest are not learned"
