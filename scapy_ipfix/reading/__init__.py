@@ -8,5 +8,6 @@ The package imports ``collector``, ``layers`` and all above them, but not ``expo
 
 Modules, each importing only from those before it: ``extras``, ``filterparser``, ``conditions``,
 ``filters``, ``capture``, ``reassembly``, ``streams``, ``packetreader``, ``tables``, ``session``,
-``fastpath``, ``reader``, ``ipfixfile``, ``arrays``, ``columns``, ``parquet``.
+``fastpath``, ``reader``, ``inbox``, ``listeningsockets``, ``udpreceiver``, ``streamreceiver``,
+``ipfixfile``, ``arrays``, ``columns``, ``parquet``.
 """

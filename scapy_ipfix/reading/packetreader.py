@@ -105,7 +105,7 @@ class PacketReader:
             read = self.collector.read(transport, octets, float(pkt.time), self.count, stream)
             if read is not None:
                 found.append(read)
-                _bind(message, read)
+                bind_context(message, read)
                 trailing = _trailing(message, len(octets))
                 if trailing:
                     read.domain.note("message-trailing", self.count, octets=trailing)
@@ -218,7 +218,7 @@ def _trailing(message: Message, length: int) -> int:
     return len(message.payload)
 
 
-def _bind(message: Message, read: CollectedMessage) -> None:
+def bind_context(message: Message, read: CollectedMessage) -> None:
     """Make the collected message the context of its layer, and bind Data Sets that exist."""
     message.context = read
     sets = message.fields.get("sets")

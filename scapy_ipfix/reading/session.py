@@ -8,12 +8,14 @@ and a :class:`~scapy_ipfix.reading.packetreader.PacketReader`, which finds messa
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any, Literal
 
 from scapy.packet import Packet
 from scapy.sessions import DefaultSession, TCPSession
 
 from scapy_ipfix.collector.collector import Collector, Limits
+from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.collector.metadata import MetadataRow, metadata_table
 from scapy_ipfix.collector.persistence import load_state, save_state
 from scapy_ipfix.model.model import InformationModel, elements
@@ -65,7 +67,8 @@ class IPFIXSession(DefaultSession):
 
     Data Sets that arrive before their template are kept, and resolved in place when it
     arrives. Nothing that a capture holds raises an error; :attr:`diagnostics` lists what is
-    wrong. Raises ValueError for an unknown ``scope``.
+    wrong. While one thread feeds the session, as an AsyncSniffer does, others may read its
+    tables and diagnostics and save it. Raises ValueError for an unknown ``scope``.
     """
 
     def __init__(
@@ -91,6 +94,8 @@ class IPFIXSession(DefaultSession):
             check_values=check_values,
             learn_elements=learn_elements,
         )
+        #: Held while a packet or a message changes the state, and while tables are made of it.
+        self._lock = threading.RLock()
         # After a TCPSession, a packet has whole messages in place of its segment.
         with_tcp = not isinstance(self.supersession, TCPSession)
         self._reader = PacketReader(self.collector, any_port=any_port, with_tcp=with_tcp)
@@ -105,10 +110,11 @@ class IPFIXSession(DefaultSession):
             if not pkt:
                 return None
         reader = self._reader
-        reader.count += 1
-        whole = reader.reassemble(pkt)
-        if whole is not None:
-            reader.read_messages(whole)
+        with self._lock:
+            reader.count += 1
+            whole = reader.reassemble(pkt)
+            if whole is not None:
+                reader.read_messages(whole)
         return whole
 
     # -- tables
@@ -121,7 +127,8 @@ class IPFIXSession(DefaultSession):
     @property
     def templates(self) -> Table[TemplateRow]:
         """The templates in force, a table of named tuples."""
-        return template_table(self.collector.domains)
+        with self._lock:
+            return template_table(self.collector.domains)
 
     def template(
         self, template_id: int, *, domain: int | None = None, exporter: str | None = None
@@ -132,17 +139,20 @@ class IPFIXSession(DefaultSession):
         ``exporter`` is an address, with ``:port`` or without. Raises LookupError if there is
         no such template, ValueError if several match that are not equal.
         """
-        return find_template(self.collector.domains, template_id, domain, exporter)
+        with self._lock:
+            return find_template(self.collector.domains, template_id, domain, exporter)
 
     @property
     def stats(self) -> Table[StatsRow]:
         """Counters by exporter and Observation Domain, a table of named tuples."""
-        return stats_table(self.collector.domains)
+        with self._lock:
+            return stats_table(self.collector.domains)
 
     @property
     def metadata(self) -> Table[MetadataRow]:
         """Facts from options data: sampling, interfaces, applications, counters; a table."""
-        return metadata_table(self.collector.metadata)
+        with self._lock:
+            return metadata_table(self.collector.metadata)
 
     @property
     def diagnostics(self) -> Diagnostics:
@@ -153,7 +163,8 @@ class IPFIXSession(DefaultSession):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write templates, learned elements and metadata to a file (JSON). Raises OSError."""
-        save_state(self.collector, path)
+        with self._lock:
+            save_state(self.collector, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **arguments: Any) -> IPFIXSession:
@@ -167,7 +178,10 @@ class IPFIXSession(DefaultSession):
         return session
 
     def __repr__(self) -> str:
-        domains = list(self.collector.domains)
+        with self._lock:
+            return self._summary(list(self.collector.domains))
+
+    def _summary(self, domains: list[Domain]) -> str:
         return (
             f"<{type(self).__name__}: {self.packets} packets, "
             f"{sum(each.stats.messages for each in domains)} messages, "

@@ -210,6 +210,15 @@ CATALOGUE: dict[str, Entry] = {
         ("RFC 7011 10.4", ""),
         "{octets} octets of the stream are an incomplete message at the end of {name}",
     ),
+    "datagrams-dropped": _entry(
+        ERROR,
+        ("RFC 7011 10.3", ""),
+        "the system dropped {datagrams} datagrams to port {port}: its receive buffer of "
+        "{buffer} octets was full",
+    ),
+    "connection-broken": _entry(
+        WARNING, ("RFC 7011 10.4", ""), "the connection ended out of order: {why}"
+    ),
     "capture-cut": _entry(WARNING, ("-", ""), "{name}: {why}"),
     # learned elements
     "element-conflict": _entry(
