@@ -221,6 +221,7 @@ def test_every_code_has_a_text(code):
         (
             *("length", "available", "octets", "count", "records", "exported", "seconds"),
             *("set_id", "padding", "record", "template_id", "fields", "scope", "options"),
+            *("datagrams", "port", "buffer"),
             *("name", "type", "id", "old", "new", "flaw", "limit", "got", "expected", "lost"),
             *("convention", "before", "uptime", "why", "pen", "what", "allowed"),
         ),
