@@ -8,16 +8,28 @@ template as soon as that is known.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from weakref import ReferenceType, ref
 
 from scapy_ipfix.collector.contextview import ContextView
 from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.collector.sequence import Counts
+from scapy_ipfix.wire.flowtimes import MessageHeader
+from scapy_ipfix.wire.framing import V9_VERSION
 from scapy_ipfix.wire.recordcontext import RecordContext
+from scapy_ipfix.wire.resolvedvalues import (
+    ResolvedColumns,
+    add_resolved,
+    needed_fields,
+    resolved_names,
+)
 from scapy_ipfix.wire.structured import ListContext, with_decoded_lists
 from scapy_ipfix.wire.template import Template
+
+#: Items of a MessageHeader: to make one of them takes as long as a CollectedSet.
+HeaderItems: TypeAlias = "tuple[int, int | None, int]"
 
 
 class UnboundSet(Protocol):
@@ -35,8 +47,8 @@ class CollectedSet:
     """Data Set of a message: its octets, and its template as soon as that is known."""
 
     __slots__ = (
-        *("_decoded", "_unbound", "domain", "index", "list_context", "metadata_number", "octets"),
-        *("set_id", "start", "stop", "template"),
+        *("_decoded", "_header", "_unbound", "domain", "index", "list_context"),
+        *("metadata_number", "octets", "set_id", "start", "stop", "template"),
     )
 
     def __init__(
@@ -48,8 +60,10 @@ class CollectedSet:
         start: int,
         stop: int,
         template: Template | None,
+        header: HeaderItems,
     ) -> None:
         self.domain = domain
+        self._header = header
         #: Position of the Set in its message, from 0.
         self.index = index
         self.set_id = set_id
@@ -65,6 +79,11 @@ class CollectedSet:
         #: Packets to be bound when the template arrives, unless they are dropped before.
         self._unbound: list[ReferenceType[UnboundSet]] | None = None
         self._decoded: list[dict[str, Any]] | None = None
+
+    @property
+    def header(self) -> MessageHeader:
+        """The times in the header of the message, and the number of its packet."""
+        return MessageHeader(*self._header)
 
     @property
     def body(self) -> bytes:
@@ -97,7 +116,8 @@ class CollectedSet:
     @property
     def view(self) -> ContextView:
         """The facts of options data in force when the Set arrived."""
-        return ContextView(self.domain.metadata, self.domain.key, self.metadata_number)
+        domain = self.domain
+        return ContextView(domain.metadata, domain.key, self.metadata_number, self.header)
 
     def decode_options(self) -> list[dict[str, Any]]:
         """Return the records as dicts with lists as octets, for the collector to learn from.
@@ -136,9 +156,33 @@ class CollectedSet:
         if codec.structured and (lists or values == "json"):
             context = self.list_context if lists and self.list_context else _NO_LISTS
             records = with_decoded_lists(records, codec, context, values)
-        if resolve and names is None and template is not None:
-            self.view.resolve_many(template, records)
+        if resolve and names is None and records and template is not None:
+            if values == "scapy":
+                columns = self._resolved_columns(template, records)
+            else:
+                columns = self.resolved_columns(template, resolved_names(template), len(records))
+            add_resolved(columns, records, values)
         return records
+
+    def _resolved_columns(
+        self, template: Template, records: list[dict[str, Any]]
+    ) -> ResolvedColumns:
+        """Return the resolved values of records that are decoded in the Scapy domain."""
+
+        def column(name: str) -> list[Any]:
+            return [record[name] for record in records]
+
+        return ResolvedColumns(self.view, template, len(records), column, self.header)
+
+    def resolved_columns(
+        self, template: Template, names: Iterable[str], count: int
+    ) -> ResolvedColumns:
+        """Return some resolved values of the records, of which there are ``count``."""
+        needed = needed_fields(template, names)
+        codec = template.projection(needed) if needed else None
+        rows = codec.rows(self.body) if codec is not None else ()
+        columns = dict(zip(needed, zip(*rows)))
+        return ResolvedColumns(self.view, template, count, columns.__getitem__, self.header)
 
 
 _index = attrgetter("index")
@@ -192,6 +236,14 @@ class CollectedMessage:
     def version(self) -> int:
         """The version in the message header: 10, or 9 for NetFlow v9."""
         return self.domain.version
+
+    @property
+    def header(self) -> HeaderItems:
+        """The times in the header, and the number of the packet."""
+        uptime = None
+        if self.domain.version == V9_VERSION:
+            uptime = int.from_bytes(self.octets[4:8], "big")
+        return self.export_time, uptime, self.packet
 
     @property
     def counts(self) -> Counts:

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scapy_ipfix.collector.metadata import DomainKey, Metadata
-from scapy_ipfix.wire.contextfields import NO_CONTEXT_FIELDS, context_fields
+from scapy_ipfix.wire.contextfields import context_fields
 from scapy_ipfix.wire.facts import (
     APPLICATION,
     COUNTERS,
     DOMAIN,
+    INIT_TIME,
     INTERFACE,
     SAMPLING,
     SYSTEM,
@@ -21,16 +22,21 @@ from scapy_ipfix.wire.facts import (
     Interface,
     Sampling,
     application_octets,
+    default_rate,
 )
+from scapy_ipfix.wire.flowtimes import MessageHeader
 from scapy_ipfix.wire.framing import IPFIX_VERSION
 from scapy_ipfix.wire.recordcontext import RecordContext
-from scapy_ipfix.wire.resolver import RecordResolver, default_rate
+from scapy_ipfix.wire.resolvedvalues import ResolvedColumns, add_resolved, resolved_names
+from scapy_ipfix.wire.resolver import RecordResolver
 from scapy_ipfix.wire.template import Template
 
 
 @dataclass(frozen=True, slots=True)
 class ContextView(RecordContext):
     """Facts of an observation domain in force after the change ``number`` of ``metadata``.
+
+    ``header`` is that of the message that held the records.
 
     Facts about domain 0 of IPFIX hold for the whole exporter (RFC 7011 3.1), and apply where
     a domain has none of its own.
@@ -39,6 +45,7 @@ class ContextView(RecordContext):
     metadata: Metadata
     domain: DomainKey
     number: int
+    header: MessageHeader | None = field(default=None, compare=False)
 
     def find(self, kind: str, key: Any) -> Any:
         """Return the value of a fact, None for an unknown one."""
@@ -107,24 +114,32 @@ class ContextView(RecordContext):
         self.metadata.last_resolver = template, self, resolver
         return resolver
 
+    def default_rate(self, template: Template) -> float | None:
+        find = self.metadata.finder(self.domains, self.number)
+        return default_rate(find, template.id, context_fields(template).has_sampler)
+
+    @property
+    def init_time(self) -> int | None:
+        return self.find(INIT_TIME, None)  # type: ignore[no-any-return]
+
     def resolve_one(self, template: Template, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the resolved values of a record of a template, a dict to add to it.
 
-        Every Data Record has a ``sampling_rate``. ``ingress_interface_name``,
-        ``egress_interface_name``, ``application_name``, ``ingress_vrf_name`` and
-        ``egress_vrf_name`` are there for layouts with such fields; None: unknown. Options Data
-        Records have no resolved values.
+        ``values`` are those of the Scapy domain, keyed by field name. Every Data Record has a
+        ``sampling_rate``; the other values are there for layouts with fields that they are
+        computed from; None: unknown. Options Data Records have no resolved values.
         """
-        return {} if template.is_options else self.resolver(template).resolve_one(values)
+        resolved = dict(values)
+        self.resolve_many(template, [resolved])
+        return {name: resolved[name] for name in resolved_names(template)}
 
     def resolve_many(self, template: Template, records: Sequence[dict[str, Any]]) -> None:
         """Add to each record of a template its resolved values, see :meth:`resolve_one`."""
-        if template.is_options:
-            return
-        if context_fields(template) is NO_CONTEXT_FIELDS:
-            # A resolver of its own is not worth it: a message may hold 500 layouts.
-            rate = default_rate(self.metadata.finder(self.domains, self.number), template.id)
-            for record in records:
-                record["sampling_rate"] = rate
-        else:
-            self.resolver(template).resolve_many(records)
+        columns = ResolvedColumns(
+            self,
+            template,
+            len(records),
+            lambda name: [record.get(name) for record in records],
+            self.header,
+        )
+        add_resolved(columns, records, "scapy")

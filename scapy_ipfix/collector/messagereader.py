@@ -112,7 +112,7 @@ class MessageReader:
         if end < stop and not defects and octets.count(0, end, stop) != stop - end:
             self.note("padding-nonzero", set_id=0, octets=shown_octets(octets[end:stop]))
         template_ids = TEMPLATE_SETS[domain.version]
-        store, sets = domain.templates, message.sets
+        store, sets, header = domain.templates, message.sets, message.header
         named, expires = store.named, self._parts.template_timeout is not None
         for index, (set_id, at, until) in enumerate(spans):
             if set_id >= MINIMUM_DATA_SET:
@@ -121,7 +121,7 @@ class MessageReader:
                     template = store.find_for_set(set_id, until - at - 4, self.budget)
                 if expires and template is not None:
                     template = self._unexpired(template, index)
-                read = CollectedSet(domain, index, set_id, octets, at, until, template)
+                read = CollectedSet(domain, index, set_id, octets, at, until, template, header)
                 sets.append(read)
                 if template is None:
                     self._wait(read)

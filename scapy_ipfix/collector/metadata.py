@@ -28,7 +28,9 @@ from scapy_ipfix.wire.diagnostics import Defect
 from scapy_ipfix.wire.facts import (
     APPLICATION,
     COUNTERS,
+    INIT_TIME,
     INTERFACE,
+    SAMPLERS,
     SAMPLING,
     SEQUENCE,
     SYSTEM,
@@ -48,6 +50,8 @@ FACTS = 131_072
 _COUNTERS, _COUNTERS_WEIGHT = 256, 48
 #: Characters, and selectors of a sequence, that weigh as much as one more fact.
 _CHARACTERS, _SELECTORS = 64, 8
+#: Samplers that may all have the same rate.
+_SAMPLERS = 16
 #: Values whose parts may arrive in records of their own.
 _PARTED = frozenset({Sampling, Interface, Application})
 
@@ -61,6 +65,7 @@ class Version(NamedTuple):
 
 
 _TIME = data_type("dateTimeSeconds")
+_MILLISECONDS = data_type("dateTimeMilliseconds")
 _new = tuple.__new__
 
 
@@ -99,6 +104,15 @@ class _FactTable:
     changed: int = 0
     #: Facts removed since the dict was rebuilt.
     removed: int = 0
+    #: Keys of the sampling of samplers and selectors; None once there were too many.
+    samplers: list[Any] | None = field(default_factory=list)
+
+    def added(self, key: Any) -> None:
+        """Register the key of a new fact."""
+        if self.kind == SAMPLING and key[0] in SAMPLERS and self.samplers is not None:
+            self.samplers.append(key)
+            if len(self.samplers) > _SAMPLERS:
+                self.samplers = None
 
 
 class Finder:
@@ -135,6 +149,19 @@ class Finder:
                 if fact is not None and (value := fact.at(self._number)) is not None:
                     found[key] = value
         return found
+
+    def only_sampler_rate(self) -> float | None:
+        """Return the rate of the samplers and selectors; None if they have several."""
+        for table in [each for tables in self._domains for each in tables]:
+            if table.kind != SAMPLING:
+                continue
+            if table.samplers is None:
+                return None
+            stated = [table.facts[key].at(self._number) for key in table.samplers]
+            rates = {sampling.rate for sampling in stated if sampling is not None}
+            if rates:
+                return rates.pop() if len(rates) == 1 else None
+        return None
 
 
 class Metadata:
@@ -256,6 +283,7 @@ class Metadata:
             fact.number, fact.value, fact.since = self.now + 1, value, time
         else:
             fact = table.facts[key] = _Fact(table, key, self.now + 1, value, time)
+            table.added(key)
             self._stated[fact] = None
             self._count += 1
         table.changed = self.now = self.now + 1
@@ -281,6 +309,8 @@ class Metadata:
         table = fact.table
         self._weight -= _weight(table.kind, fact.value)
         del table.facts[fact.key]
+        if table.samplers and fact.key in table.samplers:
+            table.samplers.remove(fact.key)
         table.removed = shrink(table.facts, table.removed + 1)
         if not table.facts:
             tables = self._domains[table.domain]
@@ -397,6 +427,8 @@ def _shown(kind: str, key: Any, value: Any) -> Iterator[tuple[str, object]]:
         yield application_text(key), _joined(value)
     elif kind == INTERFACE:
         yield "metered" if key is None else str(key), _joined(value)
+    elif kind == INIT_TIME:
+        yield "", _MILLISECONDS.to_text(value)
     else:
         yield "" if key is None else str(key), _joined((value,))
 

@@ -23,6 +23,7 @@ from scapy_ipfix.wire.facts import (
     APPLICATION,
     COUNTERS,
     DOMAIN,
+    INIT_TIME,
     INTERFACE,
     SAMPLING,
     SEQUENCE,
@@ -90,7 +91,7 @@ _COUNTER_OWNERS = (
 _FACT_ELEMENTS = RATE_ELEMENTS.union(
     *(_SAMPLER_NAMES, _ALGORITHMS, _SAMPLING_SCOPES, _INTERFACES, _INTERFACE_TEXTS, _VRFS),
     *(_COUNTER_OWNERS, _APPLICATION_TEXTS, ("VRFname", "applicationId", "selectionSequenceId")),
-    ("observationDomainId", "observationDomainName"),
+    ("observationDomainId", "observationDomainName", "systemInitTimeMilliseconds"),
 )
 _new = tuple.__new__
 
@@ -346,6 +347,16 @@ def _read_domain(
     return None if name is None else _new(OptionsFact, (DOMAIN, None, name, None))
 
 
+def _read_init_time(
+    reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
+) -> OptionsFact | None:
+    """Read when the whole exporter started; parts of it may have started later."""
+    if reader.sampling_scope is not None or reader.unknown_scope is not None:
+        return None
+    time = by_element["systemInitTimeMilliseconds"]
+    return _new(OptionsFact, (INIT_TIME, None, time, None)) if time else None
+
+
 def _read_counters(
     reader: OptionsReader, by_element: Mapping[str, Any], values: Mapping[str, Any]
 ) -> OptionsFact | None:
@@ -380,6 +391,7 @@ _FACT_READERS: list[tuple[list[frozenset[str]], _FactReader]] = [
         ([_VRFS, ["VRFname"]], _read_vrf),
         ([["applicationId"], _APPLICATION_TEXTS], _read_application),
         ([["observationDomainName"]], _read_domain),
+        ([["systemInitTimeMilliseconds"]], _read_init_time),
         ([_STATISTICS], _read_counters),
     )
 ]

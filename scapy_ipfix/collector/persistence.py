@@ -23,6 +23,7 @@ from scapy_ipfix.wire.facts import (
     APPLICATION,
     COUNTERS,
     DOMAIN,
+    INIT_TIME,
     INTERFACE,
     SAMPLING,
     SEQUENCE,
@@ -251,6 +252,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], bool]]] = {
         lambda value: _is_record(value, Application, _is_text, _is_text, _is_text),
     ),
     DOMAIN: (lambda key: key is None, _is_text),
+    INIT_TIME: (lambda key: key is None, _is_number),
     COUNTERS: (
         lambda key: _is_tuple_of(key, _is_pair),
         lambda value: type(value) is dict and all(map(_is_pair, value.items())),

@@ -6,6 +6,6 @@ a template makes its records when they are first read; building goes the same wa
 The package imports ``wire`` and all above it, but not ``collector``: it keeps no state.
 
 Modules, each importing only from those before it: ``context``, ``lazy``, ``fields``, ``templates``,
-``recordclasses``, ``sections``, ``flowsummary``, ``records``, ``recordlists``, ``sets``,
-``structured``, ``messages``, ``bindings``.
+``recordclasses``, ``sections``, ``flowsummary``, ``resolvedproperties``, ``records``,
+``recordlists``, ``sets``, ``structured``, ``messages``, ``bindings``.
 """

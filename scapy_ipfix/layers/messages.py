@@ -19,6 +19,7 @@ from scapy_ipfix.layers.lazy import LazyPacket, LazyPacketList, PacketTable, raw
 from scapy_ipfix.layers.sets import DataSet, Set, TemplateSet, set_class
 from scapy_ipfix.text import counted
 from scapy_ipfix.wire.diagnostics import Defect, cite_version, shown_octets
+from scapy_ipfix.wire.flowtimes import MessageHeader
 from scapy_ipfix.wire.framing import (
     IPFIX_HEADER,
     IPFIX_VERSION,
@@ -84,6 +85,7 @@ class Message(LazyPacket):
     name = "Message"
     version_number = 0
     header_length = 0
+    _export_time_field = "exportTime"
 
     def __init__(self, _pkt: Any = b"", *arguments: Any, **fields: Any) -> None:
         #: State of the session that read the message.
@@ -202,6 +204,15 @@ class Message(LazyPacket):
         self.wirelen = None
 
     # -- contents
+
+    @property
+    def message_header(self) -> MessageHeader | None:
+        """The export time and the uptime in the header; None where it has no export time."""
+        exported = self.getfieldval(self._export_time_field)
+        if not isinstance(exported, int):
+            return None
+        uptime = self.getfieldval("sysUptime") if self.version_number == V9_VERSION else None
+        return MessageHeader(exported, uptime)
 
     @property
     def records(self) -> list[Packet]:
@@ -417,6 +428,7 @@ class NetFlowV9(Message):
     ]
     version_number = V9_VERSION
     header_length = V9_HEADER.size
+    _export_time_field = "unixSecs"
 
     def _header(self, s: bytes) -> dict[str, Any]:
         version, count, uptime, seconds, sequence, source = V9_HEADER.unpack_from(s)

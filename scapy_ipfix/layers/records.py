@@ -12,23 +12,22 @@ from scapy.fields import RawVal
 from scapy.packet import Packet
 from scapy.volatile import VolatileValue
 
-from scapy_ipfix.layers.context import NO_CONTEXT
 from scapy_ipfix.layers.fields import ElementField
 from scapy_ipfix.layers.flowsummary import FLOW_ELEMENTS, flow_summary
 from scapy_ipfix.layers.lazy import DirectPacket
 from scapy_ipfix.layers.recordclasses import PACKET_ARGUMENTS, RecordClasses
+from scapy_ipfix.layers.resolvedproperties import ResolvedProperties
 from scapy_ipfix.layers.sections import has_section, section_packet, show_section
 from scapy_ipfix.text import counted, cut
 from scapy_ipfix.wire.codec import RecordCodec
 from scapy_ipfix.wire.display import field_texts
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.framing import V9_VERSION
-from scapy_ipfix.wire.recordcontext import RecordContext
 from scapy_ipfix.wire.structured import ListContext, decode_list
 from scapy_ipfix.wire.template import Template
 
 
-class Record(DirectPacket):
+class Record(ResolvedProperties, DirectPacket):
     """Data Record (RFC 7011 3.4.3) with one field for each Information Element.
 
     Craft one with values by element name, or dissect octets::
@@ -177,33 +176,6 @@ class Record(DirectPacket):
                 row[position] = decode_list(kind, bytes(value), context, values)
         return dict(zip(names, row))
 
-    # -- resolved values: from the record's own fields, else from facts of options data
-
-    @property
-    def sampling_rate(self) -> float | None:
-        """The packets observed for each one that the record counts; None: unknown."""
-        return self._context.sampling_rate(self.template, self.values())
-
-    @property
-    def application_name(self) -> str | None:
-        """The name of the record's application (RFC 6759); None: unknown."""
-        return self._context.application_name(self.template, self.values())
-
-    def interface_name(self, direction: str = "ingress") -> str | None:
-        """Return the name of the record's "ingress" or "egress" interface; None: unknown.
-
-        Raises ValueError for another direction.
-        """
-        return self._context.interface_name(self.template, self.values(), direction)
-
-    def interface_description(self, direction: str = "ingress") -> str | None:
-        """Return the description of an interface, see :meth:`interface_name`."""
-        return self._context.interface_description(self.template, self.values(), direction)
-
-    def vrf_name(self, direction: str = "ingress") -> str | None:
-        """Return the name of the record's "ingress" or "egress" VRF; None: unknown."""
-        return self._context.vrf_name(self.template, self.values(), direction)
-
     @property
     def section(self) -> Packet | None:
         """The packet in the record's packet section (RFC 5477 8.5), cut as it came; None: none.
@@ -213,12 +185,6 @@ class Record(DirectPacket):
         if not has_section(self.template.names):
             return None
         return section_packet({name: self[name] for name in self.template.names})
-
-    @property
-    def _context(self) -> RecordContext:
-        """The context of the Data Set that holds the record."""
-        context: RecordContext = getattr(self.parent, "record_context", NO_CONTEXT)
-        return context
 
     @property
     def scope(self) -> dict[str, Any]:

@@ -71,6 +71,13 @@ class Time(Integer):
         """Convert the time since 1970 to the integer on the wire."""
         return seconds * self.ticks + nanoseconds * self.ticks // 1_000_000_000
 
+    def to_microseconds(self, value: Any) -> int | None:
+        """Return microseconds since 1970; None for a value that is no time of the calendar."""
+        if not isinstance(value, int):
+            return None
+        time = value * (1_000_000 // self.ticks)
+        return time if is_calendar_time(time) else None
+
     def to_python(self, value: Any) -> Any:
         if not isinstance(value, int):
             return value
@@ -102,6 +109,26 @@ def _utc(seconds: int) -> str | None:
 
 
 _second_text = Cache(_utc)
+#: Microseconds since 1970 of the first and the last time that datetime can have.
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+
+def is_calendar_time(microseconds: int) -> bool:
+    """Return whether a time, in microseconds since 1970, is in the years 1 to 9999."""
+    return _FIRST <= microseconds <= _LAST
+
+
+def microseconds_to_datetime(microseconds: int) -> datetime:
+    """Return the datetime (aware, UTC) of microseconds since 1970."""
+    return _UNIX_EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds_to_text(microseconds: int) -> str:
+    """Format microseconds since 1970 as UTC in ISO 8601, with six decimals."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{_second_text[seconds]}.{rest:06d}Z"
+
+
 _DECIMALS = tuple(f".{rest:03d}Z" for rest in range(1000))
 
 
@@ -153,6 +180,12 @@ class NTPTime(Time):
                 seconds += 1 << 32
             seconds -= _NTP_OFFSET
         return seconds, value & 0xFFFFFFFF
+
+    def to_microseconds(self, value: Any) -> int | None:
+        if not isinstance(value, int) or not 0 < value < 1 << 64:
+            return None
+        seconds, fraction = self._split(value)
+        return seconds * 1_000_000 + (fraction * 1_000_000 >> 32)
 
     def to_python(self, value: Any) -> Any:
         if not isinstance(value, int) or not 0 <= value < 1 << 64:

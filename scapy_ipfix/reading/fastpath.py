@@ -78,4 +78,5 @@ class FastPathReader:
         if not records or (rest and octets.count(0, end - rest, end) != rest):
             return None
         domain.count_message(Counts(number, records, records, exported), length, records, packet)
-        return CollectedSet(domain, 0, set_id, octets, at, end, template)
+        header = exported, None, packet
+        return CollectedSet(domain, 0, set_id, octets, at, end, template, header)

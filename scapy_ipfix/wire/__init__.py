@@ -8,5 +8,6 @@ The package imports ``model`` and ``text``, and neither keeps state nor knows Sc
 
 Modules, each importing only from those before it: ``catalogue``, ``diagnostics``, ``framing``,
 ``stream``, ``field``, ``layout``, ``codec``, ``structured``, ``v9scopes``, ``template``, ``rows``,
-``validation``, ``display``, ``facts``, ``contextfields``, ``resolver``, ``recordcontext``.
+``validation``, ``display``, ``facts``, ``contextfields``, ``resolver``, ``flowtimes``,
+``alternatives``, ``recordcontext``, ``resolvedvalues``.
 """

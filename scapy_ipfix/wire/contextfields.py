@@ -42,6 +42,8 @@ class ContextFields:
     #: Scopes of sampling facts with the positions of their numbers, in precedence; for records
     #: metered at ingress, and for those metered at egress.
     sampled: tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
+    #: Records have a sampler, a selector or a selection sequence.
+    has_sampler: bool
     #: The position of flowDirection.
     direction: int
     #: The function that names an interface, and its part of a key.
@@ -120,6 +122,7 @@ class _Layout:
             rates=tuple((name, self._at(name)) for name in own if name in RATE_ELEMENTS),
             rate_rules=rate_rules(own),
             sampled=((*samplers, *metered, *points), (*samplers, *reversed(metered), *points)),
+            has_sampler=bool(samplers),
             direction=self._at("flowDirection"),
             interfaces=(self._interface(0), self._interface(1)),
             identified=(self._is_identified(0), self._is_identified(1)),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scapy_ipfix.wire.contextfields import DIRECTIONS
+from scapy_ipfix.wire.flowtimes import MessageHeader
 from scapy_ipfix.wire.resolver import RecordResolver
 from scapy_ipfix.wire.template import Template
 
@@ -23,6 +24,9 @@ class _NoFacts:
     def find_many(self, kind: str, keys: Sequence[Any], /) -> dict[Any, Any]:
         return {}
 
+    def only_sampler_rate(self) -> None:
+        return None
+
 
 _NO_FACTS = _NoFacts()
 
@@ -35,10 +39,21 @@ class RecordContext:
     """
 
     __slots__ = ()
+    #: The header of the message that held the records; None: unknown.
+    header: MessageHeader | None = None
 
     def resolver(self, template: Template) -> RecordResolver:
         """Return the resolver of records of a template."""
         return RecordResolver(template, _NO_FACTS)
+
+    def default_rate(self, template: Template) -> float | None:
+        """Return the sampling rate of records that have no narrower one."""
+        return None
+
+    @property
+    def init_time(self) -> int | None:
+        """The exporter's systemInitTimeMilliseconds in milliseconds since 1970; None: unknown."""
+        return None
 
     def sampling_rate(self, template: Template, values: Mapping[str, Any]) -> float | None:
         """Return the packets observed for each one that the record counts; None: unknown.

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Resolved values of Data Records: sampling rate, names of interfaces, VRFs and applications.
+"""Facts that apply to Data Records: sampling rate, names of interfaces, VRFs and applications.
 
-:data:`RESOLVED_VALUES` is the table of them. A :class:`RecordResolver` computes them for the
+:data:`KEYED_VALUES` is the table of these values. A :class:`RecordResolver` computes them for the
 records of one template, from the records' own fields and from facts of options data.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from scapy_ipfix.model.datatype import Cache
 from scapy_ipfix.model.sampling import is_unsampled, rate_by
@@ -23,20 +22,18 @@ from scapy_ipfix.wire.contextfields import (
     name_of_number,
 )
 from scapy_ipfix.wire.facts import (
-    APPLICATION,
     INTERFACE,
     MAX_APPLICATION_ID,
     MAX_TEXT,
     SAMPLING,
     SEQUENCE,
-    SYSTEM,
-    VRF,
-    Application,
-    FindFact,
+    FactFinder,
     Interface,
-    Sampling,
-    application_octets,
-    fact_text,
+    default_rate,
+    find_application_name,
+    find_rate,
+    find_sequence_rate,
+    find_vrf_name,
 )
 from scapy_ipfix.wire.template import Template, cached_per_template
 
@@ -57,18 +54,6 @@ _MANY = 256
 #: Characters and octets kept of long values in a key: text is cut there, and a longer
 #: applicationId is none.
 _SIGNIFICANT: dict[type, int] = {str: 2 * MAX_APPLICATION_ID + 2, bytes: 4 * MAX_TEXT}
-#: The highest rate of a selection sequence: octet counters have no more values.
-_MAX_RATE = 1 << 64
-
-
-class FactFinder(Protocol):
-    """Lookup of facts, one at a time or many."""
-
-    def __call__(self, kind: str, key: Any, /) -> Any:
-        """Return the value of a fact, None for an unknown one."""
-
-    def find_many(self, kind: str, keys: Sequence[Any], /) -> dict[Any, Any]:
-        """Return the values of the known facts among ``keys``."""
 
 
 class RecordResolver:
@@ -83,15 +68,15 @@ class RecordResolver:
         self._find = find
         self.fields = fields = context_fields(template)
         self._names = fields.names
-        self._values = _resolved_values(template)
+        self._values = _keyed_values(template)
         self._by_key: dict[Key, dict[str, Any]] = {}
         # Caches of functions that do not hold this object, which else would wait for Python's
         # garbage collection: there may be a resolver for every Set.
         self._rates: dict[str, Cache] = {
-            kind: Cache(partial(_rate, find, kind), _NUMBERS)
+            kind: Cache(partial(find_rate, find, kind), _NUMBERS)
             for kind in dict.fromkeys(["selectorId", *(kind for kind, _ in fields.sampled[0])])
         }
-        by_selector = partial(_sequence_rate, find, self._rates["selectorId"])
+        by_selector = partial(find_sequence_rate, find, self._rates["selectorId"])
         self._rates[SEQUENCE] = Cache(by_selector, _NUMBERS)
         self._sampled = [
             [(position, self._rates[kind]) for kind, position in sampled]
@@ -106,11 +91,11 @@ class RecordResolver:
             each and (names[each[0]], each[1]) for each in fields.interfaces
         ]
         self._interfaces_by_number: Any = names.get(name_of_number)
-        vrfs = Cache(partial(_vrf_name, find), size)
+        vrfs = Cache(partial(find_vrf_name, find), size)
         self.vrfs: list[Any] = [pick and (vrfs, pick) for pick in fields.vrfs]
-        self._applications = Cache(partial(_application_name, find), size)
+        self._applications = Cache(partial(find_application_name, find), size)
         #: The rate where no narrower scope has one.
-        self._default_rate = default_rate(find, template.id)
+        self._default_rate = default_rate(find, template.id, fields.has_sampler)
         #: The interface that the whole metering process observes.
         self.metered: Interface | None = find(INTERFACE, None)
 
@@ -121,12 +106,19 @@ class RecordResolver:
             key = tuple(map(_significant, key))
         return key
 
-    def resolve_one(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the resolved values of a record, keyed by their names in RESOLVED_VALUES."""
-        # Most records of a Set have the same few interfaces.
-        key = (
-            self.key(values) if self.fields.has_long_values else tuple(map(values.get, self._names))
-        )
+    def resolve_columns(self, columns: Sequence[Column]) -> dict[str, Iterable[Any]]:
+        """Return each value of many records, whose keys are given as columns."""
+        if self.fields.has_long_values:
+            columns = [[*map(_significant, column)] for column in columns]
+        keys = [*zip(*columns)]
+        if len(keys) < _MANY:
+            rows = [*map(self._resolve_key, keys)]
+            return {name: [row[name] for row in rows] for name, _, _ in self._values}
+        return {name: resolve(self, keys, columns) for name, _, resolve in self._values}
+
+    def _resolve_key(self, key: Key) -> dict[str, Any]:
+        """Return the values of records with a key, which is remembered."""
+        # Most records of a Set came through the same few interfaces.
         resolved = self._by_key.get(key)
         if resolved is None:
             if len(self._by_key) >= _KEYS:
@@ -135,21 +127,6 @@ class RecordResolver:
             for name, resolve_one, _ in self._values:
                 resolved[name] = resolve_one(self, key)
         return resolved
-
-    def resolve_many(self, records: Sequence[dict[str, Any]]) -> None:
-        """Add its resolved values to each record, as :meth:`resolve_one` has them."""
-        if len(records) < _MANY:
-            resolve = self.resolve_one
-            for record in records:
-                record.update(resolve(record))
-            return
-        columns = [[record.get(name) for record in records] for name in self._names]
-        if self.fields.has_long_values:
-            columns = [[*map(_significant, column)] for column in columns]
-        keys = [*zip(*columns)]
-        for name, _, resolve_many in self._values:
-            for record, resolved in zip(records, resolve_many(self, keys, columns)):
-                record[name] = resolved
 
     # -- sampling
 
@@ -278,11 +255,11 @@ class RecordResolver:
         return map(self._applications.__getitem__, map(pick, keys))
 
 
-# -- the table of resolved values
+# -- the table of keyed values
 
 
-class ResolvedValue(NamedTuple):
-    """Value computed for a record: its name, the layouts that have it, its computation.
+class KeyedValue(NamedTuple):
+    """Value that facts are looked up for: its name, the layouts that have it, its computation.
 
     ``is_in`` tells from the context fields of a layout whether its records have the value.
     ``resolve_one`` takes the key of a record, ``resolve_many`` the keys of many records and
@@ -298,7 +275,7 @@ class ResolvedValue(NamedTuple):
 # Functions of either side, as these take half the time of a partial with the side.
 
 
-def _interface_value(side: int) -> ResolvedValue:
+def _interface_value(side: int) -> KeyedValue:
     def name(resolver: RecordResolver, key: Key) -> str | None:
         cache, pick = resolver.interfaces[side]
         name, description = cache[pick(key)]
@@ -306,7 +283,7 @@ def _interface_value(side: int) -> ResolvedValue:
             name, description = resolver.or_metered(key, (name, description))
         return name or description or None
 
-    return ResolvedValue(
+    return KeyedValue(
         f"{DIRECTIONS[side]}_interface_name",
         lambda fields: fields.identified[side],
         name,
@@ -314,12 +291,12 @@ def _interface_value(side: int) -> ResolvedValue:
     )
 
 
-def _vrf_value(side: int) -> ResolvedValue:
+def _vrf_value(side: int) -> KeyedValue:
     def name(resolver: RecordResolver, key: Key) -> str | None:
         cache, pick = resolver.vrfs[side]
         return cache[pick(key)]  # type: ignore[no-any-return]
 
-    return ResolvedValue(
+    return KeyedValue(
         f"{DIRECTIONS[side]}_vrf_name",
         lambda fields: fields.vrfs[side] is not None,
         name,
@@ -327,9 +304,9 @@ def _vrf_value(side: int) -> ResolvedValue:
     )
 
 
-#: All values that records are resolved to, in the order in which they are added.
-RESOLVED_VALUES = (
-    ResolvedValue(
+#: All values that facts are looked up for, in the order in which they are added.
+KEYED_VALUES = (
+    KeyedValue(
         "sampling_rate",
         lambda fields: True,
         RecordResolver.sampling_rate,
@@ -337,7 +314,7 @@ RESOLVED_VALUES = (
     ),
     *map(_interface_value, (0, 1)),
     *map(_vrf_value, (0, 1)),
-    ResolvedValue(
+    KeyedValue(
         "application_name",
         lambda fields: fields.application is not None,
         RecordResolver.application_name,
@@ -347,62 +324,17 @@ RESOLVED_VALUES = (
 
 
 @cached_per_template
-def _resolved_values(template: Template) -> tuple[tuple[str, Any, Any], ...]:
+def _keyed_values(template: Template) -> tuple[tuple[str, Any, Any], ...]:
     """Return the name and both computations of each value that records of a template have."""
     fields = context_fields(template)
     # Plain tuples, which are unpacked faster than named ones.
     return tuple(
         [
             (value.name, value.resolve_one, value.resolve_many)
-            for value in RESOLVED_VALUES
+            for value in KEYED_VALUES
             if value.is_in(fields)
         ]
     )
-
-
-# -- facts
-
-
-def default_rate(find: FindFact, template_id: int) -> float | None:
-    """Return the rate of records without a narrower one: of their template, or of everything."""
-    rate = _rate(find, "templateId", template_id)
-    return _rate(find, *SYSTEM) if rate is None else rate
-
-
-def _rate(find: FindFact, scope: str, number: object) -> float | None:
-    found: Sampling | None = None
-    if isinstance(number, int):
-        found = find(SAMPLING, (scope, number))
-    return None if found is None else found.rate
-
-
-def _sequence_rate(find: FindFact, rates: Cache, sequence: object) -> float | None:
-    """Return the rate of a selection sequence, the product of its selectors' (RFC 5476 6.5.1)."""
-    selectors = find(SEQUENCE, sequence) if isinstance(sequence, int) else None
-    factors = [*map(rates.__getitem__, selectors or ())]
-    if not factors or not all(factors):
-        return None
-    try:
-        product = math.prod(factors)
-    except OverflowError:  # an integer beyond the range of floats, times a float
-        return None
-    return product if product <= _MAX_RATE else None
-
-
-def _vrf_name(find: FindFact, part: tuple[Any, Any]) -> str | None:
-    """Return the name of a VRF, from the record itself or by the number in it."""
-    name, number = part
-    return fact_text(name) or (find(VRF, number) or None if isinstance(number, int) else None)
-
-
-def _application_name(find: FindFact, part: tuple[Any, Any]) -> str | None:
-    """Return the name of an application, from the record itself or by the applicationId in it."""
-    name, number = part
-    if own := fact_text(name):
-        return own
-    octets = application_octets(number) if number else None
-    found: Application | None = find(APPLICATION, octets) if octets else None
-    return found.name or None if found is not None else None
 
 
 # -- keys

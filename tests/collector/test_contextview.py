@@ -69,7 +69,40 @@ def test_unknown_rates() -> None:
     template, record = layout_of("samplerId", "ingressInterface")
     assert stated().sampling_rate(template, record(1, 2)) is None
     assert stated((SAMPLER, (1, 10))).sampling_rate(template, record(2, 2)) is None
-    assert stated((SAMPLER, (1, 10))).sampling_rate(*without_sampler()) is None
+
+
+def test_the_only_sampler_is_that_of_records_without_one() -> None:
+    layout, record = layout_of("octetDeltaCount", "ingressInterface")
+    for facts, expected in (
+        ([(SAMPLER, (1, 10))], 10),
+        ([(SAMPLER, (1, 10)), (SAMPLER, (2, 10)), (SELECTOR, (7, 1, 9))], 10),
+        ([(SAMPLER, (1, 10)), (SAMPLER, (2, 20))], None),
+        ([(SAMPLER, (1, 10)), (SAMPLER, (1, 20))], 20),
+        ([(SAMPLER, (1, 10)), (BY_INTERFACE, (5, 30))], 10),
+        ([(SAMPLER, (1, 10)), (SYSTEM, (0, 30))], 30),
+        ([(BY_INTERFACE, (5, 30))], None),
+        ([(SAMPLER, (number, 10)) for number in range(16)], 10),
+        ([(SAMPLER, (number, 10)) for number in range(17)], None),
+    ):
+        view = stated(*facts)
+        assert view.sampling_rate(*without_sampler()) == expected
+        assert view.resolve_one(*without_sampler())["sampling_rate"] == expected
+        assert view.sampling_rate(layout, record(1, 6)) == expected
+    assert stated((SAMPLER, (1, 10)), domain=(*HERE[:2], 8)).sampling_rate(layout, {}) is None
+    view = stated((SAMPLER, (1, 10)), domain=(*HERE[:2], 0))
+    assert view.sampling_rate(layout, record(1, 6)) == 10
+
+
+def test_the_only_sampler_after_others_were_dropped() -> None:
+    metadata = Metadata(limit=2)
+    for number in range(20):
+        row = {"samplerId": number, "samplingInterval": number + 1}
+        metadata.learn(HERE, SAMPLER, [row])
+        if number == 2:
+            metadata.learn(HERE, SYSTEM, [{"scopeSystem": 0, "samplingInterval": 30}])
+    view = ContextView(metadata, HERE, metadata.now)
+    assert view.sampling_rate(*without_sampler()) is None
+    assert len(metadata) == 2
 
 
 def without_sampler() -> tuple[Template, dict[str, Any]]:
@@ -284,10 +317,12 @@ def test_resolve_one() -> None:
         "application_name": None,
     }
     for octets in range(10):
-        assert resolve(record(1, 2, b"\1", octets)) == expected
-    assert resolve(record(2, 2, b"\1", 1)) == expected | {"ingress_interface_name": None}
+        assert resolve(record(1, 2, b"\1", octets)) == expected | {"octets": octets}
+    unnamed = expected | {"ingress_interface_name": None, "octets": 1}
+    assert resolve(record(2, 2, b"\1", 1)) == unnamed
     assert view.resolve_one(layout_of("octetDeltaCount")[0], {"octetDeltaCount": 1}) == {
-        "sampling_rate": 20
+        "sampling_rate": 20,
+        "octets": 1,
     }
     assert view.resolve_one(SYSTEM, {"scopeSystem": 0, "samplingInterval": 20}) == {}
 

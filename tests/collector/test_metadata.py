@@ -355,6 +355,7 @@ def shown(metadata: Metadata) -> list[tuple[object, ...]]:
             [
                 (0, "interface", "metered", "veth-a"),
                 (0, "sampling", "system", "1 of 1, Systematic count-based Sampling"),
+                (0, "time of initialization", "", "2026-11-22T00:58:46.193Z"),
             ],
             141,
             {"sampling_rate": 1, "egress_interface_name": "veth-a"},
@@ -365,6 +366,7 @@ def shown(metadata: Metadata) -> list[tuple[object, ...]]:
             [
                 (0, "interface", "metered", "veth-a"),
                 (0, "sampling", "system", "1 of 2, Systematic count-based Sampling"),
+                (0, "time of initialization", "", "2026-11-22T00:58:41.209Z"),
             ],
             24,
             {"sampling_rate": 2, "ingress_interface_name": "veth-a"},
@@ -441,10 +443,17 @@ def test_nbar_names_applications(captures: Path) -> None:
                 (524288, "counters", "exportedMessageTotalCount of exportingProcessId 2", 76),
                 (524288, "counters", "exportedFlowRecordTotalCount of exportingProcessId 2", 76),
                 (524288, "sampling", "system", "1 of 1000"),
+                (524288, "time of initialization", "", "2010-01-06T07:06:38.000Z"),
             ],
         ),
         ("netflow9_juniper_srx", [(142, "sampling", "system", "1 of 1, random")]),
-        ("ipfix", [(0, "sampling", "system", "1 of 1, Systematic count-based Sampling")]),
+        (
+            "ipfix",
+            [
+                (0, "sampling", "system", "1 of 1, Systematic count-based Sampling"),
+                (0, "time of initialization", "", "2015-05-13T11:20:13.506Z"),
+            ],
+        ),
         (
             "netflow9_fortigate_fortios_521",
             [

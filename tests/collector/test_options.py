@@ -169,12 +169,23 @@ def test_domain_name() -> None:
 def test_counters_of_a_process() -> None:
     fields = ["exportingProcessId", "notSentPacketTotalCount", "systemInitTimeMilliseconds"]
     assert facts_of(fields, (2, 17, 1)) == [
-        OptionsFact("counters", (("exportingProcessId", 2),), {"notSentPacketTotalCount": 17})
+        OptionsFact("time of initialization", None, 1),
+        OptionsFact("counters", (("exportingProcessId", 2),), {"notSentPacketTotalCount": 17}),
     ]
     fields = ["observationDomainId", "meteringProcessId", "exportedFlowRecordTotalCount[4]"]
     (fact,) = facts_of(fields, (7, 3, 12), scope=2)
     assert fact.key == (("meteringProcessId", 3), ("observationDomainId", 7))
     assert fact.domain == 7
+
+
+def test_time_of_initialization() -> None:
+    fields = ["meteringProcessId", "systemInitTimeMilliseconds"]
+    assert facts_of(fields, (1, 1_699_999_900_000)) == [
+        OptionsFact("time of initialization", None, 1_699_999_900_000)
+    ]
+    assert facts_of(fields, (1, 0)) == []
+    # A line card may have started later than the exporter.
+    assert facts_of(["lineCardId", "systemInitTimeMilliseconds"], (1, 1_699_999_900_000)) == []
 
 
 def test_counters_of_flows_are_no_facts() -> None:

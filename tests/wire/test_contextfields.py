@@ -7,14 +7,14 @@ import pytest
 
 from scapy_ipfix.wire.contextfields import NO_CONTEXT_FIELDS, context_fields
 from scapy_ipfix.wire.facts import Interface
-from scapy_ipfix.wire.resolver import RESOLVED_VALUES
+from scapy_ipfix.wire.resolver import KEYED_VALUES
 from scapy_ipfix.wire.template import Template
 
 
 def resolved(*fields: str) -> list[str]:
     """Return the names of the values that records of a layout resolve to, beside the rate."""
     found = context_fields(Template(256, *fields))
-    return [each.name for each in RESOLVED_VALUES[1:] if each.is_in(found)]
+    return [each.name for each in KEYED_VALUES[1:] if each.is_in(found)]
 
 
 def test_a_layout_without_context_fields() -> None:

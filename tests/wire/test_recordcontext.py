@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scapy_ipfix.wire.recordcontext import RecordContext
-from scapy_ipfix.wire.resolver import RESOLVED_VALUES
+from scapy_ipfix.wire.resolver import KEYED_VALUES
 from scapy_ipfix.wire.template import Template
 
 
@@ -40,10 +40,13 @@ def test_values_of_the_records_own_fields(
 ) -> None:
     template = Template(256, *fields)
     resolver = RecordContext().resolver(template)
-    records = [dict(zip(template.names, row)) for _ in range(1000)]
-    assert resolver.resolve_one(records[0]) == expected
-    resolver.resolve_many(records)
-    assert records == [dict(zip(template.names, row)) | expected] * 1000
+    values = dict(zip(template.names, row))
+    for count in (1, 1000):
+        columns = [[values.get(name)] * count for name in resolver.fields.names]
+        found = resolver.resolve_columns(columns)
+        assert {name: [*column] for name, column in found.items()} == {
+            name: [value] * count for name, value in expected.items()
+        }
 
 
 def test_methods_of_a_context_without_facts() -> None:
@@ -60,5 +63,5 @@ def test_methods_of_a_context_without_facts() -> None:
 
 
 def test_names_of_resolved_values_are_unique() -> None:
-    names = [value.name for value in RESOLVED_VALUES]
+    names = [value.name for value in KEYED_VALUES]
     assert len(set(names)) == len(names) == 6
