@@ -29,7 +29,7 @@ from scapy_ipfix.collector.metadata import Metadata, is_metadata
 from scapy_ipfix.collector.pending import PendingSets
 from scapy_ipfix.collector.templateparser import TemplateParser
 from scapy_ipfix.collector.templatestore import TemplateState
-from scapy_ipfix.wire.diagnostics import Defect, Diagnostics, shown_octets
+from scapy_ipfix.wire.diagnostics import Defect, Diagnostics
 from scapy_ipfix.wire.framing import IPFIX_VERSION, MINIMUM_DATA_SET, TEMPLATE_SETS, walk_sets
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
@@ -106,11 +106,9 @@ class MessageReader:
         records next, and should be cleared after that.
         """
         message, domain, octets = self._message, self._domain, self._message.octets
-        spans, defects, end = walk_sets(octets, start, stop)
+        spans, defects, _ = walk_sets(octets, start, stop)
         if defects:
             self.note_defects(defects)
-        if end < stop and not defects and octets.count(0, end, stop) != stop - end:
-            self.note("padding-nonzero", set_id=0, octets=shown_octets(octets[end:stop]))
         template_ids = TEMPLATE_SETS[domain.version]
         store, sets, header = domain.templates, message.sets, message.header
         named, expires = store.named, self._parts.template_timeout is not None

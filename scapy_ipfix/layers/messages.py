@@ -18,7 +18,7 @@ from scapy_ipfix.layers.fields import LazyListField, LengthField, UTCField
 from scapy_ipfix.layers.lazy import LazyPacket, LazyPacketList, PacketTable, raw
 from scapy_ipfix.layers.sets import DataSet, Set, TemplateSet, set_class
 from scapy_ipfix.text import counted
-from scapy_ipfix.wire.diagnostics import Defect, cite_version, shown_octets
+from scapy_ipfix.wire.diagnostics import Defect, cite_version
 from scapy_ipfix.wire.flowtimes import MessageHeader
 from scapy_ipfix.wire.framing import (
     IPFIX_HEADER,
@@ -173,10 +173,6 @@ class Message(LazyPacket):
         rest = octets[stop:]
         if rest:
             packets.append(raw(rest, self))
-            if not defects and rest.count(0) != len(rest):
-                self._noted.append(
-                    Defect.make("padding-nonzero", set_id=0, octets=shown_octets(rest))
-                )
         return packets
 
     # -- building

@@ -27,8 +27,10 @@ from scapy_ipfix.layers.sets import DataSet
 from scapy_ipfix.reading.reassembly import Fragments
 from scapy_ipfix.reading.streams import FoundMessage, StreamReader
 from scapy_ipfix.wire.diagnostics import Defect, Diagnostic
-from scapy_ipfix.wire.framing import is_export
+from scapy_ipfix.wire.framing import PROTOCOLS, find_flaw
 
+#: First octets of a message.
+VERSIONS = frozenset((b"\x00\x09", b"\x00\x0a"))
 _UDP_HEADER = 8
 
 
@@ -48,6 +50,8 @@ class PacketReader:
         self.streams = StreamReader(collector, self.note, any_port)
         self._with_tcp = with_tcp
         self._dropped = 0
+        #: Transport sessions on ports without a binding that sent a message.
+        self._recognised: set[TransportKey] = set()
         self._keys: dict[tuple[Any, ...], TransportKey] = {}
 
     # -- diagnostics
@@ -64,6 +68,34 @@ class PacketReader:
             self.note("fragments-waiting", name=name, octets=octets)
         for exporter, octets in self.streams.pending():
             self.note("stream-waiting", exporter, name=name, octets=octets)
+
+    # -- recognition
+
+    def recognises(self, transport: TransportKey, octets: bytes) -> bool:
+        """Return True if a UDP payload on a port without a binding is an export message.
+
+        Any later payload of version 9 or 10 in its transport session is one, too. A payload
+        that is none is recorded, with the reason.
+        """
+        if transport in self._recognised:
+            return True
+        flaw = find_flaw(octets)
+        if flaw:
+            version = octets[1]
+            numbers = {
+                "octets": len(octets),
+                "port": transport.destination_port,
+                "protocol": PROTOCOLS[version],
+                "flaw": flaw,
+            }
+            self.collector.diagnostics.add(
+                "not-recognised", numbers, self.count, str(transport), version=version
+            )
+            return False
+        if len(self._recognised) >= self.collector.limits.transports:
+            self._recognised.clear()
+        self._recognised.add(transport)
+        return True
 
     # -- packets
 
@@ -121,7 +153,7 @@ class PacketReader:
             if kind is UDP:
                 transport = layer
                 if self.any_port:
-                    _recognise(layer)
+                    self._dissect_message(network, layer)
             elif kind is TCP and network is not None and self._with_tcp:
                 yield from self.streams.read_tcp(self._key(network, layer), layer)
                 return
@@ -135,6 +167,19 @@ class PacketReader:
             elif isinstance(layer, Message):
                 yield self._key(network, transport), layer, 0
             layer = layer.payload
+
+    def _dissect_message(self, network: Packet | None, udp: Packet) -> None:
+        """Replace a UDP payload on a port without a binding by the message that it is."""
+        payload = udp.payload
+        if isinstance(payload, (Message, NoPayload)):
+            return
+        # Not bytes(payload), which includes the padding of the frame.
+        octets = payload.original or payload.fields.get("load", b"")
+        if octets[:2] in VERSIONS and self.recognises(self._key(network, udp), octets):
+            trailer = _frame_trailer(udp, octets)
+            udp.payload = MESSAGE_CLASSES[octets[1]](octets, _internal=1, _underlayer=udp)
+            if trailer:
+                udp.add_payload(conf.padding_layer(trailer))
 
     def _key(self, network: Packet | None, transport: Packet | None) -> TransportKey:
         """Return the transport session of a packet; a bare message has one of its own."""
@@ -157,22 +202,6 @@ class PacketReader:
             )
             self._keys[endpoints] = key
         return key
-
-
-def _recognise(udp: Packet) -> None:
-    """Replace a UDP payload on an unbound port by a message, if it is unmistakably one."""
-    payload = udp.payload
-    if isinstance(payload, (Message, NoPayload)):
-        return
-    # Not bytes(payload), which includes the padding of the frame.
-    octets = payload.original or payload.fields.get("load", b"")
-    if octets[:2] not in (b"\x00\x0a", b"\x00\x09"):
-        return
-    if is_export(octets):
-        trailer = _frame_trailer(udp, octets)
-        udp.payload = MESSAGE_CLASSES[octets[1]](octets, _internal=1, _underlayer=udp)
-        if trailer:
-            udp.add_payload(conf.padding_layer(trailer))
 
 
 def _frame_trailer(udp: Packet, octets: bytes) -> bytes:

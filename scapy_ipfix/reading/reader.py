@@ -34,10 +34,9 @@ from scapy_ipfix.reading.capture import (
     plain_udp,
 )
 from scapy_ipfix.reading.fastpath import FastPathReader
-from scapy_ipfix.reading.packetreader import PacketReader
+from scapy_ipfix.reading.packetreader import VERSIONS, PacketReader
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.field import TemplateField
-from scapy_ipfix.wire.framing import is_export
 from scapy_ipfix.wire.stream import FlowStream, MessageStream, read_messages
 from scapy_ipfix.wire.v9scopes import V9_SCOPES
 
@@ -60,8 +59,6 @@ _TUNNELS = frozenset(
 )
 #: Kinds of capture with messages end to end instead of packets.
 _MESSAGE_FILES = frozenset(("ipfix", "v9"))
-#: First octets of a message.
-_VERSIONS = frozenset((b"\x00\x09", b"\x00\x0a"))
 #: Upper limit for the endpoints whose transport session is cached.
 _CACHED = 65536
 
@@ -281,10 +278,10 @@ class _FrameReader:
             return reader.read(_dissect_frame(frame))
         reader.count += 1
         endpoints, payload = found
-        if payload[:2] not in _VERSIONS:
+        if payload[:2] not in VERSIONS:
             return ()
         transport, bound = self._cached.get(endpoints) or self._new(endpoints)
-        if bound or (self._any_port and is_export(payload)):
+        if bound or (self._any_port and reader.recognises(transport, payload)):
             read = self._collector.read(transport, payload, frame.time, reader.count)
             if read is not None:
                 return (read,)

@@ -54,6 +54,12 @@ CATALOGUE: dict[str, Entry] = {
         ERROR, _HEADER, "the message length {length} is shorter than the message header"
     ),
     "message-trailing": _entry(WARNING, _HEADER, "{octets} octets follow the end of the message"),
+    "not-recognised": _entry(
+        NOTE,
+        _HEADER,
+        "{octets} octets to port {port} begin like {protocol} and are not read: {flaw}; "
+        "bind_port({port}) reads them",
+    ),
     "header-truncated": _entry(
         ERROR, _HEADER, "{available} octets are too few for a message header"
     ),
@@ -72,6 +78,12 @@ CATALOGUE: dict[str, Entry] = {
     "set-length": _entry(
         ERROR, _SET, "Set {set_id} has length {length}, shorter than a Set header"
     ),
+    "set-zero": _entry(
+        WARNING,
+        _SET,
+        "a Set of id 0 has length 0: {octets} octets of zeros follow the last Set",
+    ),
+    "sets-trailing": _entry(WARNING, _SET, "{octets} octets follow the last Set: {shown}"),
     "set-truncated": _entry(
         ERROR, _SET, "Set {set_id} has length {length}, {available} octets are there"
     ),

@@ -86,7 +86,7 @@ class TemplateField(NamedTuple):
 @lru_cache(_CACHE_SIZE)
 def is_invalid_length(kind: DataType, length: int) -> bool:
     """Return True if a data type does not permit a length (RFC 7011 6.2, 7)."""
-    if length in (kind.length, 0):
+    if length == kind.length:
         return False
     return kind.length > 0 if length == VARIABLE else not kind.permits(length)
 

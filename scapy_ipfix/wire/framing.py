@@ -12,10 +12,12 @@ import sys
 from array import array
 from typing import NamedTuple
 
-from scapy_ipfix.wire.diagnostics import Defect
+from scapy_ipfix.wire.diagnostics import Defect, shown_octets
 
 IPFIX_VERSION = 10
 V9_VERSION = 9
+#: Names of the protocols by version.
+PROTOCOLS = {IPFIX_VERSION: "IPFIX", V9_VERSION: "NetFlow v9"}
 IPFIX_HEADER = struct.Struct("!HHIII")
 V9_HEADER = struct.Struct("!HHIIII")
 SET_HEADER = struct.Struct("!HH")
@@ -83,8 +85,8 @@ def find_message_end(octets: bytes, start: int = 0) -> tuple[int, Defect | None]
 def walk_sets(octets: bytes, start: int, stop: int) -> tuple[list[SetSpan], list[Defect], int]:
     """Return the Sets between two offsets, their defects, and the end of the last Set.
 
-    A Set that runs past ``stop`` ends there. Octets after the last Set are fewer than 4, or
-    have a length below 4.
+    A Set that runs past ``stop`` ends there. Octets after the last Set are a defect: they are
+    fewer than 4, or have a length below 4.
     """
     spans: list[SetSpan] = []
     defects: list[Defect] = []
@@ -93,8 +95,6 @@ def walk_sets(octets: bytes, start: int, stop: int) -> tuple[list[SetSpan], list
         set_id, length = unpack(octets, start)
         end = start + length
         if length < 4:
-            if octets.count(0, start, stop) != stop - start:
-                defects.append(Defect.make("set-length", set_id=set_id, length=length))
             break
         if end > stop:
             defects.append(
@@ -103,7 +103,19 @@ def walk_sets(octets: bytes, start: int, stop: int) -> tuple[list[SetSpan], list
             end = stop
         spans.append(_new(SetSpan, (set_id, start, end)))
         start = end
+    if start < stop:
+        defects.append(_trailing_defect(octets[start:stop]))
     return spans, defects, start
+
+
+def _trailing_defect(rest: bytes) -> Defect:
+    """Return the defect of the octets after the last Set of a message."""
+    if len(rest) < SET_HEADER.size:
+        return Defect.make("sets-trailing", octets=len(rest), shown=shown_octets(rest))
+    set_id, length = _pair(rest)
+    if rest.count(0) == len(rest):
+        return Defect.make("set-zero", octets=len(rest))
+    return Defect.make("set-length", set_id=set_id, length=length)
 
 
 def walk_templates(
@@ -221,24 +233,35 @@ def _v9_specifiers(octets: bytes) -> tuple[Specifier, ...]:
     return tuple([_new(Specifier, (0, *each)) for each in _PAIR.iter_unpack(whole)])
 
 
-def is_export(octets: bytes) -> bool:
-    """Return True if a UDP payload is an export message, for ports without a binding.
+def find_flaw(octets: bytes, size: int = 0) -> str:
+    """Return why a UDP payload on a port without a binding is no export message, "" if it is.
 
-    Its Sets extend to the last octet and have defined ids; the length in an IPFIX header is
-    that of the payload.
+    Its Sets have defined ids, and only zeros follow them. ``size`` is the number of octets in
+    the datagram, of which a capture may have fewer.
     """
     version = int.from_bytes(octets[:2], "big")
-    if version == IPFIX_VERSION and octets[2:4] == len(octets).to_bytes(2, "big"):
-        start = IPFIX_HEADER.size
+    size = max(size, len(octets))
+    if version == IPFIX_VERSION:
+        start, stop = IPFIX_HEADER.size, int.from_bytes(octets[2:4], "big")
     elif version == V9_VERSION:
-        start = V9_HEADER.size
+        start, stop = V9_HEADER.size, size
     else:
-        return False
-    template_sets = TEMPLATE_SETS[version]
-    spans, defects, stop = walk_sets(octets, start, len(octets))
-    return (
-        bool(spans)
-        and not defects
-        and stop == len(octets)
-        and all(span.set_id >= MINIMUM_DATA_SET or span.set_id in template_sets for span in spans)
-    )
+        return f"its version is {version}"
+    if not start <= stop <= size:
+        return f"its header says {stop} octets, the datagram has {size}"
+    first, template_sets = start, TEMPLATE_SETS[version]
+    while min(stop, len(octets)) - start >= SET_HEADER.size:
+        set_id, length = _pair(octets, start)
+        if length < SET_HEADER.size:
+            break
+        if set_id < MINIMUM_DATA_SET and set_id not in template_sets:
+            return f"Set id {set_id} is reserved"
+        start += length
+    if start == first:
+        return "it has no Set"
+    if start > stop:
+        return "its last Set is longer than the message"
+    rest = octets[start:]
+    if rest.count(0) != len(rest):
+        return f"{len(rest)} octets that are not zero follow its last Set"
+    return ""

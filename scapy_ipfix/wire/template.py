@@ -209,6 +209,7 @@ class Template:
             type = element.type
             if (
                 length != type.length
+                and (length or self.length)  # else template-zero-length covers it
                 and is_invalid_length(type, length)
                 and V9_SCOPES.get(element.id) is not element  # RFC 3954 6.1 gives no lengths
             ):

@@ -83,7 +83,8 @@ IN_BYTES = (1, 4, b"")
         ([Set(setId=300, length=3)], "set-length"),
         ([Set(setId=300, length=100)], "set-truncated"),
         ([DataSet(setId=300)], "missing-template"),
-        ([b"\1\2\3"], "padding-nonzero"),
+        ([b"\1\2\3"], "sets-trailing"),
+        ([announce(T), DataSet(template=T, records=[bytes(15)]), bytes(4)], "set-zero"),
     ],
 )
 def test_defects(sets, code):

@@ -316,10 +316,10 @@ def test_octets_after_the_last_set():
     octets[2:4] = len(octets).to_bytes(2, "big")
     read = IPFIX(bytes(octets))
     assert read.sets[-1] == Raw(b"\0\0\0")
-    assert not read.all_defects
+    assert [each.code for each in read.all_defects] == ["sets-trailing"]
     octets[-1] = 7
     read = IPFIX(bytes(octets))
-    assert [each.code for each in read.all_defects] == ["padding-nonzero"]
+    assert [each.text for each in read.all_defects] == ["3 octets follow the last Set: 00 00 07"]
     assert bytes(read) == bytes(octets)
 
 

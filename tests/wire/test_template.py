@@ -224,7 +224,9 @@ def test_anything_from_the_wire_is_a_template(fields, id, scope, version):
         (Template(256, "octetDeltaCount[0]"), ["template-zero-length"]),
         (Template(256, "octetDeltaCount[9]"), ["field-length"]),
         (Template(256, "sourceIPv4Address[3]", "flowStartSeconds[3]"), ["field-length"] * 2),
-        (Template(256, "octetDeltaCount[v]", "octetDeltaCount[0]"), ["field-length"]),
+        (Template(256, "octetDeltaCount[v]", "octetDeltaCount[0]"), ["field-length"] * 2),
+        (Template(256, "octetDeltaCount", "flowStartSeconds[0]"), ["field-length"]),
+        (Template(256, "octetDeltaCount", "interfaceName[0]"), []),
     ],
     ids=str,
 )

@@ -35,7 +35,7 @@ def _reference() -> IPFIX:
 
 @illegal(
     *("RFC 7011 3.1", _DISCARD, "header-truncated", "message-truncated", "set-truncated"),
-    *("template-truncated", "record-truncated", "padding-nonzero", "set-empty"),
+    *("template-truncated", "record-truncated", "padding-nonzero", "set-empty", "sets-trailing"),
     "sequence-duplicate",
 )
 def truncated_at_every_octet() -> Packets:
@@ -154,7 +154,7 @@ def template_set_length_beyond_the_message() -> Packets:
     return [IPFIX() / TemplateSet(length=21, templates=[lying])]
 
 
-@illegal("RFC 7011 3.3.2", _REST, "padding-nonzero")
+@illegal("RFC 7011 3.3.2", _REST, "sets-trailing")
 def set_header_cut() -> Packets:
     """A message ends after three octets of a Set header."""
     return [bytes(IPFIX(length=39) / TemplateSet(templates=[FLOW])) + b"\x01\x00\x00"]

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recognition of messages, and diagnostics of those that are not read, in every route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet, Raw
+from scapy.sendrecv import sniff
+from scapy.utils import rdpcap
+
+from scapy_ipfix import (
+    IPFIXSession,
+    Record,
+    Template,
+    dissect,
+    iter_records,
+    read_columns,
+)
+from scapy_ipfix.layers.messages import Message
+from scapy_ipfix.reading.reader import iter_messages
+from tests.builders import EXPORTED, data_set, message_octets, raw_pcap, template_sets
+
+FLOW = Template(256, "sourceIPv4Address", "octetDeltaCount[4]")
+ROWS = [("192.0.2.1", 1500), ("192.0.2.2", 2)]
+FIELDS = ["sourceIPv4Address", "octetDeltaCount"]
+
+Route = Callable[[str, IPFIXSession], int]
+
+
+def _records(packets: Sequence[Packet]) -> int:
+    return sum(
+        len(layer.records)
+        for packet in packets
+        for layer in iter_layers(packet)
+        if isinstance(layer, Message)
+    )
+
+
+def iter_layers(packet: Packet) -> Iterator[Packet]:
+    layer = packet
+    while layer:
+        yield layer
+        layer = layer.payload
+
+
+def _columns(path: str, session: IPFIXSession) -> int:
+    pytest.importorskip("numpy")
+    return sum(
+        len(next(iter(each.values()))) for each in read_columns(path, session=session).values()
+    )
+
+
+#: Each way to read a capture: a function of path and session that returns the number of records.
+ROUTES: dict[str, Route] = {
+    "sniff": lambda path, session: _records(sniff(offline=path, session=session, quiet=True)),
+    "sniff packets": lambda path, session: _records(
+        sniff(offline=rdpcap(path), session=session, quiet=True)
+    ),
+    "dissect": lambda path, session: _records(dissect(rdpcap(path), session)),
+    "packets": lambda path, session: len(list(iter_records(rdpcap(path), session=session))),
+    "scapy": lambda path, session: len(list(iter_records(path, session=session))),
+    "python": lambda path, session: len(list(iter_records(path, values="python", session=session))),
+    "json": lambda path, session: len(list(iter_records(path, values="json", session=session))),
+    "tuples": lambda path, session: len(list(iter_records(path, FIELDS, session=session))),
+    "messages": lambda path, session: sum(
+        len(each.records()) for read in iter_messages(path, session) for each in read.ready
+    ),
+    "columns": _columns,
+}
+
+pytestmark = pytest.mark.usefixtures("debug_dissector")
+
+
+@pytest.fixture(params=ROUTES)
+def route(request: pytest.FixtureRequest) -> Route:
+    return ROUTES[request.param]
+
+
+def datagram(payload: bytes, dport: int = 9991, sport: int = 40000) -> bytes:
+    """Return a frame with a UDP datagram from the exporter."""
+    return bytes(
+        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        / IP(src="192.0.2.9", dst="192.0.2.8")
+        / UDP(sport=sport, dport=dport)
+        / Raw(payload)
+    )
+
+
+def announcement(version: int) -> bytes:
+    return message_octets(
+        *template_sets(FLOW, version=version),
+        *(data_set(FLOW, ROWS[:1], version),),
+        version=version,
+        **{"unixSecs" if version == 9 else "exportTime": EXPORTED},
+    )
+
+
+def data(version: int, sequence: int = 1) -> bytes:
+    return message_octets(
+        data_set(FLOW, ROWS[1:], version),
+        version=version,
+        sequence=sequence,
+        **{"unixSecs" if version == 9 else "exportTime": EXPORTED},
+    )
+
+
+def found(session: IPFIXSession) -> list[tuple[str, str]]:
+    """Return code and text of the findings; sniffed lists of packets have the present time."""
+    return [(each.code, each.text) for each in session.diagnostics if each.code != "export-time"]
+
+
+@pytest.fixture
+def read(route: Route, tmp_path: Path) -> Callable[..., tuple[int, list[tuple[str, str]]]]:
+    """Return a function that reads frames in one route, and returns records and findings."""
+
+    def read(*frames: bytes, **arguments: Any) -> tuple[int, list[tuple[str, str]]]:
+        path = tmp_path / "x.pcap"
+        path.write_bytes(raw_pcap(frames))
+        session = IPFIXSession(**arguments)
+        return route(str(path), session), found(session)
+
+    return read
+
+
+Read = Callable[..., tuple[int, list[tuple[str, str]]]]
+
+
+# Octets after a message
+
+
+@pytest.mark.parametrize("zeros", [1, 3, 4, 9])
+@pytest.mark.parametrize("version", [9, 10])
+def test_zeros_after_a_first_message(read: Read, version: int, zeros: int) -> None:
+    records, ((_, text),) = read(datagram(announcement(version) + bytes(zeros)))
+    assert records == 1
+    assert f"{zeros} octets" in text
+    assert "follow" in text
+
+
+@pytest.mark.parametrize("version", [9, 10])
+def test_octets_after_a_message_of_a_known_session(read: Read, version: int) -> None:
+    records, ((_, text),) = read(
+        datagram(announcement(version)), datagram(data(version) + b"\xde\xad")
+    )
+    assert records == 2
+    assert text.startswith("2 octets follow")
+
+
+def test_octets_after_a_first_message_are_not_read(read: Read) -> None:
+    octets = announcement(9) + b"\xde\xad"
+    expected = (
+        f"{len(octets)} octets to port 9991 begin like NetFlow v9 and are not read: 2 octets that "
+        "are not zero follow its last Set; bind_port(9991) reads them"
+    )
+    assert read(datagram(octets)) == (0, [("not-recognised", expected)])
+    # Another port of the same exporter is another session.
+    records, findings = read(datagram(announcement(9)), datagram(octets, sport=40001))
+    assert (records, findings) == (1, [("not-recognised", expected)])
+
+
+def test_bound_ports_alone(read: Read) -> None:
+    assert read(datagram(announcement(9) + b"\xde\xad"), any_port=False) == (0, [])
+    assert read(datagram(announcement(9)), any_port=False) == (0, [])
+
+
+def test_payload_of_another_protocol(read: Read) -> None:
+    query = b"\0\x0a\1\0\0\1\0\0\0\0\0\0\0\0\1\0\1"
+    records, ((code, text),) = read(datagram(query, dport=53))
+    assert (records, code) == (0, "not-recognised")
+    assert "its header says 256 octets, the datagram has 17" in text
+
+
+def test_the_session_is_known_in_the_next_capture(tmp_path: Path) -> None:
+    session = IPFIXSession()
+    for name, octets in ("a", announcement(9)), ("b", data(9) + b"\xde\xad"):
+        (tmp_path / name).write_bytes(raw_pcap([datagram(octets)]))
+        assert len(list(iter_records(str(tmp_path / name), session=session))) == 1
+    (packet,) = dissect([Ether(datagram(data(9, 2) + b"\xbe\xef"))], session)
+    assert packet[Record].octetDeltaCount == 2
+    assert [code for code, _ in found(session)] == ["sets-trailing"] * 2
+
+
+@pytest.mark.parametrize("version", [9, 10])
+def test_flowset_of_length_zero(read: Read, version: int) -> None:
+    octets = announcement(version) + bytes(4)
+    if version == 10:
+        octets = octets[:2] + len(octets).to_bytes(2, "big") + octets[4:]
+    text = "a Set of id 0 has length 0: 4 octets of zeros follow the last Set"
+    assert read(datagram(octets, dport=2055)) == (1, [("set-zero", text)])
+
+
+@pytest.mark.parametrize("name", ["flowStartSeconds", "observationTimeNanoseconds"])
+def test_time_of_length_zero(read: Read, name: str) -> None:
+    template = Template(256, "protocolIdentifier", f"{name}[0]")
+    octets = message_octets(
+        *template_sets(template), data_set(template, [(6, None)]), exportTime=EXPORTED
+    )
+    kind, length = template.fields[1].data_type.name, template.fields[1].data_type.length
+    text = f"template 256: {name} has length 0; {kind} allows only {length}"
+    _, findings = read(datagram(octets, dport=2055))
+    assert findings == [("field-length", text)]
