@@ -29,6 +29,11 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         "share templates across an exporter's source ports (default: session)",
     )
     group.add_argument(
+        "--lenient",
+        action="store_true",
+        help="read the template Sets of NetFlow v9 in IPFIX, and of IPFIX in NetFlow v9",
+    )
+    group.add_argument(
         "--ntp-epoch",
         type=int,
         choices=(1900, 1970),
@@ -75,6 +80,7 @@ def make_session(
         scope=options.scope,
         model=model,
         ntp_epoch=options.ntp_epoch,
+        lenient=options.lenient,
         **arguments,
     )
     if options.state and os.path.exists(options.state):

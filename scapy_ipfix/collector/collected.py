@@ -48,7 +48,7 @@ class CollectedSet:
 
     __slots__ = (
         *("_decoded", "_header", "_unbound", "domain", "index", "list_context"),
-        *("metadata_number", "octets", "set_id", "start", "stop", "template"),
+        *("metadata_number", "octets", "padding", "set_id", "start", "stop", "template"),
     )
 
     def __init__(
@@ -71,6 +71,8 @@ class CollectedSet:
         self.octets = octets
         self.start = start
         self.stop = stop
+        #: Octets of padding after ``stop``, where there is room for a record or more in it.
+        self.padding = 0
         self.template = template
         #: The number of the latest change of :class:`Metadata` when the Set arrived.
         self.metadata_number = domain.metadata.now
@@ -199,7 +201,7 @@ class CollectedMessage:
 
     __slots__ = (
         *("data_records", "domain", "export_time", "octets", "packet", "pending", "ready"),
-        *("records", "sequence", "sets", "templates", "time"),
+        *("records", "restarted", "sequence", "sets", "templates", "time"),
     )
 
     def __init__(
@@ -229,6 +231,8 @@ class CollectedMessage:
         self.data_records = 0
         #: Template Records without withdrawals.
         self.templates = 0
+        #: True where the exporter restarted before it.
+        self.restarted = False
         #: The identities of its Data Sets whose template is unknown.
         self.pending: set[int] = set()
 
@@ -248,9 +252,14 @@ class CollectedMessage:
     @property
     def counts(self) -> Counts:
         """The numbers that sequence numbers are compared with."""
+        records: int | None = self.records
+        data_records: int | None = self.data_records
         if self.pending:
-            return Counts(self.sequence, None, None, self.export_time)
-        return Counts(self.sequence, self.records, self.data_records, self.export_time)
+            records = data_records = None
+        return Counts(
+            *(self.sequence, records, data_records, self.export_time),
+            *(self.templates, self.restarted),
+        )
 
     def template(self, index: int) -> Template | None:
         """Return the template of the Set at a position in the message, None if unknown."""
@@ -261,6 +270,11 @@ class CollectedMessage:
         """Return the context for decoding lists in the records of a Data Set."""
         read = self._at(index)
         return read.lists if read is not None else ListContext()
+
+    def padding(self, index: int) -> int:
+        """Return the octets at the end of a Data Set that are padding as long as records."""
+        read = self._at(index)
+        return read.padding if read is not None else 0
 
     def record_context(self, index: int) -> RecordContext:
         """Return the facts of options data in force for the records of a Data Set."""

@@ -48,6 +48,8 @@ _FAR = 3600
 #: its 32 bits overflow.
 _UPTIME_SLACK = 60_000
 _UPTIME_WRAP = (1 << 32) - 3_600_000
+#: Milliseconds by which the time of boot may vary: the export time has whole seconds.
+_CLOCK_SLACK = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ class Collector:
     names the elements. ``template_timeout`` (seconds of capture time) expires templates that
     are not refreshed over UDP (RFC 7011 8.4); None keeps them. ``check_values`` decodes every
     record to find wrong values. ``learn_elements`` learns the elements that an exporter
-    describes (RFC 5610), for its own Transport Session. Raises ValueError for another scope.
+    describes (RFC 5610), for its own Transport Session. ``lenient`` reads Template FlowSets of
+    NetFlow v9 in IPFIX messages, and Template Sets of IPFIX in NetFlow v9. Raises ValueError
+    for another scope.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class Collector:
         template_timeout: float | None = None,
         check_values: bool = False,
         learn_elements: bool = True,
+        lenient: bool = False,
     ) -> None:
         if scope not in ("session", "exporter"):
             raise ValueError(f"scope is 'session' or 'exporter', not {scope!r}")
@@ -162,6 +167,8 @@ class Collector:
             template_timeout,
             check_values,
             learn_elements,
+            lenient,
+            self.domains,
         )
         #: Records of the last message that were decoded already, kept until the next one.
         self._caches: Sequence[Clearable] = ()
@@ -214,12 +221,12 @@ class Collector:
         if domain.stats.first_export is None:
             _begin_export(domain, exported, time, packet)
         message = CollectedMessage(domain, exported, sequence, octets, time, packet)
+        if version == V9_VERSION:
+            _check_uptime(message)
         self._caches = MessageReader(self._parts, message).read_sets(start, stop)
         if version == V9_VERSION:
             _check_count(message)
         domain.count_message(message.counts, stop, message.records, packet, stream)
-        if version == V9_VERSION:
-            _check_uptime(message)
         return message
 
     def domain(
@@ -254,9 +261,30 @@ def _check_count(message: CollectedMessage) -> None:
 
 
 def _check_uptime(message: CollectedMessage) -> None:
-    """Note a NetFlow v9 exporter whose sysUptime fell: it restarted (RFC 3954 5.1)."""
-    stats = message.domain.stats
+    """Recognise the restart of a NetFlow v9 exporter by its sysUptime (RFC 3954 5.1).
+
+    The uptime of a late message falls as well, but not the time since which it counts. After a
+    restart that began to count messages anew, template ids may be used for other templates:
+    Data Sets wait until theirs arrives (RFC 3954 9).
+    """
+    domain, octets = message.domain, message.octets
+    stats = domain.stats
     before = stats.uptime
-    uptime = stats.uptime = int.from_bytes(message.octets[4:8], "big")
-    if before is not None and _UPTIME_SLACK < before - uptime < _UPTIME_WRAP:
-        message.domain.note("exporter-restart", message.packet, before=before, uptime=uptime)
+    uptime = int.from_bytes(octets[4:8], "big")
+    booted = message.export_time * 1000 - uptime
+    previous, stats.booted = stats.booted, booted
+    stats.uptime = uptime
+    last = domain.sequence.last
+    least, stats.least_uptime = stats.least_uptime, min(stats.least_uptime, uptime)
+    if before is None or previous is None or not 0 < before - uptime < _UPTIME_WRAP:
+        return
+    fell = before - uptime > _UPTIME_SLACK and booted - previous > _CLOCK_SLACK
+    is_reset = last is not None and message.sequence < last.number
+    # A number seen before would be a duplicate; an uptime below all others tells them apart.
+    first = is_reset and uptime < least and booted - previous > _CLOCK_SLACK
+    if fell or first:
+        message.restarted = True
+        domain.note("exporter-restart", message.packet, before=before, uptime=uptime)
+        stats.least_uptime = uptime
+        if is_reset:
+            domain.templates.clear()

@@ -35,6 +35,10 @@ class DomainStats:
     last_export: int | None = None
     #: NetFlow v9: milliseconds since the exporter booted, in its last message.
     uptime: int | None = None
+    #: NetFlow v9: milliseconds since 1970 at which it booted, by its last message, and the
+    #: least uptime since then.
+    booted: int | None = None
+    least_uptime: int = 1 << 32
 
 
 @dataclass(slots=True, eq=False)
@@ -89,7 +93,7 @@ class Domain:
         stats.records += records
         stats.last_export = counts.exported
         tracker = self.streams.get(stream) if stream else self.sequence
-        verdict = tracker.track(counts, shared.last)
+        verdict = tracker.track(counts, shared.last if shared.domains > 1 else None)
         shared.last = counts
         if verdict is not None:
             numbers = verdict._asdict()

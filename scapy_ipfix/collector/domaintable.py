@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
@@ -13,6 +14,9 @@ from scapy_ipfix.collector.shrinking import remake
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.wire.diagnostics import Defect
 from scapy_ipfix.wire.framing import IPFIX_VERSION
+
+#: Domains that are searched for a template which another one lacks.
+_SEARCHED = 64
 
 
 class DomainTable:
@@ -68,6 +72,22 @@ class DomainTable:
             self._last = domain
         return domain
 
+    def find_port(self, domain: Domain, template_id: int) -> int | None:
+        """Return another port from which an exporter defined a template, None if unknown.
+
+        Only the domains that were used last are searched.
+        """
+        transport = domain.transport
+        for other in itertools.islice(reversed(self._domains.values()), _SEARCHED):
+            if (
+                (other.version, other.id) == (domain.version, domain.id)
+                and other.transport != transport
+                and other.transport.source == transport.source
+                and template_id in other.templates.states
+            ):
+                return other.transport.source_port
+        return None
+
     def add(
         self, transport: TransportKey, version: int, domain_id: int
     ) -> tuple[Domain, list[Defect]]:
@@ -75,6 +95,7 @@ class DomainTable:
         transport = self._session(transport)
         # Only IPFIX has sequence numbers that exporters count over all domains.
         shared = self._shared(transport) if version == IPFIX_VERSION else SharedSequence()
+        shared.domains += 1
         domain = self._make(transport, version, domain_id, shared)
         self._domains[transport, version, domain_id] = domain
         self.reopen(domain)

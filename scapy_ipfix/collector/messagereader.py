@@ -20,6 +20,7 @@ from scapy_ipfix.collector.budget import (
     MessageBudget,
 )
 from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
+from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.collector.learnedtypes import (
     LearnedTypes,
     is_type_information,
@@ -30,7 +31,13 @@ from scapy_ipfix.collector.pending import PendingSets
 from scapy_ipfix.collector.templateparser import TemplateParser
 from scapy_ipfix.collector.templatestore import TemplateState
 from scapy_ipfix.wire.diagnostics import Defect, Diagnostics
-from scapy_ipfix.wire.framing import IPFIX_VERSION, MINIMUM_DATA_SET, TEMPLATE_SETS, walk_sets
+from scapy_ipfix.wire.framing import (
+    IPFIX_VERSION,
+    MINIMUM_DATA_SET,
+    TEMPLATE_SETS,
+    V9_VERSION,
+    walk_sets,
+)
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
 from scapy_ipfix.wire.validation import needs_validation, value_defects
@@ -48,6 +55,15 @@ class CollectorParts:
     template_timeout: float | None
     check_values: bool
     learn_elements: bool
+    lenient: bool
+    domains: TemplateLocator
+
+
+class TemplateLocator(Protocol):
+    """Table of the domains of all exporters."""
+
+    def find_port(self, domain: Domain, template_id: int) -> int | None:
+        """Return another port from which an exporter defined a template, None if unknown."""
 
 
 class Clearable(Protocol):
@@ -132,10 +148,23 @@ class MessageReader:
                 options = set_id == template_ids[1]
                 self._read_templates(octets[at + 4 : until], options, index)
             else:
-                self.note("set-reserved", index, set_id=set_id)
+                self._read_other_set(set_id, octets[at + 4 : until], index)
         if self._budget is not None:
             self._note_exceeded(self._budget)
         return self._caches
+
+    def _read_other_set(self, set_id: int, body: bytes, index: int) -> None:
+        """Note a reserved Set id, and one of templates in the other protocol."""
+        version = V9_VERSION if self._domain.version == IPFIX_VERSION else IPFIX_VERSION
+        other_ids = TEMPLATE_SETS[version]
+        if set_id not in other_ids:
+            self.note("set-reserved", index, set_id=set_id)
+            return
+        protocol = {V9_VERSION: "NetFlow v9", IPFIX_VERSION: "IPFIX"}[version]
+        kind = "options templates" if set_id == other_ids[1] else "templates"
+        self.note("set-other-protocol", index, set_id=set_id, kind=kind, protocol=protocol)
+        if self._parts.lenient:
+            self._read_templates(body, set_id == other_ids[1], index, version)
 
     # -- Data Sets
 
@@ -155,6 +184,12 @@ class MessageReader:
         self._message.pending.add(id(read))
         self._domain.stats.undecoded_sets += 1
         self.note("missing-template", read.index, template_id=read.set_id, octets=read.stop - 4)
+        if not self._parts.pending.has(read.domain, read.set_id):
+            port = self._parts.domains.find_port(read.domain, read.set_id)
+            if port is not None:
+                source = self._domain.transport.source
+                numbers = {"source": source, "template_id": read.set_id, "port": port}
+                self.note("template-other-port", read.index, **numbers)
         self._note_limits(self._parts.pending.add(read))
 
     def _read_pending(self, template: Template) -> None:
@@ -185,12 +220,28 @@ class MessageReader:
             return 0
         if template.codec.structured:
             read.list_context = self._list_context()
+        if self._domain.version == V9_VERSION and template.codec.is_fixed and not is_late:
+            self._cut_padding(read, template)
         records = self._count_records(read, template, is_late)
         if records:
             self._message.ready.append(read)
             if template.is_options:
                 self._learn(read, template, is_late)
         return records
+
+    def _cut_padding(self, read: CollectedSet, template: Template) -> None:
+        """Cut off padding that is long enough for records, by the count in the header.
+
+        RFC 3954 5.1 counts templates and records, 5.3 pads with zeros.
+        """
+        message, length = self._message, template.length
+        count = int.from_bytes(message.octets[2:4], "big")
+        expected = count - message.templates - message.records
+        stop = read.start + 4 + expected * length
+        if expected > 0 and stop + length <= read.stop:
+            padding = read.stop - stop
+            if read.octets.count(0, stop, read.stop) == padding:
+                read.padding, read.stop = padding, stop
 
     def _count_records(self, read: CollectedSet, template: Template, is_late: bool) -> int:
         """Return the number of records in a Data Set; note what is wrong with it."""
@@ -269,18 +320,24 @@ class MessageReader:
 
     # -- Template Sets
 
-    def _read_templates(self, body: bytes, options: bool, index: int) -> None:
-        """Put the templates of a Set in force, and withdraw those that it withdraws."""
+    def _read_templates(
+        self, body: bytes, options: bool, index: int, format_version: int = 0
+    ) -> None:
+        """Put the templates of a Set in force, and withdraw those that it withdraws.
+
+        ``format_version`` is the protocol of the Template Records, 0 that of the message.
+        """
         message, domain, transport = self._message, self._domain, self._domain.transport
         learned_types, store = self._parts.learned_types, domain.templates
         version = learned_types.version(transport) if options else 0
         before, time = message.templates, message.time
+        format_version = format_version or domain.version
         parsed, set_defects = self._parts.parser.parse(
-            body, options, domain.version, learned_types, transport, TEMPLATES.most - before
+            body, options, format_version, learned_types, transport, TEMPLATES.most - before
         )
         if set_defects:
             self.note_defects(set_defects, index)
-        states, withdraws = store.states, domain.version == IPFIX_VERSION
+        states, withdraws = store.states, format_version == IPFIX_VERSION
         for span, template, defects in parsed:
             if withdraws and not span.specifiers:
                 self._withdraw(span.template_id, options, index)

@@ -52,6 +52,11 @@ class PendingSets:
             defects.append(Defect.make("limit", what=what, limit=self.limit))
         return defects
 
+    def has(self, domain: Domain, template_id: int) -> bool:
+        """Return True if a Set waits for a template."""
+        table = self.domains.get(domain)
+        return table is not None and template_id in table
+
     def take(self, domain: Domain, template_id: int) -> Iterable[CollectedSet]:
         """Return the Sets that wait for a template, the oldest first, and keep them no longer."""
         table = self.domains.get(domain)

@@ -36,8 +36,11 @@ CONVENTIONS = {
     "own-data": "records up to the end of the message, without options",
     "data": "records sent before the message, without options",
     "shared": "records of all observation domains",
+    "templates": "records and templates sent before the message",
     "messages": "messages",
 }
+#: Conventions of NetFlow v9 exporters: messages (RFC 3954 5.1), or flows.
+_V9_CONVENTIONS = ("messages", "records", "data")
 
 
 class Counts(NamedTuple):
@@ -45,20 +48,24 @@ class Counts(NamedTuple):
 
     ``records`` and ``data_records`` (without options) are None while a Set has no template.
     ``exported`` is the export time, which differs between a duplicate and a number that an
-    exporter uses again after a restart.
+    exporter uses again after a restart. ``templates`` are Template Records. ``restarted`` is
+    True where the exporter's uptime shows that it restarted before the message.
     """
 
     number: int
     records: int | None
     data_records: int | None
     exported: int = 0
+    templates: int = 0
+    restarted: bool = False
 
 
 @dataclass(slots=True)
 class SharedSequence:
-    """Last message of a Transport Session, of any Observation Domain."""
+    """Last message of a Transport Session, of any Observation Domain, and their number."""
 
     last: Counts | None = None
+    domains: int = 0
 
 
 class Verdict(NamedTuple):
@@ -101,8 +108,6 @@ class SequenceTracker:
 
     def __post_init__(self) -> None:
         self.convention = "messages" if self.version == V9_VERSION else "records"
-        if self.version == V9_VERSION:
-            self._weighed = _WEIGHED  # there is one convention
 
     def track(self, message: Counts, shared: Counts | None = None) -> Verdict | None:
         """Follow the next message; return None if its number is as expected.
@@ -114,6 +119,8 @@ class SequenceTracker:
             self._begin(message)
             return None
         expected = self._expected(self.convention, last, message, shared)
+        if message.restarted and (number != expected or number == 0):
+            return self._restart(message, last.number if expected is None else expected)
         if number == expected:
             self._doubt = None
             if self._weighed < _WEIGHED:
@@ -126,6 +133,12 @@ class SequenceTracker:
                 return self._behind(message, last.number)
             self._advance(message)
             return None
+        return self._misfit(message, expected, shared)
+
+    def _misfit(self, message: Counts, expected: int, shared: Counts | None) -> Verdict:
+        """Return the verdict on a number that is not the expected one."""
+        last, number = self.last, message.number
+        assert last is not None
         if _ahead(number, expected) >= _HALF and self._is_copy(message):
             return self._behind(message, expected)
         fitting = self._fitting(last, message, shared)
@@ -139,17 +152,19 @@ class SequenceTracker:
         lost = _ahead(number, expected)
         if lost >= _HALF:
             return self._behind(message, expected)
+        stray = self._stray
+        if stray is not None and number == self._expected(self.convention, stray, message, stray):
+            return self._restart(message, expected)
         self._miss(self._place(message), lost)
         self._advance(message)
         return Verdict("sequence-gap", number, expected, lost)
 
     def _fitting(self, last: Counts, message: Counts, shared: Counts | None) -> list[str]:
         """Return the conventions that a message's number fits."""
-        if self.version == V9_VERSION:
-            return []
+        conventions = _V9_CONVENTIONS if self.version == V9_VERSION else CONVENTIONS
         return [
             each
-            for each in CONVENTIONS
+            for each in conventions
             if self._expected(each, last, message, shared) == message.number
         ]
 
@@ -189,6 +204,8 @@ class SequenceTracker:
             base, records = shared.number, shared.records
         elif convention == "data":
             records = last.data_records
+        elif convention == "templates":
+            records = None if records is None else records + last.templates
         elif convention == "own":
             records = message.records
         elif convention == "own-data":
@@ -204,14 +221,18 @@ class SequenceTracker:
         late = last is None or message.exported <= last.exported
         if not (late and self._fills_gap(message)):
             if late and self._is_copy(message, cut=True):
+                self._stray = message
                 return self._duplicate(message, expected)
             if not late or self._is_restart(message, expected):
-                self.restarts += 1
-                self._begin(message)
-                return Verdict("sequence-restart", number, expected)
+                return self._restart(message, expected)
         self.reordered += 1
         self._seen.append(message)
         return Verdict("sequence-reordered", number, expected)
+
+    def _restart(self, message: Counts, expected: int) -> Verdict:
+        self.restarts += 1
+        self._begin(message)
+        return Verdict("sequence-restart", message.number, expected)
 
     def _duplicate(self, message: Counts, expected: int) -> Verdict:
         self.duplicates += 1
@@ -272,7 +293,8 @@ class SequenceTracker:
         if self.convention == "messages":
             return 1
         data = self.convention in ("data", "own-data")
-        return (message.data_records if data else message.records) or 0
+        size = (message.data_records if data else message.records) or 0
+        return size + message.templates if self.convention == "templates" else size
 
     def _miss(self, place: int, lost: int) -> None:
         """Count ``lost`` as missing before a position."""

@@ -136,6 +136,9 @@ class _Context:
     def lists(self, index: int) -> ListContext:
         return self._lists
 
+    def padding(self, index: int) -> int:
+        return 0
+
     def record_context(self, index: int) -> RecordContext:
         return NO_CONTEXT
 

@@ -25,6 +25,7 @@ class UnboundSet(Protocol):
         template: Template,
         lists: ListContext | None = None,
         context: RecordContext | None = None,
+        padding: int = 0,
     ) -> Any:
         """Decode the Data Set's octets with a template."""
 
@@ -40,6 +41,9 @@ class MessageContext(Protocol):
 
     def lists(self, index: int) -> ListContext:
         """Return the context for decoding lists in a Data Set's records (RFC 6313)."""
+
+    def padding(self, index: int) -> int:
+        """Return the octets at the end of a Data Set that are padding as long as records."""
 
     def record_context(self, index: int) -> RecordContext:
         """Return the facts of options data in force for a Data Set's records."""

@@ -51,6 +51,9 @@ class _PickledContext:
     def lists(self, index: int) -> ListContext:
         return self._lists
 
+    def padding(self, index: int) -> int:
+        return 0
+
     def record_context(self, index: int) -> RecordContext:
         return NO_CONTEXT
 
@@ -162,7 +165,12 @@ class Message(LazyPacket):
                 elif context is None:
                     packet.bind(template, lists)
                 else:
-                    packet.bind(template, context.lists(index), context.record_context(index))
+                    packet.bind(
+                        template,
+                        context.lists(index),
+                        context.record_context(index),
+                        context.padding(index),
+                    )
                 if context is not None:
                     context.attach(index, packet)
             elif context is None and isinstance(packet, TemplateSet):
@@ -269,6 +277,7 @@ class Message(LazyPacket):
                 if template is None:
                     unknown += body != b""
                 elif 0 < template.length <= len(body):
+                    body = body[: len(body) - context.padding(index)]
                     records += template.codec.count_records(body)[0]
             elif set_id in TEMPLATE_SETS[version]:
                 options = set_id == TEMPLATE_SETS[version][1]

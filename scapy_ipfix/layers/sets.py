@@ -307,23 +307,26 @@ class DataSet(Set):
         template: Template,
         lists: ListContext | None = None,
         context: RecordContext | None = None,
+        padding: int = 0,
     ) -> DataSet:
         """Decode the Data Set's octets with a template, also those decoded with another one.
 
         ``lists`` is the context for decoding lists in the records (RFC 6313), ``context`` the
-        facts of options data in force for them. Returns the Data Set.
+        facts of options data in force for them. The last ``padding`` octets are no records,
+        even if there is room for some. Returns the Data Set.
         """
         fields = self.fields
         body = build_packets(fields.get("records", ())) + fields.get("undecoded", b"")
         body += fields.get("padding") or b""
         self._lists = lists
         self.record_context = context or NO_CONTEXT
-        rest = bind_records(fields, template, body, self._lists)
+        records_end = len(body) - padding
+        rest = bind_records(fields, template, body[:records_end], self._lists)
         cut = len(rest) >= max(template.length, 1)
         fields.pop("undecoded", None)
         if cut:
             fields["undecoded"] = rest
-        fields["padding"] = b"" if cut else rest
+        fields["padding"] = body[records_end:] if cut else rest + body[records_end:]
         self._noted = template.trailing_defects(rest, len(fields["records"]))
         return self
 

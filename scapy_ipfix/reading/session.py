@@ -61,6 +61,9 @@ class IPFIXSession(DefaultSession):
         True decodes every record, for diagnostics of its values.
     ``learn_elements``
         False ignores the elements that exporters describe (RFC 5610).
+    ``lenient``
+        True reads Template FlowSets of NetFlow v9 in IPFIX messages, and Template Sets of
+        IPFIX in NetFlow v9, which some exporters send.
     ``ntp_epoch``
         1970 reads dateTimeMicroseconds and dateTimeNanoseconds of exporters that count their
         seconds from 1970 instead of 1900 (RFC 7011 6.1.9).
@@ -83,6 +86,7 @@ class IPFIXSession(DefaultSession):
         check_values: bool = False,
         learn_elements: bool = True,
         ntp_epoch: int = 1900,
+        lenient: bool = False,
     ) -> None:
         super().__init__(supersession)
         #: The Collecting Process itself: state by Observation Domain.
@@ -93,6 +97,7 @@ class IPFIXSession(DefaultSession):
             template_timeout=template_timeout,
             check_values=check_values,
             learn_elements=learn_elements,
+            lenient=lenient,
         )
         #: Held while a packet or a message changes the state, and while tables are made of it.
         self._lock = threading.RLock()

@@ -90,6 +90,11 @@ CATALOGUE: dict[str, Entry] = {
     "set-reserved": _entry(
         WARNING, ("RFC 7011 3.3.2", "RFC 3954 5.2"), "Set id {set_id} is reserved"
     ),
+    "set-other-protocol": _entry(
+        WARNING,
+        ("RFC 7011 3.3.2", "RFC 3954 5.2"),
+        "Set id {set_id} is that of {kind} in {protocol}; read them with --lenient",
+    ),
     "set-empty": _entry(NOTE, _PADDING, "Set {set_id} holds no record"),
     "padding-nonzero": _entry(
         WARNING, _PADDING, "the padding of Set {set_id} is not zero: {octets}"
@@ -143,6 +148,12 @@ CATALOGUE: dict[str, Entry] = {
         WARNING,
         _MANAGEMENT,
         "template {template_id} is not defined yet; {octets} octets are kept until it arrives",
+    ),
+    "template-other-port": _entry(
+        WARNING,
+        _MANAGEMENT,
+        "{source} defined template {template_id} from port {port}; share templates across "
+        "its ports with --scope exporter",
     ),
     "template-redefined": _entry(
         NOTE, _REDEFINITION, "template {template_id} changed from {old} to {new} fields"
