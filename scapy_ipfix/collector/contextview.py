@@ -106,12 +106,12 @@ class ContextView(RecordContext):
 
     def resolver(self, template: Template) -> RecordResolver:
         """Return the resolver of records of a template; the last one used stays for reuse."""
-        used = self.metadata.last_resolver
-        if used is not None and used[0] is template and used[1] == self:
-            known: RecordResolver = used[2]
-            return known
+        last = self.metadata.last_resolver
+        # The template by identity: comparing two takes longer.
+        if last and last[0] is template and last[1:3] == (self.domain, self.number):
+            return last[3]
         resolver = RecordResolver(template, self.metadata.finder(self.domains, self.number))
-        self.metadata.last_resolver = template, self, resolver
+        self.metadata.last_resolver = template, self.domain, self.number, resolver
         return resolver
 
     def default_rate(self, template: Template) -> float | None:

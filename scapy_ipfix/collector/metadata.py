@@ -38,6 +38,7 @@ from scapy_ipfix.wire.facts import (
     Interface,
     Sampling,
 )
+from scapy_ipfix.wire.resolver import RecordResolver
 from scapy_ipfix.wire.template import Template
 
 #: An exporter's observation domain: a transport session, the version of the protocol, the
@@ -183,8 +184,9 @@ class Metadata:
         self._count = 0
         #: The weight of all values, see :func:`_weight`.
         self._weight = 0
-        #: The resolver of the latest Set, kept by :mod:`~scapy_ipfix.collector.contextview`.
-        self.last_resolver: Any = None
+        #: The resolver of the latest Set, after the template, the domain and the number that
+        #: it is for; kept by :mod:`~scapy_ipfix.collector.contextview`.
+        self.last_resolver: tuple[Template, DomainKey, int, RecordResolver] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state of a copy, which makes its own resolver."""
