@@ -197,14 +197,17 @@ class _Layout:
 
 
 def _name_of_record(find: FindFact, part: tuple[Any, ...]) -> tuple[str | None, str | None]:
-    """Return an interface's name and description, from the record itself or by its numbers."""
+    """Return an interface's name and description, from the record itself or by its number.
+
+    That is the first of ``ingressInterface`` and ``ingressPhysicalInterface`` that is not 0: a
+    logical interface without a name has not that of the physical one.
+    """
     name, description, *_ = part
     if name is not None or description is not None:
         name, description = fact_text(name), fact_text(description)
-    for index in part[2:]:
-        if name and description:
-            break
-        found = find(INTERFACE, index) if isinstance(index, int) else None
+    index = next((number for number in part[2:] if isinstance(number, int) and number), None)
+    if index is not None and not (name and description):
+        found = find(INTERFACE, index)
         if found is not None:
             name, description = name or found.name, description or found.description
     return name or None, description or None

@@ -183,8 +183,10 @@ def test_interface_names() -> None:
 def test_physical_interfaces() -> None:
     view = stated((INTERFACE, (1, "Gi1", "")))
     template, record = layout_of("ingressPhysicalInterface", "ingressInterface")
-    assert view.interface_name(template, record(1, 100)) == "Gi1"
+    assert view.interface_name(template, record(1, 100)) is None
     assert view.interface_name(template, record(100, 1)) == "Gi1"
+    assert view.interface_name(template, record(1, 1)) == "Gi1"
+    assert view.interface_name(template, record(1, 0)) == "Gi1"
 
 
 def test_the_interface_that_a_metering_process_observes() -> None:
