@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree
+from xml.parsers import expat
 
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.model.element import InformationElement, ValueNames
@@ -135,12 +135,10 @@ def read_xml(path: Path, text: str, pen: int = 0) -> Elements:
     is its enterprise. Raises ValueError for a file without elements.
     """
     found = False
-    for record in _records(path, text):
-        row = Row(*(_child_text(record, tag) for tag in _IANA_TAGS))
+    for line, texts in _records(path, text):
+        row = Row(*(texts.get(tag, "") for tag in _IANA_TAGS))
         if row.id and row.type:
-            # ElementTree does not keep the line of a record.
-            line = text.count("\n", 0, max(0, text.find(f"<elementId>{row.id}<"))) + 1
-            owner = _child_text(record, "enterpriseId")
+            owner = texts.get("enterpriseId", "")
             found = True
             yield line, make_element(path, line, row, int(owner) if owner.isdecimal() else pen)
     if not found:
@@ -153,9 +151,9 @@ def read_protocols(path: Path, text: str) -> Iterator[tuple[int, str]]:
     Names are as in ``/etc/protocols``: lower case, no spaces. Numbers for "any" protocol of
     a kind have no name but a description.
     """
-    for record in _records(path, text):
-        value, name = _child_text(record, "value"), _child_text(record, "name")
-        description = _child_text(record, "description")
+    for _, texts in _records(path, text):
+        value, name = texts.get("value", ""), texts.get("name", "")
+        description = texts.get("description", "")
         if not name and description.lower().startswith("any "):
             name = description
         if value.isdecimal() and name and name != "Reserved":
@@ -225,15 +223,46 @@ def parse_number(text: str, name: str) -> int:
     return int(text)
 
 
-def _records(path: Path, text: str) -> Iterator[ElementTree.Element]:
+def _records(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Return the line of each record in XML, and the text of its children by tag.
+
+    The line is that of the number, the text of a child ends at the first element in it.
+    """
+    lines: list[int] = []
+    records: list[dict[str, str]] = []
+    tags: list[str] = []
+    child = ""
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal child
+        tag, child = name.rpartition(" ")[2], ""
+        if tag == "record":
+            lines.append(parser.CurrentLineNumber)
+            records.append({})
+        elif tags[-1:] == ["record"] and tag not in records[-1]:
+            child, records[-1][tag] = tag, ""
+            if tag == "elementId":
+                lines[-1] = parser.CurrentLineNumber
+        tags.append(tag)
+
+    def end(name: str) -> None:
+        nonlocal child
+        child = ""
+        tags.pop()
+
+    def characters(data: str) -> None:
+        if child:
+            records[-1][child] += data
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = characters
     try:
-        return ElementTree.fromstring(text.encode()).iterfind(".//{*}record")
-    except ElementTree.ParseError as error:
-        raise line_error(path, error.position[0], f"not well-formed XML: {error}") from None
-
-
-def _child_text(record: ElementTree.Element, tag: str) -> str:
-    return (record.findtext("{*}" + tag) or "").strip()
+        parser.Parse(text.encode(), True)
+    except expat.ExpatError as error:
+        raise line_error(path, error.lineno, f"not well-formed XML: {error}") from None
+    stripped = ({tag: each.strip() for tag, each in record.items()} for record in records)
+    return zip(lines, stripped, strict=True)
 
 
 def make_element(

@@ -60,7 +60,7 @@ class StreamReceiver:
     certificates of exporters. The counters may be read in any thread.
     """
 
-    #: As of :class:`~scapy_ipfix.reading.udpreceiver.UDPReceiver`: a stream drops nothing.
+    #: Counters as of :class:`~scapy_ipfix.reading.udpreceiver.UDPReceiver`; a stream drops nothing.
     dropped = buffer_requested = buffer_granted = 0
 
     def __init__(

@@ -106,7 +106,7 @@ def test_update_prints_the_changes(tmp_path: Path, capsys: pytest.CaptureFixture
     ("xml", "complaint"),
     [
         ("<a/>", ":1: no Information Elements"),
-        (XML.format(type="string").replace("Id>2", "Id>1"), ":2: two(1)<unsigned8>[1] has"),
+        (XML.format(type="string").replace("Id>2", "Id>1"), ":4: two(1)<unsigned8>[1] has"),
         (XML.format(type="blob"), ":2: no data type 'blob'"),
     ],
 )

@@ -33,7 +33,7 @@ from scapy_ipfix.wire.framing import (
 from scapy_ipfix.wire.template import Template
 from tests.builders import codes
 
-#: What libfixbuf 2.4.1 writes (fbSessionSetMetadataExportElements) of three elements of
+#: Messages of libfixbuf 2.4.1 (fbSessionSetMetadataExportElements) with three elements of
 #: enterprise 99999 and two of its own, then a template and a record that use the three.
 LIBFIXBUF = bytes.fromhex(
     """
