@@ -46,8 +46,6 @@ _DRIFT = 1
 _LAYOUTS, _WIDE_LAYOUTS = 1024, 8
 #: Greatest number of domains with a shift and a sequence number, and of counted exporters.
 DOMAINS = 65_536
-#: Octets before the records of a block in a subTemplateMultiList (RFC 6313 4.5.3).
-_BLOCK_HEADER = 4
 
 _WORD = struct.Struct("!I")
 #: Offsets of export time, sequence number and domain in the message header, by version.
@@ -112,14 +110,10 @@ def _find_in_list(
     parts, defect = list_parts(kind, octets, inner)
     if defect is not None:
         return
-    # From the end, where the last part ends; between two parts there is a block header.
-    stop = base + len(octets)
-    for codec, body in reversed(parts):
-        start = stop - len(body)
+    for codec, body, start in parts:
         times = _time_fields(codec.fields)
         if times.any:
-            yield from times.find(body, start, inner)
-        stop = start - _BLOCK_HEADER
+            yield from times.find(body, base + start, inner)
 
 
 def _time_fields(fields: tuple[TemplateField, ...]) -> _TimeFields:

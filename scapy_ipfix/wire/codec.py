@@ -44,32 +44,33 @@ class RecordCodec:
         values: str = "scapy",
     ) -> None:
         self.fields = fields
-        compiled = compile_layout(fields, wanted, values)
-        runs = compiled.runs
-        self.names = tuple(compiled.names)
+        names, decoders, runs, has_lists = compile_layout(fields, wanted, values)
+        self.names = tuple(names)
         #: Octets of a record where all have as many, else of the shortest one; 0: none is read.
         self.minimum = minimum_length(fields)
         self.is_fixed = not runs or (len(runs) == 1 and runs[0][0] is not None)
         #: Positions in the kept fields, in the wanted order, where that is not the wire's order.
         self._order = None if wanted is None else positions_on_wire(wanted)
         #: List fields (RFC 6313): position in a row, name, data type.
-        self.structured = list_fields(fields, wanted) if compiled.has_lists else ()
+        self.structured = list_fields(fields, wanted) if has_lists else ()
         #: Fixed stretches as (Struct, octets, True), variable fields as (None, 0, kept).
         self._runs = tuple(runs)
-        #: True where the last field is the only one of variable length, as names in options.
-        self._ends_variable = runs[-1:] == VARIABLE_RUN and (
-            len(runs) == 1 or (len(runs) == 2 and runs[0][0] is not None)
-        )
-        #: True where the only field has variable length, as in many basicLists.
-        self._single_variable = runs == VARIABLE_RUN
-        #: Struct of the fields before the last one.
-        self._head = runs[0][0] or NO_FIELDS if runs else NO_FIELDS
-        self._decoders = decoders = compiled.decoders
+        self._decoders = decoders
         self._named_decoders: Sequence[tuple[str, Callable[[Any], Any]]] = ()
         if decoders:
-            self._named_decoders = [(self.names[at], decode) for at, decode in decoders.items()]
-        if self.is_fixed:
-            self._struct = (runs[0][0] if runs else None) or NO_FIELDS
+            self._named_decoders = [(names[at], decode) for at, decode in decoders.items()]
+        #: True where the only field has variable length, as in many basicLists.
+        self._single_variable = False
+        #: True where the last field is the only one of variable length, as names in options.
+        self._ends_variable = False
+        #: Struct of the whole record if :attr:`is_fixed`, else of the fields before the first
+        #: one of variable length.
+        self._struct = (runs[0][0] if runs else None) or NO_FIELDS
+        if not self.is_fixed:
+            self._single_variable = runs == VARIABLE_RUN
+            self._ends_variable = self._single_variable or (
+                len(runs) == 2 and runs[0][0] is not None and runs[1:] == VARIABLE_RUN
+            )
 
     # -- reading
 
@@ -87,9 +88,9 @@ class RecordCodec:
         if self._ends_variable:
             return self._ends_after_head(body)
         ends: list[int] = []
-        position = 0
+        position, runs = 0, self._runs
         while end - position >= size:
-            for run, octets, _ in self._runs:
+            for run, octets, _ in runs:
                 if run is not None:
                     position += octets
                     continue
@@ -109,15 +110,13 @@ class RecordCodec:
     def _ends_after_head(self, body: bytes) -> list[int]:
         """Return the ends of records whose last field alone has variable length."""
         ends: list[int] = []
-        position, end, size, head = 0, len(body), self.minimum, self._head.size
+        position, end, size, head = 0, len(body), self.minimum, self._struct.size
         while end - position >= size:
             position += head
             length = body[position]
-            position += 1
             if length == 255:
-                length = int.from_bytes(body[position : position + 2], "big")
-                position += 2
-            position += length
+                length = int.from_bytes(body[position + 1 : position + 3], "big") + 2
+            position += length + 1
             if position > end:
                 break
             ends.append(position)
@@ -255,7 +254,7 @@ class RecordCodec:
         """Return rows of records whose last field alone has variable length."""
         rows: list[tuple[Any, ...]] = []
         position, end, size = 0, len(body), self.minimum
-        head, unpack = self._head.size, self._head.unpack_from
+        head, unpack = self._struct.size, self._struct.unpack_from
         while end - position >= size:
             at = position + head
             length = body[at]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from scapy_ipfix.model.datatype import Cache
 from scapy_ipfix.model.datatypes import VARIABLE, DataType
@@ -26,13 +26,8 @@ Run = tuple["struct.Struct | None", int, bool]
 VARIABLE_RUN: list[Run] = [(None, 0, True)]
 
 
-class CompiledLayout(NamedTuple):
-    """Kept fields of a layout: names, decoders by position in a row, runs."""
-
-    names: list[str]
-    decoders: dict[int, Callable[[Any], Any]]
-    runs: list[Run]
-    has_lists: bool
+#: Kept fields of a layout: names, decoders by position in a row, runs, True if some are lists.
+CompiledLayout = tuple[list[str], dict[int, Callable[[Any], Any]], list[Run], bool]
 
 
 def compile_layout(
@@ -64,7 +59,7 @@ def compile_layout(
         runs.append((None, 0, is_kept))
     if formats:
         runs.append(_run(formats))
-    return CompiledLayout(names, decoders, runs, has_lists)
+    return names, decoders, runs, has_lists
 
 
 def list_fields(

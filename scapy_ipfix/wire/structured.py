@@ -251,7 +251,7 @@ def decode_lists(
             read.append(octets.hex() if values == "json" and isinstance(octets, bytes) else octets)
             continue
         found: list[Any] = []
-        for codec, body in parts:
+        for codec, body, _ in parts:
             if kind == "basicList":
                 found += codec.values(body)
                 for _, _, within in codec.structured:
@@ -263,8 +263,8 @@ def decode_lists(
     return read
 
 
-#: Records of a list: their codec and their octets.
-Part = tuple[RecordCodec, bytes]
+#: Records of a list: their codec, their octets, the offset of these in the list.
+Part = tuple[RecordCodec, bytes, int]
 _EMPTY = RecordCodec(())
 
 
@@ -287,7 +287,7 @@ def list_parts(
         rest = codec.trailing_length(body) if body else 0
         if rest:
             return [], _malformed(name or kind, f"{rest} octets after the last value")
-        return [(codec, body)], None
+        return [(codec, body, start)], None
     return _block_parts(kind, octets, context, values, name or kind)
 
 
@@ -312,14 +312,14 @@ def _block_parts(
             return [], Defect.make("missing-template", template_id=template_id, octets=end - start)
         if not 0 < template.length <= end - start:
             # Without records, neither a codec nor the names are needed.
-            parts.append((_EMPTY, octets[start:end]))
+            parts.append((_EMPTY, octets[start:end], start))
             rest = rest or end - start
             continue
         if context.layout is not None:
             template = context.template(template_id)
             assert template is not None
         codec, body = template.projection(None, values), octets[start:end]
-        parts.append((codec, body))
+        parts.append((codec, body, start))
         rest = rest or codec.trailing_length(body)
     if rest:
         return [], _malformed(name, f"{rest} octets after the last record")

@@ -122,7 +122,7 @@ def _list_defect(
             return defect
         if inner.parts is not None:
             inner.parts[kind, octets] = parts
-        for codec, body in parts:
+        for codec, body, _ in parts:
             rows = codec.rows(body) if codec.structured else ()
             for position, below, below_kind in codec.structured:
                 within = map(itemgetter(position), rows)

@@ -36,6 +36,41 @@ def test_rows_come_back(case):
     assert [template.encode(row) for row in codec.dicts(body)] == octets
 
 
+@given(st.sampled_from([9, 10]).flatmap(filled))
+def test_field_spans_are_where_the_values_are(case):
+    template, rows = case.template, case.rows
+    body = b"".join(template.encode_rows(rows))
+    found = list(template.codec.field_spans(body))
+    assert len(found) == len(rows)
+    for spans, row in zip(found, rows):
+        for field, (start, stop), value in zip(template.fields, spans, row, strict=True):
+            octets = body[start:stop]
+            assert field.is_variable or len(octets) == field.length
+            if field.is_variable or field.length:
+                body_of_one = prefixed(octets) if field.is_variable else octets
+                assert record_codec((field,)).values(body_of_one) == [value]
+
+
+@pytest.mark.parametrize("length, prefix", [(254, 1), (255, 3), (300, 3)])
+def test_field_spans_follow_length_octets(length, prefix):
+    template = Template(256, "applicationName", "protocolIdentifier")
+    body = template.encode(("a" * length, 6)) + template.encode(("b", 17)) + b"\0"
+    second = prefix + length + 1
+    assert list(template.codec.field_spans(body)) == [
+        [(prefix, prefix + length), (prefix + length, prefix + length + 1)],
+        [(second + 1, second + 2), (second + 2, second + 3)],
+    ]
+
+
+@given(templates(), st.binary(max_size=300))
+def test_field_spans_of_any_octets(template, body):
+    spans = template.codec.record_spans(body)[0]
+    for (start, stop), fields in zip(spans, template.codec.field_spans(body), strict=True):
+        offsets = [start, *(offset for pair in fields for offset in pair), stop]
+        assert offsets == sorted(offsets)
+        assert offsets[-1] == offsets[-2]
+
+
 @given(templates(), st.binary(max_size=300))
 def test_any_octets_are_rows_and_a_rest(template, body):
     codec = template.codec

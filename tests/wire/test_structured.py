@@ -160,6 +160,28 @@ def test_any_octets_are_a_list_or_stay_octets(kind, octets):
         parts, defect = list_parts(kind, octets, context)
         assert (defect is None) == isinstance(found, list)
         assert not parts or defect is None
+        assert all(octets[start : start + len(body)] == body for _, body, start in parts)
+
+
+def test_offsets_of_the_parts_of_a_list():
+    context = ListContext({257: FLOW}.get)
+    record = FLOW.encode(ROW)
+    size = len(record)
+    lists = {
+        "basicList": (basic_list(8, 4, bytes(8)), [5]),
+        "subTemplateList": (sub_template_list(257, record + record), [3]),
+        "subTemplateMultiList": (
+            sub_template_multi_list((257, record), (257, record + record)),
+            [5, 5 + size + 4],
+        ),
+    }
+    for kind, (octets, offsets) in lists.items():
+        parts, defect = list_parts(kind, octets, context)
+        assert defect is None
+        assert [start for _, _, start in parts] == offsets
+        assert [octets[start : start + len(body)] for _, body, start in parts] == [
+            body for _, body, _ in parts
+        ]
 
 
 @pytest.mark.parametrize("element", ["protocolIdentifier", "_ipfix_7_7[1]", "basicList"])
