@@ -132,7 +132,7 @@ def set_length_too_short() -> Packets:
     return [IPFIX() / TemplateSet(templates=[FLOW]) / short / after]
 
 
-@illegal("RFC 7011 3.3.2", _REST, "set-truncated", "padding-nonzero", "set-reserved")
+@illegal("RFC 7011 3.3.2", _REST, "set-truncated", "padding-nonzero", "set-other-protocol")
 def set_length_too_long() -> Packets:
     """A Set has a length one octet too high and includes the first octet of the next Set header."""
     long = DataSet(template=FLOW, length=17, records=[ROW])
@@ -160,9 +160,12 @@ def set_header_cut() -> Packets:
     return [bytes(IPFIX(length=39) / TemplateSet(templates=[FLOW])) + b"\x01\x00\x00"]
 
 
-@illegal("RFC 7011 3.3.2", "skip these Sets and read the data after them", "set-reserved")
+@illegal(
+    *("RFC 7011 3.3.2", "skip these Sets and read the data after them"),
+    *("set-reserved", "set-other-protocol"),
+)
 def set_ids_reserved() -> Packets:
-    """Sets have the reserved ids 0, 1, 4 and 255, among valid Sets."""
+    """Sets have the reserved ids 4 and 255, and those of NetFlow v9 templates, 0 and 1."""
     message = IPFIX() / TemplateSet(templates=[FLOW])
     for number in (0, 1, 4, 255):
         message /= Set(setId=number, data=bytes(4))

@@ -106,7 +106,7 @@ def v9_count_zero() -> Packets:
 @illegal(
     *("RFC 3954 5", "discard the packet and log it", "header-truncated", "set-truncated"),
     *("template-truncated", "padding-nonzero", "set-empty", "sets-trailing", "count-disagrees"),
-    "sequence-duplicate",
+    *("sequence-duplicate", "sequence-convention"),
 )
 def v9_truncated_at_every_octet() -> Packets:
     """A packet with templates, options and data is cut off after 2 octets, after 3, and so on."""
@@ -133,7 +133,10 @@ def v9_flowset_length_beyond_the_packet() -> Packets:
     return [NetFlowV9() / TemplateFlowSet(templates=[FLOW]) / rows]
 
 
-@illegal("RFC 3954 5.2", "skip these FlowSets and read the data after them", "set-reserved")
+@illegal(
+    *("RFC 3954 5.2", "skip these FlowSets and read the data after them"),
+    *("set-reserved", "set-other-protocol"),
+)
 def v9_flowset_ids_reserved() -> Packets:
     """FlowSets have the reserved ids 2 and 255; 2 is the id of templates in IPFIX."""
     message = NetFlowV9(count=2) / TemplateFlowSet(templates=[FLOW])
