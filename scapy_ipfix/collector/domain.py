@@ -91,7 +91,7 @@ class Domain:
         stats.messages += 1
         stats.octets += octets
         stats.records += records
-        stats.last_export = counts.exported
+        stats.last_export = counts.export_time
         tracker = self.streams.get(stream) if stream else self.sequence
         verdict = tracker.track(counts, shared.last if shared.domains > 1 else None)
         shared.last = counts

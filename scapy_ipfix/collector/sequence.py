@@ -47,7 +47,7 @@ class Counts(NamedTuple):
     """Sequence number of a message, and its numbers of records.
 
     ``records`` and ``data_records`` (without options) are None while a Set has no template.
-    ``exported`` is the export time, which differs between a duplicate and a number that an
+    ``export_time`` (seconds since 1970) differs between a duplicate and a number that an
     exporter uses again after a restart. ``templates`` are Template Records. ``restarted`` is
     True where the exporter's uptime shows that it restarted before the message.
     """
@@ -55,7 +55,7 @@ class Counts(NamedTuple):
     number: int
     records: int | None
     data_records: int | None
-    exported: int = 0
+    export_time: int = 0
     templates: int = 0
     restarted: bool = False
 
@@ -218,7 +218,7 @@ class SequenceTracker:
         if self._is_copy(message):
             return self._duplicate(message, expected)
         # A late message was exported before the last one.
-        late = last is None or message.exported <= last.exported
+        late = last is None or message.export_time <= last.export_time
         if not (late and self._fills_gap(message)):
             if late and self._is_copy(message, cut=True):
                 self._stray = message
@@ -247,7 +247,7 @@ class SequenceTracker:
         size = self._size(message)
         return any(
             each.number == message.number
-            and each.exported == message.exported
+            and each.export_time == message.export_time
             and (
                 each.records == message.records
                 or None in (each.records, message.records)

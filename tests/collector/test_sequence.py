@@ -140,7 +140,8 @@ def test_a_restart(version, first, again, after):
     convention = "messages" if version == V9_VERSION else "records"
     before = counted(SIZES, first, convention)[:after]
     then = [
-        each._replace(exported=each.exported + 60) for each in counted(SIZES, again, convention)
+        each._replace(export_time=each.export_time + 60)
+        for each in counted(SIZES, again, convention)
     ]
     tracker = SequenceTracker(version)
     assert verdict_codes(tracker, before + then) == ["restart"]
@@ -149,9 +150,9 @@ def test_a_restart(version, first, again, after):
 
 def test_a_restart_without_an_export_time():
     tracker = SequenceTracker(IPFIX_VERSION)
-    bare = [each._replace(exported=0) for each in counted(SIZES, 100_000)]
+    bare = [each._replace(export_time=0) for each in counted(SIZES, 100_000)]
     assert verdict_codes(
-        tracker, bare + [each._replace(exported=0) for each in counted(SIZES)]
+        tracker, bare + [each._replace(export_time=0) for each in counted(SIZES)]
     ) == ["restart"]
 
 
