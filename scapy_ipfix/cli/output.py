@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TextIO
 from scapy_ipfix.collector.collected import CollectedSet
 from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.model.times import NTPTime
-from scapy_ipfix.reading.columns import CONTEXT
+from scapy_ipfix.reading.selection import ORIGIN, exporter_text
 from scapy_ipfix.text import counted, cut, printable
 from scapy_ipfix.wire.codec import WIDE
 from scapy_ipfix.wire.display import field_texts
@@ -102,7 +102,7 @@ class JSONLines:
         if not rows:
             return
         self.records += len(rows)
-        before = _encode_json(dict(zip(CONTEXT, _context(read))))[:-1] + ", "
+        before = _encode_json(dict(zip(ORIGIN, _context(read))))[:-1] + ", "
         self._out.write(self._line(template, names).write(rows, before))
 
     def _line(self, template: Template, names: tuple[str, ...]) -> _Line:
@@ -126,7 +126,7 @@ class CSV:
         self.records = 0
         self._writer = csv.writer(out, lineterminator="\n")
         self._columns = tuple(columns)
-        self._writer.writerow((*CONTEXT, *columns))
+        self._writer.writerow((*ORIGIN, *columns))
 
     def write(self, read: CollectedSet, template: Template) -> None:
         names = set(template.names)
@@ -211,7 +211,7 @@ class TextTable:
 
 def _context(read: CollectedSet) -> tuple[Any, ...]:
     # For an IPFIX File the transport is the file name, which may hold any character.
-    return printable(str(read.domain.transport)), read.domain.id, read.set_id
+    return printable(exporter_text(read.domain)), read.domain.id, read.set_id
 
 
 def _blocks(

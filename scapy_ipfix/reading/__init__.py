@@ -7,7 +7,8 @@ tuples, arrays or Parquet files.
 The package imports ``collector``, ``layers`` and all above them, but not ``exporting``.
 
 Modules, each importing only from those before it: ``extras``, ``filterparser``, ``conditions``,
-``filters``, ``capture``, ``reassembly``, ``streams``, ``packetreader``, ``tables``, ``session``,
-``fastpath``, ``reader``, ``inbox``, ``listeningsockets``, ``udpreceiver``, ``streamreceiver``,
-``ipfixfile``, ``arrays``, ``columns``, ``parquet``.
+``filters``, ``capture``, ``reassembly``, ``streams``, ``sourcefiles``, ``packetreader``,
+``tables``, ``session``, ``fastpath``, ``selection``, ``reader``, ``inbox``,
+``listeningsockets``, ``udpreceiver``, ``streamreceiver``, ``ipfixfile``, ``arrays``,
+``derivedcolumns``, ``columns``, ``parquet``.
 """

@@ -25,9 +25,20 @@ from scapy_ipfix.reading.arrays import (
     objects,
     variable_array,
 )
+from scapy_ipfix.reading.derivedcolumns import DerivedColumns
 from scapy_ipfix.reading.extras import extra
 from scapy_ipfix.reading.reader import Kind, Source, field_names, iter_sets, parse_kind
+from scapy_ipfix.reading.selection import (
+    CONTEXT,
+    MESSAGE_CONTEXT,
+    NUMBERS,
+    ORIGIN,
+    FieldSelection,
+    exporter_text,
+    kind_of,
+)
 from scapy_ipfix.reading.session import IPFIXSession
+from scapy_ipfix.reading.sourcefiles import SourceFiles
 from scapy_ipfix.wire.codec import RecordCodec
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.template import Template
@@ -37,8 +48,6 @@ if TYPE_CHECKING:
 
 __all__ = ["address_text", "read_columns", "to_pandas"]
 
-#: Columns with the origin of a record; no Information Element in the registries has such a name.
-CONTEXT = ("_exporter", "_domain", "_template")
 #: Columns of a DataFrame without ``fields``, at most: each has a cell for every record.
 COLUMNS = 1024
 _OCTETS = InformationElement("octets", 0)
@@ -56,9 +65,10 @@ def read_columns(
 
     ``source``, ``fields``, ``kind`` and ``session`` are as in :func:`iter_records`: with
     ``fields``, only these columns, of the layouts that have them all. ``context`` adds the
-    columns ``_exporter`` (str), ``_domain`` and ``_template``. Templates with the same fields
-    in the same lengths are one layout, also of several exporters and ids; the first of them is
-    the key. Records are in order of arrival.
+    columns ``_exporter``, ``_domain``, ``_template``, ``_version``, ``_export_time``,
+    ``_packet`` and ``_file``. Templates with the same fields in the same lengths are one layout,
+    also of several exporters and ids; the first of them is the key. Records are in order of
+    arrival.
 
     =========================  ==========================================================
     integers                   as wide as their type, in the machine's octet order
@@ -71,6 +81,11 @@ def read_columns(
     string, unsigned256        objects: ``str`` (``bytes`` if not UTF-8), ``int``
     =========================  ==========================================================
 
+    Resolved values and context may be among the fields: times are ``datetime64[us]``,
+    ``flow_duration`` and ``sampling_rate`` ``float64`` (NaN: unknown); ports, ``protocol``,
+    ``octets``, ``packets`` are integers, objects where one is unknown; addresses and names are
+    objects, ``str`` or None.
+
     A field of variable length, or of length 0, is an object array of values as iter_records
     yields them, except that lists are octets. A field of a length that its type does not allow
     is ``V``.
@@ -81,8 +96,8 @@ def read_columns(
     Raises the errors of iter_records, and MissingPackage (an ImportError) without numpy.
     """
     np = numpy("read_columns")
-    gathered = _gather(source, fields, kind, session)
-    return {layout.template: layout.arrays(np, context=context) for layout in gathered.drain()}
+    gathered = _gather(source, fields, kind, session, context)
+    return {layout.template: layout.arrays(np, origin=context) for layout in gathered.drain()}
 
 
 def to_pandas(
@@ -90,21 +105,23 @@ def to_pandas(
     fields: Sequence[str] | None = None,
     kind: Literal["all", "data", "options"] = "all",
     *,
+    context: bool = False,
     session: IPFIXSession | None = None,
 ) -> Any:
     """Return the Data Records of a source as one pandas DataFrame, a column for each field.
 
     Arguments are those of :func:`read_columns`. The first columns are ``_exporter``,
-    ``_domain`` and ``_template``. Records are grouped by layout, each in order of arrival; a
-    field that a record does not have is missing (NA). Integers and booleans have pandas'
-    nullable types (``UInt64``), times are UTC, addresses and strings text, octets ``bytes``.
+    ``_domain`` and ``_template``, with ``context`` all of the context. Records are grouped by
+    layout, each in order of arrival; a field that a record does not have is missing (NA).
+    Integers and booleans have pandas' nullable types (``UInt64``), times are UTC, addresses and
+    strings text, octets ``bytes``.
 
     Raises the errors of read_columns, ValueError for more than 1024 columns without
     ``fields``, and MissingPackage (an ImportError) without pandas.
     """
     pandas = extra("pandas", "to_pandas", "pandas")
     np = numpy("to_pandas")
-    gathered = _gather(source, fields, kind, session)
+    gathered = _gather(source, fields, kind, session, context)
     if fields is None and len(gathered.field_names()) > COLUMNS:
         raise ValueError(
             f"more than {COLUMNS} columns for one DataFrame: "
@@ -113,18 +130,19 @@ def to_pandas(
     frames = [
         pandas.DataFrame(
             {
-                name: _series(pandas, array, layout.fields.get(name))
-                for name, array in layout.arrays(np, context=True).items()
+                name: _series(pandas, name, array, layout.fields.get(name))
+                for name, array in layout.arrays(np, origin=True).items()
             }
         )
         for layout in gathered.drain()
     ]
     if not frames:
-        return pandas.DataFrame(columns=[*CONTEXT, *(gathered.names or ())])
+        origin = CONTEXT if context else ORIGIN
+        return pandas.DataFrame(columns=[*dict.fromkeys((*origin, *(gathered.names or ())))])
     return pandas.concat(frames, ignore_index=True)
 
 
-def _series(pandas: Any, array: Any, template_field: TemplateField | None) -> Any:
+def _series(pandas: Any, name: str, array: Any, template_field: TemplateField | None) -> Any:
     """Return a column of a DataFrame, in a type that has a missing value (NA)."""
     if template_field is not None and is_address(template_field):
         return pandas.array(address_text(array), dtype="string")
@@ -135,19 +153,26 @@ def _series(pandas: Any, array: Any, template_field: TemplateField | None) -> An
         return pandas.array(array)
     if kind == "V":
         return pandas.Series(array.tolist(), dtype=object)
-    if kind == "O" and all(type(value) is str for value in array):
+    if kind == "O" and template_field is None and kind_of(name) in NUMBERS:
+        return pandas.array(array, dtype="UInt64")
+    if kind == "O" and all(type(value) is str for value in array if value is not None):
         return pandas.array(array, dtype="string")
     return pandas.Series(array)
 
 
 def _gather(
-    source: Source, fields: Sequence[str] | None, kind: Kind, session: IPFIXSession | None
+    source: Source,
+    fields: Sequence[str] | None,
+    kind: Kind,
+    session: IPFIXSession | None,
+    context: bool,
 ) -> LayoutBuffers:
     """Read a source into buffers by layout. Raises ValueError, OSError."""
     session = session or IPFIXSession()
     is_options = parse_kind(kind)
     names = None if fields is None else field_names(fields, session.collector.model)
-    gathered = LayoutBuffers(names)
+    added = MESSAGE_CONTEXT if context else ()
+    gathered = LayoutBuffers(names, session._reader.files, added)
     for read in iter_sets(source, session):
         template = read.template
         assert template is not None
@@ -202,19 +227,28 @@ class _VariableField:
 class Layout:
     """Records of one template layout, as octets from which arrays are made.
 
-    ``names`` are the selected fields in the order of the columns, None for all fields.
+    ``names`` are the selected values in the order of the columns, None for all fields;
+    ``added`` are resolved and context values to be gathered besides these.
     """
 
-    def __init__(self, template: Template, names: tuple[str, ...] | None) -> None:
+    def __init__(
+        self,
+        template: Template,
+        names: tuple[str, ...] | None,
+        files: SourceFiles,
+        added: tuple[str, ...] = (),
+    ) -> None:
         self.template = template
         self.names = template.names if names is None else names
-        selected = frozenset(self.names)
-        # A learned element may have the name of a column of CONTEXT, which takes precedence.
-        self.fields = {
-            each.name: each
-            for each in template.fields
-            if each.name in selected and each.name not in CONTEXT
-        }
+        self._added = added
+        if names is None:
+            # A learned element may have the name of a column of CONTEXT, which takes precedence.
+            selected = frozenset(template.names).difference(CONTEXT)
+        else:
+            selected = frozenset(FieldSelection.make(names).fields)
+        self.fields = {each.name: each for each in template.fields if each.name in selected}
+        derived = FieldSelection.make((*(names or ()), *added))
+        self._derived = DerivedColumns(derived, files)
         self._origins: list[_OriginRun] = []
         self._origin: _OriginRun | None = None
         parts = list(_parts(template.fields))
@@ -242,7 +276,9 @@ class Layout:
     def add(self, read: CollectedSet) -> int:
         """Add the records of a Data Set and return their number."""
         start, stop, whole = read.start + 4, read.stop, self._whole
-        if whole is not None:
+        if not self._parts:
+            records, _ = read.template.codec.count_records(read.body) if read.template else (0, 0)
+        elif whole is not None:
             records, rest = divmod(stop - start, self._size)
             whole += read.octets[start : stop - rest]
         else:
@@ -255,36 +291,52 @@ class Layout:
             origin = self._origin = _OriginRun(read.domain, read.set_id)
             self._origins.append(origin)
         origin.records += records
+        if read.template is not None:
+            self._derived.add(read, read.template, records)
         return records
 
-    def arrays(self, np: Any, *, context: bool) -> dict[str, Any]:
-        """Return the selected fields as arrays, with ``context`` after those of CONTEXT."""
+    def arrays(self, np: Any, *, origin: bool) -> dict[str, Any]:
+        """Return the selected values as arrays, after those of the origin and the context."""
         arrays: dict[str, Any] = {}
         for part in self._parts:
             arrays |= part.arrays(np, self.fields, self.records)
-        before = self._origin_arrays(np) if context else {}
-        return before | {name: arrays[name] for name in self.names if name in self.fields}
+        before = self._origin_arrays(np) if origin else {}
+        arrays |= self._derived.arrays(np)
+        context = [name for name in self._added if name in CONTEXT]
+        names = dict.fromkeys((*context, *self.names, *self._added))
+        return before | {name: arrays[name] for name in names if name in arrays}
 
     def _origin_arrays(self, np: Any) -> dict[str, Any]:
         counts = [each.records for each in self._origins]
-        exporters = [str(each.domain.transport) for each in self._origins]
+        exporters = [exporter_text(each.domain) for each in self._origins]
         columns = (
             objects(np, exporters, len(exporters)),
             np.array([each.domain.id for each in self._origins], "u4"),
             np.array([each.template_id for each in self._origins], "u2"),
         )
-        return {name: np.repeat(column, counts) for name, column in zip(CONTEXT, columns)}
+        return {name: np.repeat(column, counts) for name, column in zip(ORIGIN, columns)}
 
 
 class LayoutBuffers:
-    """Records by template layout; ``names`` are the selected fields, None for all.
+    """Records by template layout; ``names`` are the selected values, None for all fields.
+
+    ``files`` are those of the records' packets. ``added`` are resolved and context values to be
+    gathered besides the names.
 
     ``records``, ``octets`` and ``fields`` measure what is held: records, octets of their Data
     Sets, and fields of all layouts, of which thousands may have a single record each.
     """
 
-    def __init__(self, names: tuple[str, ...] | None) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...] | None,
+        files: SourceFiles,
+        added: tuple[str, ...] = (),
+    ) -> None:
         self.names = names
+        self._selection = FieldSelection.make(names or ())
+        self._files = files
+        self._added = added
         self.records = 0
         self.octets = 0
         self.fields = 0
@@ -306,13 +358,15 @@ class LayoutBuffers:
             self.records += layout.add(read)
 
     def _layout_of(self, template: Template) -> Layout | None:
-        if not frozenset(self.names or ()).issubset(template.names):
+        if not self._selection.permits(template):
             return None
         if not 0 < template.length < VARIABLE:
             return None  # records of no octets, or longer than a Data Set: there are none
         layout = self._by_fields.get(template.fields)
         if layout is None:
-            layout = self._by_fields[template.fields] = Layout(template, self.names)
+            layout = self._by_fields[template.fields] = Layout(
+                template, self.names, self._files, self._added
+            )
         return layout
 
     def field_names(self) -> set[str]:

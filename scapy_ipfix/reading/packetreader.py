@@ -25,6 +25,7 @@ from scapy_ipfix.layers.lazy import LazyPacketList
 from scapy_ipfix.layers.messages import MESSAGE_CLASSES, Message
 from scapy_ipfix.layers.sets import DataSet
 from scapy_ipfix.reading.reassembly import Fragments
+from scapy_ipfix.reading.sourcefiles import SourceFiles
 from scapy_ipfix.reading.streams import FoundMessage, StreamReader
 from scapy_ipfix.wire.diagnostics import Defect, Diagnostic
 from scapy_ipfix.wire.framing import PROTOCOLS, find_flaw
@@ -46,6 +47,8 @@ class PacketReader:
         self.collector = collector
         self.any_port = any_port
         self.count = 0
+        #: The files of the packets counted so far.
+        self.files = SourceFiles()
         self.fragments = Fragments(collector.limits.fragment_octets)
         self.streams = StreamReader(collector, self.note, any_port)
         self._with_tcp = with_tcp

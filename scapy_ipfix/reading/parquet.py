@@ -11,8 +11,11 @@ from typing import Any
 
 from scapy_ipfix.collector.collected import CollectedSet
 from scapy_ipfix.reading.arrays import address_text, fixed_arrays, is_address
-from scapy_ipfix.reading.columns import CONTEXT, Layout, LayoutBuffers
+from scapy_ipfix.reading.columns import Layout, LayoutBuffers
+from scapy_ipfix.reading.derivedcolumns import INTEGERS
 from scapy_ipfix.reading.extras import extra
+from scapy_ipfix.reading.selection import CONTEXT, ORIGIN, FieldSelection, kind_of
+from scapy_ipfix.reading.sourcefiles import SourceFiles
 from scapy_ipfix.wire.field import TemplateField
 from scapy_ipfix.wire.layout import STRUCTURED
 from scapy_ipfix.wire.template import Template
@@ -39,8 +42,10 @@ class ParquetWriter:
 
     ``templates`` are those of all records to be written, since columns cannot be added later:
     fields of other templates without a column are left out. ``fields`` selects columns, and
-    the records that have them all. The first columns are ``_exporter``, ``_domain`` and
-    ``_template``. Each row group has its records grouped by layout, in order of arrival.
+    the records that have them all; resolved values and context may be among them. The first
+    columns are ``_exporter``, ``_domain`` and ``_template``. ``added`` are resolved and context
+    values that become columns besides, for which ``files`` has the packets. Each row group
+    has its records grouped by layout, in order of arrival.
 
     Integers are as wide as their type, times are UTC timestamps, addresses are text, octets
     are binary; a field with several types in several templates gets the widest, or text. A
@@ -56,12 +61,16 @@ class ParquetWriter:
         path: str | os.PathLike[str],
         templates: Iterable[Template],
         fields: tuple[str, ...] | None = None,
+        *,
+        added: tuple[str, ...] = (),
+        files: SourceFiles | None = None,
     ) -> None:
         self.records = 0
         self._np = _require("numpy")
         self._pa = _require("pyarrow")
+        self._added = added
         self._schema = self._columns(templates, fields)
-        self._buffers = LayoutBuffers(fields)
+        self._buffers = LayoutBuffers(fields, files or SourceFiles(), added)
         self._path = Path(path)
         self._out = self._path.open("wb")
         self._writer = _require("pyarrow.parquet").ParquetWriter(self._out, self._schema)
@@ -115,17 +124,31 @@ class ParquetWriter:
     def _columns(self, templates: Iterable[Template], names: tuple[str, ...] | None) -> Any:
         """Return the schema: names and types of the columns."""
         pa = self._pa
-        columns = dict(zip(CONTEXT, (pa.string(), pa.uint32(), pa.uint16())))
-        if names is not None:
-            columns |= dict.fromkeys(names, pa.null())
+        context = [name for name in self._added if name in CONTEXT]
+        columns = {name: self._derived_type(name) for name in (*ORIGIN, *context)}
+        for name in names or ():
+            columns[name] = pa.null() if kind_of(name) is None else self._derived_type(name)
+        selection = FieldSelection.make(names or ())
+        selected = None if names is None else selection.fields
         for template in templates:
-            if names is not None and not set(names).issubset(template.names):
+            if not selection.permits(template):
                 continue
             for field in template.fields:
-                if field.name not in CONTEXT and (names is None or field.name in names):
+                if field.name not in CONTEXT if selected is None else field.name in selected:
                     own = self._type(field)
                     columns[field.name] = _union(pa, columns.get(field.name, own), own)
+        columns |= {name: self._derived_type(name) for name in self._added}
         return pa.schema(list(columns.items()))
+
+    def _derived_type(self, name: str) -> Any:
+        """Return the type of a column of a resolved or context value."""
+        pa, kind = self._pa, kind_of(name)
+        if kind == "time":
+            return pa.timestamp("us", "UTC")
+        if kind in ("duration", "rate"):
+            return pa.float64()
+        integer = INTEGERS.get(name)
+        return pa.string() if integer is None else pa.from_numpy_dtype(self._np.dtype(integer))
 
     def _type(self, field: TemplateField) -> Any:
         """Return the type of a column that has this field alone."""
@@ -148,7 +171,7 @@ class ParquetWriter:
 
     def _table(self, layout: Layout) -> Any:
         pa = self._pa
-        arrays = layout.arrays(self._np, context=True)
+        arrays = layout.arrays(self._np, origin=True)
         columns = [
             self._column(layout.fields.get(name), arrays[name], kind)
             if name in arrays
@@ -158,10 +181,10 @@ class ParquetWriter:
         return pa.Table.from_arrays(columns, schema=self._schema)
 
     def _column(self, field: TemplateField | None, array: Any, kind: Any) -> Any:
-        """Return the values of a field, of CONTEXT if None, in the type of the column."""
+        """Return the values of a field, None for another value, in the type of the column."""
         pa = self._pa
         if field is None:
-            return pa.array(array, kind)
+            return self._derived_values(array, kind)
         own = self._type(field)
         if _union(pa, kind, own) != kind:
             return pa.nulls(len(array), kind)
@@ -171,6 +194,16 @@ class ParquetWriter:
         if pa.types.is_binary(own):
             return pa.array([value.hex() for value in values.to_pylist()], kind)
         return values.cast(kind)
+
+    def _derived_values(self, array: Any, kind: Any) -> Any:
+        """Return resolved or context values; an integer that does not fit is null."""
+        pa = self._pa
+        if pa.types.is_timestamp(kind):
+            return pa.array(array).cast(kind)
+        if pa.types.is_integer(kind) and array.dtype.kind == "O":
+            limit = 1 << kind.bit_width
+            array = [None if value is None or value >= limit else value for value in array.tolist()]
+        return pa.array(array, kind, from_pandas=True)
 
     def _values(self, field: TemplateField, array: Any, own: Any) -> Any:
         """Return the values of a field in the type that :meth:`_type` returns."""

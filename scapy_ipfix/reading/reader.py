@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias, cast, overload
 
 from scapy.config import conf
@@ -35,8 +36,10 @@ from scapy_ipfix.reading.capture import (
 )
 from scapy_ipfix.reading.fastpath import FastPathReader
 from scapy_ipfix.reading.packetreader import VERSIONS, PacketReader
+from scapy_ipfix.reading.selection import CONTEXT, ReadRecords, dict_reader, kind_of, tuple_reader
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.field import TemplateField
+from scapy_ipfix.wire.resolvedvalues import RESOLVED_VALUES
 from scapy_ipfix.wire.stream import FlowStream, MessageStream, read_messages
 from scapy_ipfix.wire.v9scopes import V9_SCOPES
 
@@ -71,6 +74,7 @@ def iter_records(
     values: Values = "scapy",
     *,
     resolve: bool = False,
+    context: bool = False,
     lists: bool = True,
     session: IPFIXSession | None = None,
 ) -> Iterator[dict[str, Any]]: ...
@@ -82,6 +86,7 @@ def iter_records(
     values: Values = "scapy",
     *,
     resolve: bool = False,
+    context: bool = False,
     lists: bool = True,
     session: IPFIXSession | None = None,
 ) -> Iterator[tuple[Any, ...]]: ...
@@ -92,6 +97,7 @@ def iter_records(
     values: Literal["scapy", "python", "json"] = "scapy",
     *,
     resolve: bool = False,
+    context: bool = False,
     lists: bool = True,
     session: IPFIXSession | None = None,
 ) -> Iterator[Any]:
@@ -102,8 +108,8 @@ def iter_records(
         packets end to end, each compressed with gzip or not. Or a packet, or the octets of one
         message, or an iterable of these.
     ``fields``
-        element names, NetFlow v9 names too: each record is a tuple of these fields, in this
-        order; records without all of them are left out.
+        names of elements (NetFlow v9's too), resolved values, context: each record is a tuple
+        of these, in this order. Records without all of the elements are left out.
     ``kind``
         "data" leaves out the records of Options Templates (RFC 7011 3.4.2), "options" all others.
     ``values``
@@ -111,25 +117,46 @@ def iter_records(
         "python": ``ipaddress`` objects and ``datetime`` in UTC. "json": times as ISO text,
         octets in hexadecimal.
     ``resolve``
-        adds facts from options data to the dict: sampling, names of interfaces, VRFs and
-        applications (``sampling_rate``, ``ingress_interface_name``, ...). Not with ``fields``.
+        adds resolved values to the dicts: ``flow_start``, ``source_address``,
+        ``sampling_rate`` and so on, see :mod:`~scapy_ipfix.wire.resolvedvalues`.
+    ``context``
+        adds the origin of each record to the dict: ``_exporter``, ``_packet`` and so on, see
+        :mod:`~scapy_ipfix.reading.selection`.
     ``lists``
         False leaves structured data (RFC 6313) as octets, which takes less time.
     ``session``
         keeps templates for the next call, and the diagnostics of this one.
 
     Records that arrive before their template follow when it arrives. Raises OSError, and
-    ValueError for an unknown ``kind``, ``values`` or element, for ``fields`` with ``resolve``,
-    or for a file that is not a capture (CaptureError).
+    ValueError for an unknown ``kind``, ``values`` or element, for ``fields`` with ``resolve``
+    or ``context``, or for a file that is not a capture (CaptureError).
     """
     is_options = parse_kind(kind)
+    session = session or IPFIXSession()
+    read_records = _record_reader(session, fields, values, resolve, context, lists)
+    return _records(iter_sets(source, session), read_records, is_options)
+
+
+def _record_reader(
+    session: IPFIXSession,
+    fields: Sequence[str] | None,
+    values: str,
+    resolve: bool,
+    context: bool,
+    lists: bool,
+) -> ReadRecords:
+    """Return the function that reads the records of a Data Set. Raises ValueError."""
     if values not in VALUE_DOMAINS:
         raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
-    session = session or IPFIXSession()
-    if resolve and fields is not None:
-        raise ValueError("resolve adds to dicts, fields makes tuples: use one of the two")
-    names = None if fields is None else field_names(fields, session.collector.model)
-    return _records(iter_sets(source, session), names, is_options, values, resolve, lists)
+    files = session._reader.files
+    if fields is None:
+        return dict_reader(values, resolve, context, lists, files)
+    if resolve or context:
+        raise ValueError(
+            f"{'resolve' if resolve else 'context'} adds to dicts, fields makes tuples: "
+            "put names such as 'sampling_rate' or '_export_time' in fields"
+        )
+    return tuple_reader(field_names(fields, session.collector.model), values, lists, files)
 
 
 def parse_kind(kind: str) -> bool | None:
@@ -141,18 +168,15 @@ def parse_kind(kind: str) -> bool | None:
 
 def _records(
     sets: Iterable[CollectedSet],
-    names: tuple[str, ...] | None,
+    read_records: ReadRecords,
     is_options: bool | None,
-    values: str,
-    resolve: bool,
-    lists: bool,
 ) -> Iterator[Any]:
     for read in sets:
         template = read.template
         assert template is not None
         if is_options is not None and template.is_options is not is_options:
             continue
-        yield from read.records(names, values, resolve, lists)
+        yield from read_records(read)
 
 
 def iter_sets(source: Source, session: IPFIXSession) -> Iterator[CollectedSet]:
@@ -180,6 +204,7 @@ def iter_messages(source: Source, session: IPFIXSession) -> Iterator[CollectedMe
 
 def _from_items(items: Iterable[object], session: IPFIXSession) -> Iterator[CollectedMessage]:
     reader = session._reader
+    reader.files.begin(None, reader.count)
     bare = TransportKey("message")
     for item in items:
         if isinstance(item, (bytes, bytearray)):
@@ -198,14 +223,16 @@ def _from_items(items: Iterable[object], session: IPFIXSession) -> Iterator[Coll
 
 def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[CollectedMessage]:
     """Yield the messages of an open capture as the session collected them; close it then."""
+    reader = session._reader
+    reader.files.begin(capture.name, reader.count)
     with capture:
         if capture.kind in _MESSAGE_FILES:
             yield from _from_messages(capture, session)
         else:
-            frames = _FrameReader(session._reader)
+            frames = _FrameReader(reader)
             for frame in capture.frames():
                 yield from frames.read(frame)
-        _note_end(capture, session._reader)
+        _note_end(capture, reader)
 
 
 def _note_end(capture: CaptureFile, reader: PacketReader) -> None:
@@ -241,6 +268,7 @@ def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[Collected
         yield from (read for message in read_capture(capture, session) for read in message.ready)
         return
     reader = session._reader
+    reader.files.begin(capture.name, reader.count)
     frames = _FrameReader(reader)
     read_fast = FastPathReader(session.collector, frames.transports).read
     with capture:
@@ -342,13 +370,17 @@ def dissect(packets: Iterable[Packet], session: IPFIXSession | None = None) -> P
 def field_names(fields: Sequence[str], model: InformationModel = elements) -> tuple[str, ...]:
     """Return the names in records for the names that a user gave.
 
-    Raises ValueError for an unknown name, with those that come close.
+    Names of resolved values and of context stay as they are. Raises ValueError for an unknown
+    name, with those that come close.
     """
     if isinstance(fields, str):
         raise ValueError(f"fields is a list of names, write [{fields!r}]")
     names = []
     for field in fields:
         name = _field_name(field, model)
+        if kind_of(name) is not None:
+            names.append(name)
+            continue
         repeated = _REPEATED.fullmatch(name)
         known = _record_name(name, model)
         if known is not None:
@@ -356,6 +388,9 @@ def field_names(fields: Sequence[str], model: InformationModel = elements) -> tu
         elif repeated and (known := _record_name(repeated[1], model)) is not None:
             names.append(known + repeated[2])
         else:
+            close = get_close_matches(name, (*RESOLVED_VALUES, *CONTEXT))
+            if close and "_" in name:
+                raise ValueError(f"no value {name!r}; did you mean {', '.join(close)}?")
             model[name]  # raises ValueError
     return tuple(names)
 

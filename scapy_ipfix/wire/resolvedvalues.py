@@ -1,8 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Resolved values of Data Records by name: computed from several fields, the header or facts.
 
-:data:`RESOLVED_VALUES` is the table of them. :class:`ResolvedColumns` computes them for many
-records of one layout, a value at a time; Options Data Records have none.
+======================================== ==================================================
+``sampling_rate``                        packets observed for each one that is counted
+``ingress_interface_name``, ``egress_``  name of an interface, else its description
+``ingress_vrf_name``, ``egress_``        name of a VRF
+``application_name``                     name of an application (RFC 6759)
+``flow_start``, ``flow_end``             times in UTC: ``datetime`` in the domain "python",
+                                         else ISO text
+``flow_duration``                        seconds; a ``timedelta`` in the domain "python"
+``source_address``, ``destination_``     IPv4 or IPv6 address
+``source_port``, ``destination_port``    port of any transport protocol
+``protocol``, ``octets``, ``packets``    number of the protocol, counts of the flow
+======================================== ==================================================
+
+A value is None where it is unknown. Options Data Records have none of them.
+:data:`RESOLVED_VALUES` is the table; :class:`ResolvedColumns` computes the values for many
+records of one layout, a value at a time.
 """
 
 from __future__ import annotations
@@ -48,7 +62,7 @@ class ResolvedColumns:
     def get(self, name: str) -> Sequence[Any]:
         """Return a resolved value of each record; None: unknown, or not in this layout."""
         value = RESOLVED_VALUES[name]
-        if value.fields(self.template) is None:
+        if self.template.is_options or value.fields(self.template) is None:
             return [None] * self.count
         return value.compute(self)
 

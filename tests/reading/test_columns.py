@@ -4,6 +4,7 @@
 import io
 import ipaddress
 import struct
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -20,14 +21,15 @@ from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import elements
 from scapy_ipfix.reading.columns import (
     COLUMNS,
-    CONTEXT,
     LayoutBuffers,
     address_text,
     read_columns,
     to_pandas,
 )
 from scapy_ipfix.reading.reader import iter_records, iter_sets
+from scapy_ipfix.reading.selection import ORIGIN
 from scapy_ipfix.reading.session import IPFIXSession
+from scapy_ipfix.reading.sourcefiles import SourceFiles
 from scapy_ipfix.wire.template import Template
 from tests import builders
 from tests.builders import data_set, template_sets
@@ -183,6 +185,10 @@ def test_equal_layouts_share_columns():
         "_exporter": ["message"] * 4,
         "_domain": [7] * 4,
         "_template": [999, 256, 256, 999],
+        "_version": [10] * 4,
+        "_export_time": [datetime(1970, 1, 1)] * 4,
+        "_packet": [1, 1, 1, 2],
+        "_file": [None] * 4,
         "sourceIPv4Address": ipv4("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2"),
         "destinationIPv4Address": ipv4(*["198.51.100.1"] * 4),
         "octetDeltaCount": [1500, 1500, 40, 40],
@@ -211,7 +217,7 @@ def test_context_of_exporters(root):
     exporters = {each for columns in found.values() for each in columns["_exporter"]}
     session = IPFIXSession()
     list(iter_records(root / "pcaps" / "softflowd_ipfix.pcap", session=session))
-    assert exporters == {str(domain.transport) for domain in session.collector.domains}
+    assert exporters == {domain.transport.source for domain in session.collector.domains}
 
 
 def test_fields():
@@ -332,6 +338,10 @@ def test_a_field_named_as_a_context_column():
         "_exporter": ["message"],
         "_domain": [7],
         "_template": [300],
+        "_version": [10],
+        "_export_time": [datetime(1970, 1, 1)],
+        "_packet": [1],
+        "_file": [None],
         "octetDeltaCount": [6],
     }
 
@@ -343,7 +353,7 @@ def test_data_frame_of_two_layouts():
     pandas = pytest.importorskip("pandas")
     frame = to_pandas(message(FLOW, NAMED, (FLOW, FLOWS), (NAMED, NAMES)))
     assert list(frame.columns) == [
-        *CONTEXT,
+        *ORIGIN,
         *FLOW.names,
         "interfaceName",
         "applicationName",
@@ -415,15 +425,15 @@ def test_data_frame_of_some_fields():
     pytest.importorskip("pandas")
     octets = message(FLOW, NAMED, OPTIONS, (FLOW, FLOWS), (NAMED, NAMES), (OPTIONS, [(1, 2)]))
     frame = to_pandas(octets, ["sourceIPv4Address", "octetDeltaCount"])
-    assert list(frame.columns) == [*CONTEXT, "sourceIPv4Address", "octetDeltaCount"]
+    assert list(frame.columns) == [*ORIGIN, "sourceIPv4Address", "octetDeltaCount"]
     assert len(frame) == 4
     assert len(to_pandas(octets, kind="options")) == 1
 
 
 def test_empty_data_frame():
     pytest.importorskip("pandas")
-    assert list(to_pandas([]).columns) == list(CONTEXT)
-    assert list(to_pandas([], ["octetDeltaCount"]).columns) == [*CONTEXT, "octetDeltaCount"]
+    assert list(to_pandas([]).columns) == list(ORIGIN)
+    assert list(to_pandas([], ["octetDeltaCount"]).columns) == [*ORIGIN, "octetDeltaCount"]
 
 
 @given(st.lists(filled(min_size=1), min_size=1, max_size=3))
@@ -435,7 +445,7 @@ def test_any_records_make_a_data_frame(cases):
     ]
     frame = to_pandas(octets)
     assert len(frame) == sum(len(each.rows) for each in cases)
-    assert set(frame.columns) == {*CONTEXT, *(n for each in cases for n in each.template.names)}
+    assert set(frame.columns) == {*ORIGIN, *(n for each in cases for n in each.template.names)}
 
 
 @pytest.mark.parametrize(
@@ -450,7 +460,7 @@ def test_template_without_octets(fields):
 
 def test_buffers_count_fields_of_layouts() -> None:
     """A thousand layouts may have a record each."""
-    held = LayoutBuffers(None)
+    held = LayoutBuffers(None, SourceFiles())
     wide = Template(256, *["octetDeltaCount[1]"] * 200)
     for number in range(50):
         known = wide.with_id(256 + number)
@@ -474,11 +484,11 @@ def test_too_many_columns_need_fields():
         for at in range(2)
     ]
     parts = [(each, [(b"\0",) * half]) for each in wide]
-    assert len(to_pandas([message(wide[0], parts[0])]).columns) == half + len(CONTEXT)
+    assert len(to_pandas([message(wide[0], parts[0])]).columns) == half + len(ORIGIN)
     both = [message(*wide, *parts)]
     with pytest.raises(ValueError, match="more than 1024 columns for one DataFrame: give fields"):
         to_pandas(both)
     assert len(to_pandas(both, ["_ipfix_64999_1"])) == 1
     whole = Template(302, *(f"_ipfix_64999_{each}[1]" for each in range(COLUMNS + 1)))
     asked = to_pandas([message(whole, (whole, [(b"\0",) * (COLUMNS + 1)]))], whole.names)
-    assert asked.shape == (1, COLUMNS + 1 + len(CONTEXT))
+    assert asked.shape == (1, COLUMNS + 1 + len(ORIGIN))
