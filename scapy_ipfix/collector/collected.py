@@ -88,6 +88,13 @@ class CollectedSet:
         return MessageHeader(*self._header)
 
     @property
+    def is_truncated(self) -> bool:
+        """True if the Set ends before the length in its header."""
+        start = self.start
+        length = int.from_bytes(self.octets[start + 2 : start + 4], "big")
+        return length > self.stop + self.padding - start
+
+    @property
     def body(self) -> bytes:
         """The octets of the records and of the padding."""
         return self.octets[self.start + 4 : self.stop]
@@ -200,8 +207,8 @@ class CollectedMessage:
     """
 
     __slots__ = (
-        *("data_records", "domain", "export_time", "octets", "packet", "pending", "ready"),
-        *("records", "restarted", "sequence", "sets", "templates", "time"),
+        *("data_records", "domain", "export_time", "is_truncated", "missing", "octets", "packet"),
+        *("pending", "ready", "records", "restarted", "sequence", "sets", "templates", "time"),
     )
 
     def __init__(
@@ -212,6 +219,7 @@ class CollectedMessage:
         octets: bytes,
         time: float,
         packet: int,
+        missing: int = 0,
     ) -> None:
         self.domain = domain
         #: Export time, in seconds since 1970.
@@ -223,6 +231,10 @@ class CollectedMessage:
         self.time = time
         #: Number of the packet in diagnostics, from 1.
         self.packet = packet
+        #: Octets at the end of the message that the capture does not have.
+        self.missing = missing
+        #: True where a Set is longer than the rest of the message.
+        self.is_truncated = False
         self.sets: list[CollectedSet] = []
         self.ready: list[CollectedSet] = []
         #: Data Records of the message.
@@ -254,7 +266,7 @@ class CollectedMessage:
         """The numbers that sequence numbers are compared with."""
         records: int | None = self.records
         data_records: int | None = self.data_records
-        if self.pending:
+        if self.pending or self.missing:
             records = data_records = None
         return Counts(
             *(self.sequence, records, data_records, self.export_time),

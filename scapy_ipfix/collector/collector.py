@@ -39,6 +39,7 @@ from scapy_ipfix.wire.framing import (
     V9_HEADER,
     V9_VERSION,
     find_message_end,
+    without_cut,
 )
 
 _seconds = data_type("dateTimeSeconds")
@@ -195,17 +196,21 @@ class Collector:
         time: float = 0.0,
         packet: int = 0,
         stream: int = 0,
+        missing: int = 0,
     ) -> CollectedMessage | None:
         """Read one message; None for octets without a whole header of version 9 or 10.
 
         ``time`` is the capture time (seconds since 1970), ``packet`` the number of the packet
         in diagnostics, from 1. ``stream`` is that of SCTP, each with its own sequence numbers.
+        ``missing`` octets at the end of the message are not in the capture.
         """
         for cache in self._caches:
             cache.clear()
         header = _read_header(octets)
         if header is None:
             defect = Defect.make("header-truncated", available=len(octets))
+            if missing:
+                defect = Defect.make("packet-cut", octets=missing)
             self.diagnostics.note(Diagnostic(defect, packet, str(transport)))
             return None
         version, exported, sequence, domain_id, start, stop, wrong = header
@@ -214,13 +219,15 @@ class Collector:
             domain = self.domain(transport, version, domain_id, packet)
         if domain.ended:
             self.domains.reopen(domain)
+        if missing:
+            domain.note("packet-cut", packet, octets=missing)
         if wrong is not None:
-            domain.note_defects((wrong,), packet)
+            domain.note_defects(without_cut((wrong,), missing), packet)
         if stop < len(octets):
             domain.note("message-trailing", packet, octets=len(octets) - stop)
         if domain.stats.first_export is None:
             _begin_export(domain, exported, time, packet)
-        message = CollectedMessage(domain, exported, sequence, octets, time, packet)
+        message = CollectedMessage(domain, exported, sequence, octets, time, packet, missing)
         if version == V9_VERSION:
             _check_uptime(message)
         self._caches = MessageReader(self._parts, message).read_sets(start, stop)
@@ -256,7 +263,8 @@ def _check_count(message: CollectedMessage) -> None:
     """Note a NetFlow v9 header whose count of records disagrees with them (RFC 3954 5.1)."""
     count = int.from_bytes(message.octets[2:4], "big")
     records = message.records + message.templates
-    if count != records & 0xFFFF and not message.pending:
+    is_known = not (message.pending or message.missing or message.is_truncated)
+    if is_known and count != records & 0xFFFF:
         message.domain.note("count-disagrees", message.packet, count=count, records=records)
 
 

@@ -37,6 +37,7 @@ from scapy_ipfix.wire.framing import (
     TEMPLATE_SETS,
     V9_VERSION,
     walk_sets,
+    without_cut,
 )
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
@@ -124,7 +125,8 @@ class MessageReader:
         message, domain, octets = self._message, self._domain, self._message.octets
         spans, defects, _ = walk_sets(octets, start, stop)
         if defects:
-            self.note_defects(defects)
+            message.is_truncated = any(each.code == "set-truncated" for each in defects)
+            self.note_defects(without_cut(defects, message.missing))
         template_ids = TEMPLATE_SETS[domain.version]
         store, sets, header = domain.templates, message.sets, message.header
         named, expires = store.named, self._parts.template_timeout is not None
@@ -146,7 +148,8 @@ class MessageReader:
                     message.data_records += records
             elif set_id in template_ids:
                 options = set_id == template_ids[1]
-                self._read_templates(octets[at + 4 : until], options, index)
+                is_cut = message.missing > 0 and until == stop
+                self._read_templates(octets[at + 4 : until], options, index, is_cut=is_cut)
             else:
                 self._read_other_set(set_id, octets[at + 4 : until], index)
         if self._budget is not None:
@@ -216,7 +219,7 @@ class MessageReader:
         """
         if not 0 < template.length <= read.stop - read.start - 4:
             # There is no record: do not make a codec, which takes time for each field.
-            self.note_defects(template.trailing_defects(read.body, 0), read.index)
+            self._note_rest(read, template, read.body, 0)
             return 0
         if template.codec.structured:
             read.list_context = self._list_context()
@@ -259,9 +262,13 @@ class MessageReader:
                 self.note_defects(defects, read.index)
                 self.budget.spend(FINDINGS, len(defects))
         if not ends or ends[-1] < len(body):
-            rest_octets = body[ends[-1] :] if ends else body
-            self.note_defects(template.trailing_defects(rest_octets, len(ends)), read.index)
+            self._note_rest(read, template, body[ends[-1] :] if ends else body, len(ends))
         return len(ends)
+
+    def _note_rest(self, read: CollectedSet, template: Template, rest: bytes, records: int) -> None:
+        """Note what is wrong with the octets after the records, unless their Set is truncated."""
+        if not read.is_truncated:
+            self.note_defects(template.trailing_defects(rest, records), read.index)
 
     def _is_checked(self, read: CollectedSet, template: Template, is_late: bool) -> bool:
         """Return True if the values of a Set are to be checked."""
@@ -321,11 +328,17 @@ class MessageReader:
     # -- Template Sets
 
     def _read_templates(
-        self, body: bytes, options: bool, index: int, format_version: int = 0
+        self,
+        body: bytes,
+        options: bool,
+        index: int,
+        format_version: int = 0,
+        is_cut: bool = False,
     ) -> None:
         """Put the templates of a Set in force, and withdraw those that it withdraws.
 
         ``format_version`` is the protocol of the Template Records, 0 that of the message.
+        ``is_cut`` is True where the capture has only a part of the Set.
         """
         message, domain, transport = self._message, self._domain, self._domain.transport
         learned_types, store = self._parts.learned_types, domain.templates
@@ -335,7 +348,7 @@ class MessageReader:
         parsed, set_defects = self._parts.parser.parse(
             body, options, format_version, learned_types, transport, TEMPLATES.most - before
         )
-        if set_defects:
+        if set_defects and not is_cut:
             self.note_defects(set_defects, index)
         states, withdraws = store.states, format_version == IPFIX_VERSION
         for span, template, defects in parsed:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scapy.fields import IntField, ShortField
+from scapy.layers.inet import UDP
 from scapy.packet import Packet
 
 from scapy_ipfix.layers.context import NO_CONTEXT, MessageContext, UnboundSet
@@ -31,10 +32,13 @@ from scapy_ipfix.wire.framing import (
     find_message_end,
     walk_sets,
     walk_templates,
+    without_cut,
 )
 from scapy_ipfix.wire.recordcontext import RecordContext
 from scapy_ipfix.wire.structured import ListContext
 from scapy_ipfix.wire.template import Template
+
+_UDP_HEADER = 8
 
 
 class _PickledContext:
@@ -84,13 +88,15 @@ def _announcement(template: Template, version: int) -> Set:
 class Message(LazyPacket):
     """Export message of either protocol, a header and Sets; base of IPFIX and NetFlowV9."""
 
-    __slots__ = ["context"]
+    __slots__ = ["context", "missing"]
     name = "Message"
     version_number = 0
     header_length = 0
     _export_time_field = "exportTime"
 
-    def __init__(self, _pkt: Any = b"", *arguments: Any, **fields: Any) -> None:
+    def __init__(self, _pkt: Any = b"", *arguments: Any, missing: int = 0, **fields: Any) -> None:
+        #: Octets at the end of the message that its capture does not have.
+        self.missing = missing
         #: State of the session that read the message.
         self.context: MessageContext | None = None
         super().__init__(_pkt, *arguments, **fields)
@@ -98,12 +104,17 @@ class Message(LazyPacket):
     # -- dissecting
 
     def do_dissect(self, s: bytes) -> bytes:
+        udp = self.underlayer
+        if udp.__class__ is UDP and udp.fields.get("len"):
+            self.missing = max(0, udp.fields["len"] - _UDP_HEADER - len(s))
+        if self.missing:
+            self._noted.append(Defect.make("packet-cut", octets=self.missing))
         if len(s) < self.header_length:
             return self._dissect_header_only(s)
         self.fields = self._header(s)
         stop, defect = self._stop(s)
         if defect is not None:
-            self._noted.append(defect)
+            self._noted += without_cut((defect,), self.missing)
         if stop < len(s):
             self._noted.append(Defect.make("message-trailing", octets=len(s) - stop))
         octets = s[:stop]
@@ -124,7 +135,8 @@ class Message(LazyPacket):
 
     def _dissect_header_only(self, s: bytes) -> bytes:
         """Dissect the whole fields of a truncated header; the rest becomes Raw."""
-        self._noted.append(Defect.make("header-truncated", available=len(s)))
+        if not self.missing:
+            self._noted.append(Defect.make("header-truncated", available=len(s)))
         position = 0
         for field in self.fields_desc[:-1]:
             if position + field.sz > len(s):
@@ -147,7 +159,7 @@ class Message(LazyPacket):
     def _load(self, octets: bytes) -> list[Packet]:
         """Return the packets of the Sets, Data Sets bound to their templates where known."""
         spans, defects, stop = walk_sets(octets, self.header_length, len(octets))
-        self._noted += defects
+        self._noted += without_cut(defects, self.missing)
         context = self.context
         local: dict[int, Template] = {}
         lists = ListContext(local.get)
@@ -175,6 +187,8 @@ class Message(LazyPacket):
                     context.attach(index, packet)
             elif context is None and isinstance(packet, TemplateSet):
                 _define(local, octets, span, version)
+        if self.missing and packets and stop == len(octets):
+            packets[-1]._noted = []  # those of octets that are not in the capture
         for data_set in unbound:
             if data_set.setId in local:
                 data_set.bind(local[data_set.setId], lists)
@@ -286,12 +300,12 @@ class Message(LazyPacket):
 
     def copy(self) -> Any:
         clone = super().copy()
-        clone.context = self.context
+        clone.context, clone.missing = self.context, self.missing
         return clone
 
     def clone_with(self, payload: Any = None, **fields: Any) -> Any:
         clone = super().clone_with(payload, **fields)
-        clone.context = self.context
+        clone.context, clone.missing = self.context, self.missing
         return clone
 
     def _decoding_state(self) -> dict[int, Template]:
@@ -468,7 +482,10 @@ class NetFlowV9(Message):
 MESSAGE_CLASSES: dict[int, type[Message]] = {IPFIX_VERSION: IPFIX, V9_VERSION: NetFlowV9}
 
 
-def make_message(octets: bytes) -> Message | None:
-    """Return the message in octets by their version, None for neither IPFIX nor NetFlow v9."""
+def make_message(octets: bytes, missing: int = 0) -> Message | None:
+    """Return the message in octets by their version, None for neither IPFIX nor NetFlow v9.
+
+    ``missing`` octets at its end are not in the capture.
+    """
     cls = MESSAGE_CLASSES.get(int.from_bytes(octets[:2], "big"))
-    return cls(octets) if cls is not None and len(octets) > 1 else None
+    return cls(octets, missing=missing) if cls is not None and len(octets) > 1 else None

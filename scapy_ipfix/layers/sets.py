@@ -327,7 +327,10 @@ class DataSet(Set):
         if cut:
             fields["undecoded"] = rest
         fields["padding"] = body[records_end:] if cut else rest + body[records_end:]
-        self._noted = template.trailing_defects(rest, len(fields["records"]))
+        # The message reports a Set that is longer than the rest of it.
+        is_truncated = (fields.get("length") or 0) > 4 + len(body)
+        trailing = [] if is_truncated else template.trailing_defects(rest, len(fields["records"]))
+        self._noted = trailing
         return self
 
     @property

@@ -74,15 +74,16 @@ class PacketReader:
 
     # -- recognition
 
-    def recognises(self, transport: TransportKey, octets: bytes) -> bool:
+    def recognises(self, transport: TransportKey, octets: bytes, size: int = 0) -> bool:
         """Return True if a UDP payload on a port without a binding is an export message.
 
         Any later payload of version 9 or 10 in its transport session is one, too. A payload
-        that is none is recorded, with the reason.
+        that is none is recorded, with the reason. ``size`` is that of the datagram's payload,
+        of which a capture may have a part.
         """
         if transport in self._recognised:
             return True
-        flaw = find_flaw(octets)
+        flaw = find_flaw(octets, size)
         if flaw:
             version = octets[1]
             numbers = {
@@ -137,7 +138,9 @@ class PacketReader:
         found = []
         for transport, message, stream in self._messages(pkt):
             octets = _octets(message)
-            read = self.collector.read(transport, octets, float(pkt.time), self.count, stream)
+            read = self.collector.read(
+                transport, octets, float(pkt.time), self.count, stream, message.missing
+            )
             if read is not None:
                 found.append(read)
                 bind_context(message, read)
@@ -178,7 +181,10 @@ class PacketReader:
             return
         # Not bytes(payload), which includes the padding of the frame.
         octets = payload.original or payload.fields.get("load", b"")
-        if octets[:2] in VERSIONS and self.recognises(self._key(network, udp), octets):
+        if octets[:2] not in VERSIONS:
+            return
+        size = (udp.fields.get("len") or 0) - _UDP_HEADER
+        if self.recognises(self._key(network, udp), octets, size):
             trailer = _frame_trailer(udp, octets)
             udp.payload = MESSAGE_CLASSES[octets[1]](octets, _internal=1, _underlayer=udp)
             if trailer:

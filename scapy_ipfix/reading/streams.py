@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from scapy.config import conf
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.sctp import (
     SCTPChunkAbort,
     SCTPChunkData,
@@ -36,6 +38,7 @@ _CHAINED = 50
 _SHORTEST = 20
 #: Octets before the data of an SCTP data chunk (RFC 9260 3.3.1).
 _CHUNK_HEADER = 16
+_IPV6_HEADER = 40
 
 _T = TypeVar("_T", TCPStream, SCTPStreams)
 #: A message in a packet: its transport session, its packet layer, its SCTP stream or 0.
@@ -74,6 +77,7 @@ class StreamReader:
         if self._is_retransmission(key, segment.seq, data, syn):
             _put_payload(segment, data, [])
         elif key in self._tcp or ((data or syn) and self._is_export(key, data)):
+            self._note_cut(key, segment)
             stream = self._tcp.get(key)
             lost, skipped = stream.lost, stream.skipped
             messages = stream.add_segment(segment.seq, data, syn, fin)
@@ -177,8 +181,14 @@ class StreamReader:
             )
         )
         self._settle(self._sctp, key)
+        missing = max(0, (chunk.len or 0) - len(chunk.original)) if chunk.original else 0
+        if missing and not any(octets is data for _, octets in found):
+            self._note("packet-cut", str(key), octets=missing)
         # NetFlow v9 runs over SCTP as well (RFC 3954 3.1).
-        messages = [(stream, make_message(octets)) for stream, octets in found]
+        messages = [
+            (stream, make_message(octets, missing if octets is data else 0))
+            for stream, octets in found
+        ]
         skipped = sum(
             len(octets) for (_, octets), (_, made) in zip(found, messages) if made is None
         )
@@ -195,6 +205,20 @@ class StreamReader:
         """Yield the connections with incomplete messages: exporter, octets of these."""
         for connections in (self._tcp, self._sctp):
             yield from ((str(key), octets) for key, octets in connections.waiting())
+
+    def _note_cut(self, key: TransportKey, segment: Packet) -> None:
+        """Note a segment that the capture has a part of."""
+        network = segment.underlayer
+        if network is None or not network.original:
+            return
+        if network.__class__ is IP:
+            missing = (network.len or 0) - len(network.original)
+        elif network.__class__ is IPv6:
+            missing = (network.plen or 0) + _IPV6_HEADER - len(network.original)
+        else:
+            return
+        if missing > 0:
+            self._note("packet-cut", str(key), octets=missing)
 
     def _note_losses(self, key: TransportKey, lost: int, skipped: int = 0) -> None:
         if lost:

@@ -54,6 +54,11 @@ CATALOGUE: dict[str, Entry] = {
         ERROR, _HEADER, "the message length {length} is shorter than the message header"
     ),
     "message-trailing": _entry(WARNING, _HEADER, "{octets} octets follow the end of the message"),
+    "packet-cut": _entry(
+        NOTE,
+        _HEADER,
+        "the capture has only a part of the packet: {octets} octets are missing",
+    ),
     "not-recognised": _entry(
         NOTE,
         _HEADER,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from scapy_ipfix.wire.diagnostics import Defect, shown_octets
@@ -80,6 +81,22 @@ def find_message_end(octets: bytes, start: int = 0) -> tuple[int, Defect | None]
     if length > available:
         return len(octets), Defect.make("message-truncated", length=length, available=available)
     return start + length, None
+
+
+def without_cut(defects: Iterable[Defect], missing: int) -> list[Defect]:
+    """Return the defects of a message that ``missing`` octets at its end do not explain."""
+    if not missing:
+        return list(defects)
+    found = []
+    for defect in defects:
+        if defect.code in ("message-truncated", "set-truncated"):
+            numbers = dict(defect.numbers)
+            if numbers["length"] - numbers["available"] <= missing:
+                continue
+        elif defect.code in ("header-truncated", "sets-trailing"):
+            continue
+        found.append(defect)
+    return found
 
 
 def walk_sets(octets: bytes, start: int, stop: int) -> tuple[list[SetSpan], list[Defect], int]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
+from scapy.layers.sctp import SCTP, SCTPChunkData
 from scapy.packet import Packet, Raw
 from scapy.sendrecv import sniff
 from scapy.utils import rdpcap
@@ -46,6 +47,8 @@ def iter_layers(packet: Packet) -> Iterator[Packet]:
     layer = packet
     while layer:
         yield layer
+        if isinstance(layer, SCTPChunkData) and isinstance(layer.data, Packet):
+            yield layer.data
         layer = layer.payload
 
 
@@ -205,3 +208,87 @@ def test_time_of_length_zero(read: Read, name: str) -> None:
     text = f"template 256: {name} has length 0; {kind} allows only {length}"
     _, findings = read(datagram(octets, dport=2055))
     assert findings == [("field-length", text)]
+
+
+# Packets and records that are cut
+
+
+def many(version: int, sequence: int = 1) -> bytes:
+    """Return a message with a Template Set and 10 records."""
+    return message_octets(
+        *template_sets(FLOW, version=version),
+        data_set(FLOW, [("192.0.2.1", number) for number in range(10)], version),
+        version=version,
+        sequence=sequence,
+        **{"unixSecs" if version == 9 else "exportTime": EXPORTED},
+    )
+
+
+@pytest.mark.parametrize("port", [2055, 9991])
+@pytest.mark.parametrize("version", [9, 10])
+def test_packet_cut_by_the_snapshot_length(read: Read, version: int, port: int) -> None:
+    octets = many(version)
+    first, last = datagram(announcement(version), port), datagram(data(version, 2), port)
+    records_start = len(octets) - 80
+    for missing in (1, 7, 8, 50, 80, 81, 83, 84, 85, 90, len(octets) - 20):
+        records, findings = read(first, datagram(octets, port)[:-missing], last)
+        text = f"the capture has only a part of the packet: {missing} octets are missing"
+        assert findings == [("packet-cut", text)], missing
+        assert records == 2 + max(0, len(octets) - missing - records_start) // 8
+
+
+@pytest.mark.parametrize("version", [9, 10])
+def test_cut_packet_is_not_an_error_of_the_layer(version: int) -> None:
+    (packet,) = dissect([Ether(datagram(many(version), 2055)[:-13])])
+    message = packet.lastlayer()
+    assert [each.code for each in message.all_defects] == ["packet-cut"]
+    assert [each.code for each in message.copy().all_defects] == ["packet-cut"]
+    assert len(message.records) == 8
+    assert bytes(packet) == datagram(many(version), 2055)[:-13]
+
+
+def test_length_in_a_cut_packet_that_is_wrong_all_the_same(read: Read) -> None:
+    octets = bytearray(many(10))
+    octets[2:4] = (len(octets) + 1).to_bytes(2, "big")
+    _, findings = read(datagram(bytes(octets), 2055)[:-1])
+    assert [code for code, _ in findings] == ["packet-cut", "message-truncated"]
+
+
+def test_cut_segment(read: Read) -> None:
+    segment = (
+        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        / IP(src="192.0.2.9", dst="192.0.2.8")
+        / TCP(sport=40000, dport=4739, flags="PA", seq=1)
+        / Raw(announcement(10) + announcement(10))
+    )
+    records, findings = read(bytes(segment)[:-10])
+    assert records == 1
+    assert findings[0] == (
+        "packet-cut",
+        "the capture has only a part of the packet: 10 octets are missing",
+    )
+
+
+def test_cut_chunk(read: Read) -> None:
+    chunk = (
+        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        / IP(src="192.0.2.9", dst="192.0.2.8")
+        / SCTP(sport=40000, dport=4739)
+        / SCTPChunkData(tsn=1, beginning=1, ending=1, data=many(10))
+    )
+    records, findings = read(bytes(chunk)[:-10])
+    assert (records, [code for code, _ in findings]) == (8, ["packet-cut"])
+
+
+@pytest.mark.parametrize("version", [9, 10])
+def test_cut_record_is_not_padding(read: Read, version: int) -> None:
+    octets = many(version)[:-3]
+    if version == 10:
+        octets = octets[:2] + len(octets).to_bytes(2, "big") + octets[4:]
+    text = "Set 256 has length 84, 81 octets are there"
+    assert read(datagram(octets, 2055)) == (9, [("set-truncated", text)])
+
+
+def test_cut_record_of_a_layer() -> None:
+    (packet,) = dissect([Ether(datagram(many(9)[:-3], 2055))])
+    assert [each.code for each in packet.lastlayer().all_defects] == ["set-truncated"]

@@ -35,7 +35,7 @@ def _reference() -> IPFIX:
 
 @illegal(
     *("RFC 7011 3.1", _DISCARD, "header-truncated", "message-truncated", "set-truncated"),
-    *("template-truncated", "record-truncated", "padding-nonzero", "set-empty", "sets-trailing"),
+    *("template-truncated", "padding-nonzero", "sets-trailing"),
     "sequence-duplicate",
 )
 def truncated_at_every_octet() -> Packets:
@@ -62,7 +62,7 @@ def message_length_of_the_header() -> Packets:
     return [IPFIX(length=16) / TemplateSet(templates=[FLOW])]
 
 
-@illegal("RFC 7011 3.1", _DISCARD, "message-trailing", "set-truncated", "padding-nonzero")
+@illegal("RFC 7011 3.1", _DISCARD, "message-trailing", "set-truncated")
 def message_length_too_short() -> Packets:
     """The message header has a length one octet too low, which cuts off the last record."""
     message = IPFIX() / TemplateSet(templates=[FLOW]) / DataSet(template=FLOW, records=[ROW])

@@ -105,7 +105,7 @@ def v9_count_zero() -> Packets:
 
 @illegal(
     *("RFC 3954 5", "discard the packet and log it", "header-truncated", "set-truncated"),
-    *("template-truncated", "padding-nonzero", "set-empty", "sets-trailing", "count-disagrees"),
+    *("template-truncated", "padding-nonzero", "sets-trailing", "count-disagrees"),
     *("sequence-duplicate", "sequence-convention"),
 )
 def v9_truncated_at_every_octet() -> Packets:
