@@ -32,7 +32,7 @@ from scapy_ipfix.collector.templatestore import TemplateQuota, TemplateStore
 from scapy_ipfix.collector.transportkey import TransportKey
 from scapy_ipfix.model.datatypes import data_type
 from scapy_ipfix.model.model import InformationModel, elements
-from scapy_ipfix.wire.diagnostics import Defect, Diagnostic, Diagnostics
+from scapy_ipfix.wire.diagnostics import Defect, Diagnostic, Diagnostics, cite_version
 from scapy_ipfix.wire.framing import (
     IPFIX_HEADER,
     IPFIX_VERSION,
@@ -211,6 +211,8 @@ class Collector:
             defect = Defect.make("header-truncated", available=len(octets))
             if missing:
                 defect = Defect.make("packet-cut", octets=missing)
+            if int.from_bytes(octets[:2], "big") == V9_VERSION:
+                (defect,) = cite_version([defect], V9_VERSION)
             self.diagnostics.note(Diagnostic(defect, packet, str(transport)))
             return None
         version, exported, sequence, domain_id, start, stop, wrong = header

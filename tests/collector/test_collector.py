@@ -100,6 +100,8 @@ def test_defects_of_messages():
     for octets in (b"", b"\0", b"\0\x0a", b"\0\x09" + bytes(17), b"\0\5" + bytes(50)):
         assert collector.read(UDP_A, octets) is None
     assert codes_without_sequence(collector) == ["header-truncated"] * 5
+    sections = [each.section for each in collector.diagnostics]
+    assert sections == [*["RFC 7011 3.1"] * 3, "RFC 3954 5.1", "RFC 7011 3.1"]
     octets = message_octets(announce(T), data())
     for length, code in ((len(octets) + 1, "message-truncated"), (15, "message-length")):
         collector = Collector()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reading and writing the records of one layout."""
+"""Tests of the codec of the records of one layout."""
 
 import ipaddress
 from datetime import datetime, timezone
@@ -23,7 +23,7 @@ FIXED = Template(257, "sourceIPv4Address", "octetDeltaCount[3]", "protocolIdenti
 
 
 @given(st.sampled_from([9, 10]).flatmap(filled))
-def test_rows_come_back(case):
+def test_encoded_rows_decode_to_the_same(case):
     template, rows = case.template, case.rows
     octets = template.encode_rows(rows)
     body = b"".join(octets)
@@ -107,7 +107,7 @@ def test_one_field_of_any_octets(template, body, data):
 
 
 @given(filled(min_size=1), st.data())
-def test_a_record_cut_off_is_not_read(case, data):
+def test_truncated_record_is_not_decoded(case, data):
     body = b"".join(case.template.encode_rows(case.rows))
     *_, last = case.template.encode_rows(case.rows)
     cut = data.draw(st.integers(1, len(last)))
@@ -144,7 +144,7 @@ def test_the_long_form_for_few_octets_is_read_as_well(length):
 
 
 @pytest.mark.parametrize("body", ["ff", "ff00", "ff0001", "05616161", "0361616111ff01"])
-def test_a_variable_length_that_runs_past_the_end(body):
+def test_variable_length_beyond_the_set(body):
     codec = Template(256, "interfaceName[v]", "protocolIdentifier").codec
     body = bytes.fromhex(body)
     rows = codec.rows(body)
@@ -166,7 +166,7 @@ def test_numbers_of_variable_length_are_written_in_their_natural_length():
 
 
 @pytest.mark.parametrize("kind", ["octetDeltaCount[v]", "sourceIPv4Address[v]", "absoluteError[v]"])
-def test_numbers_in_a_variable_length_that_none_has_can_be_written_again(kind):
+def test_numbers_of_invalid_variable_length_encode_again(kind):
     template = Template(256, kind)
     for length in (0, 3, 9, 20):
         body = prefixed(b"\x80" * length)
@@ -247,7 +247,7 @@ def test_python_values():
         ((), "template 257.*0 values for 3 fields"),
     ],
 )
-def test_what_does_not_fit(row, message):
+def test_values_that_do_not_fit(row, message):
     with pytest.raises(ValueError, match=message):
         FIXED.encode(row)
     with pytest.raises(ValueError, match=message):
@@ -259,7 +259,7 @@ def test_what_does_not_fit(row, message):
 @pytest.mark.parametrize(
     "row", [("192.0.2", 1, "", 1), ("1.1.1.1", 1 << 32, "", 1), ("1.1.1.1", 1, 5, 1)]
 )
-def test_what_does_not_fit_where_lengths_vary(row):
+def test_values_that_do_not_fit_variable_layouts(row):
     with pytest.raises(ValueError, match="template 256, field"):
         FLOW.encode(row)
     with pytest.raises(ValueError, match="template 256, field"):
@@ -289,7 +289,7 @@ def test_one_struct_for_fixed_layouts():
     ("empty", "octets", "records"), [(1, 0, 0), (2, 1, 3), (3, 1, 0), (4, 3, 1), (5, 3, 0)]
 )
 def test_too_many_fields_of_no_octets(empty, octets, records):
-    """One for each octet, and one: with ten, a message would be 600,000 values."""
+    """The limit is one for each octet, and one more: with ten, a message has 600,000 values."""
     fields = ["octetDeltaCount[0]"] * empty + ["protocolIdentifier"] * octets
     codec = Template(256, *fields).codec
     assert codec.count_records(b"\6\7\x08")[0] == records

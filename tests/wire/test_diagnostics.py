@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The catalogue of defects, and how findings are kept and shown."""
+"""Tests of the catalogue, and of the list of diagnostics."""
 
 import logging
 import pickle
@@ -37,7 +37,7 @@ def test_the_catalogue(code):
     assert (defect.severity, defect.section) == (entry.severity, entry.section(10))
 
 
-def test_every_code_that_the_package_names_is_in_the_catalogue(root):
+def test_every_code_in_use_is_in_the_catalogue(root):
     named = set()
     for path in (root / "scapy_ipfix").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
@@ -121,7 +121,6 @@ def test_findings_cite_the_rfc_of_their_protocol():
 @pytest.mark.parametrize(
     "code, ipfix, v9",
     [
-        # The part of an RFC that has the rule, by code.
         ("message-truncated", "RFC 7011 3.1", "RFC 3954 5.1"),
         ("set-reserved", "RFC 7011 3.3.2", "RFC 3954 5.2"),
         ("padding-nonzero", "RFC 7011 3.3.1", "RFC 3954 5.3"),

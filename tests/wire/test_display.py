@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Values as a person reads them: names, and what a few elements pack into octets."""
+"""Tests of values as text: names, and elements that pack several values into octets."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Walking octets: where messages, Sets and Template Records begin and end."""
+"""Tests of framing: the offsets of messages, Sets and Template Records."""
 
 import struct
 
@@ -48,7 +48,7 @@ def test_sets_one_after_the_other():
     assert stop == len(octets)
 
 
-def test_a_set_that_runs_past_the_end_ends_there():
+def test_set_beyond_the_end_is_cut_there():
     octets = struct.pack("!HH", 256, 100) + b"abc"
     spans, defects, stop = walk_sets(octets, 0, len(octets))
     assert [tuple(span) for span in spans] == [(256, 0, 7)]
@@ -76,7 +76,7 @@ def test_zero_octets_after_the_last_set_are_no_set(zeros):
     assert stop == 8
 
 
-def test_octets_that_are_not_zero_after_the_last_set():
+def test_nonzero_octets_after_the_last_set():
     octets = raw_set(256, b"abcd") + b"\xde\xad"
     _, (defect,), _ = walk_sets(octets, 0, len(octets))
     assert defect.text == "2 octets follow the last Set: de ad"
@@ -128,7 +128,7 @@ def test_the_enterprise_bit_before_number_zero():
     (span,), defects, _ = walk_templates(body, options=False, version=10)
     assert span.enterprise_zero == 5
     assert span.specifiers == (Specifier(0, 5, 4),)
-    assert not defects  # the session says it, once it knows the template is new
+    assert not defects  # a session reports it with the template
 
 
 def test_v9_field_types_have_no_enterprise_bit():
@@ -223,7 +223,7 @@ def test_a_template_of_16000_fields():
         raw_v9_message(raw_set(256, b"abcd")) + bytes(40),
     ],
 )
-def test_what_is_unmistakably_an_export_message(octets):
+def test_octets_recognised_as_export_messages(octets):
     assert find_flaw(octets) == ""
 
 
@@ -254,5 +254,5 @@ def test_what_is_unmistakably_an_export_message(octets):
         b"\0\x0a" + b"hello, this is no message at all",
     ],
 )
-def test_what_may_be_something_else(octets):
+def test_octets_not_recognised_as_export_messages(octets):
     assert find_flaw(octets)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages cut out of a stream of octets, however it is cut up, and where it is broken."""
+"""Tests of the division of a stream into messages, in pieces of any size and with gaps."""
 
 import io
 import struct
@@ -58,7 +58,7 @@ def test_octet_by_octet():
     assert found == MESSAGES
 
 
-def test_what_waits_is_added_to_and_not_copied():
+def test_buffer_of_a_message_is_extended_in_place():
     stream = MessageStream()
     stream.feed(MESSAGES[0] + WHOLE[:30])
     waiting = stream._buffer
@@ -173,7 +173,7 @@ def test_v9_octet_by_octet():
     assert stream.skipped == 0
 
 
-def test_what_waits_of_a_v9_packet_is_added_to_and_not_copied():
+def test_buffer_of_a_v9_packet_is_extended_in_place():
     stream = FlowStream()
     stream.feed(PACKETS[0][:30])
     waiting = stream._buffer
@@ -195,14 +195,14 @@ def test_rubbish_between_v9_packets(rubbish, position, step):
     assert found[: max(position - 1, 0)] == PACKETS[: max(position - 1, 0)]
 
 
-def test_rubbish_that_is_seen_as_such():
+def test_octets_of_no_header_are_skipped():
     found, stream = cut(ALL + b"\0\2\0\4rubbish" + ALL)
     assert found == PACKETS * 2
     assert stream.skipped == 11
 
 
-def test_a_v9_packet_that_has_no_end():
-    """Nothing sends so much; it does not wait for ever for a header."""
+def test_v9_packet_without_end():
+    """The buffer has a limit, so that a stream without headers does not fill it."""
     flowset = struct.pack("!HH", 300, 60_000) + bytes(59_996)
     stream = FlowStream()
     found = stream.feed(PACKETS[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Structured data (RFC 6313) without packets: what is written is read, and nothing raises."""
+"""Tests of structured data (RFC 6313) without packets: round trips and malformed octets."""
 
 import json
 from collections.abc import Callable
@@ -38,8 +38,8 @@ from tests.strategies import broken, values
 
 FLOW = Template(257, "octetDeltaCount[4]", "interfaceName")
 ROW = {"octetDeltaCount": 1500, "interfaceName": "eth0"}
-#: Elements of every kind that lists may be of: of fixed and of variable length, in fewer
-#: octets than natural, of an enterprise, of nobody, and in a length that the type forbids.
+#: Elements of every kind in lists: of fixed and of variable length, of reduced length, of an
+#: enterprise, unknown, and of a length that the type does not allow.
 ELEMENTS = (
     *("octetDeltaCount", "octetDeltaCount[3]", "protocolIdentifier", "sourceIPv4Address"),
     *("sourceIPv6Address", "sourceMacAddress", "interfaceName", "interfaceName[5]"),
@@ -49,12 +49,12 @@ ELEMENTS = (
 )
 
 
-# -- lists of lists, and what they are read as
+# -- nested lists and their decoded values
 
 
 @dataclass
 class Made:
-    """A list as a person gives it, and as a dict or list of plain values reads it back."""
+    """List in the form that users give, and its decoded values."""
 
     kind: str
     given: Any
@@ -123,7 +123,7 @@ def _records(draw, depth, templates):
 
 
 @given(lists())
-def test_what_is_written_is_read(made):
+def test_encoded_lists_decode_to_the_same(made):
     octets = encode_list(made.kind, made.given)
     context = ListContext(made.templates.get)
     assert decode_list(made.kind, octets, context) == made.read
@@ -186,7 +186,7 @@ def test_offsets_of_the_parts_of_a_list():
 
 @pytest.mark.parametrize("element", ["protocolIdentifier", "_ipfix_7_7[1]", "basicList"])
 @pytest.mark.parametrize("domain", ["scapy", "python", "json"])
-def test_a_basic_list_of_no_values_is_empty_whatever_it_is_of(element, domain):
+def test_empty_basic_list_of_any_element(element, domain):
     octets = encode_list("basicList", (element, []))
     assert decode_list("basicList", octets, ListContext(), domain) == []
     cut = octets[:-1]
@@ -216,7 +216,7 @@ def test_python_and_json_values_reach_into_lists():
 
 
 def test_the_octets_of_rfc_6313():
-    """The examples of RFC 6313 8.1 and 8.2, as the wire has them."""
+    """Lists like those in the examples of RFC 6313 9.2 and 9.3."""
     ports = encode_list(
         "basicList",
         {"element": "ingressInterface", "values": [1, 4, 8], "semantic": "exactlyOneOf"},
@@ -344,21 +344,21 @@ def test_a_template_that_refers_to_itself():
 def test_a_list_of_an_unknown_template_stays_octets():
     octets = encode_list("subTemplateList", (FLOW, [ROW]))
     multi = encode_list("subTemplateMultiList", [(FLOW, [ROW]), (FLOW.with_id(999), [ROW])])
-    nobody, somebody = ListContext(), ListContext({257: FLOW}.get)
-    assert decode_list("subTemplateList", octets, nobody) == octets
-    assert decode_list("subTemplateList", octets, nobody, "json") == octets.hex()
-    assert decode_list("subTemplateMultiList", multi, somebody) == multi
+    empty_context, known_context = ListContext(), ListContext({257: FLOW}.get)
+    assert decode_list("subTemplateList", octets, empty_context) == octets
+    assert decode_list("subTemplateList", octets, empty_context, "json") == octets.hex()
+    assert decode_list("subTemplateMultiList", multi, known_context) == multi
     outer = encode_list("basicList", ("subTemplateList", [octets]))
-    assert decode_list("basicList", outer, nobody) == [octets]
-    assert decode_list("basicList", outer, somebody) == [[ROW]]
+    assert decode_list("basicList", outer, empty_context) == [octets]
+    assert decode_list("basicList", outer, known_context) == [[ROW]]
     holder = Template(300, "subTemplateList")
-    (defect,) = value_defects(holder, prefixed(octets), nobody)
+    (defect,) = value_defects(holder, prefixed(octets), empty_context)
     assert (defect.code, defect.severity) == ("missing-template", WARNING)
     assert "257" in defect.text
-    assert list(value_defects(holder, prefixed(octets), somebody)) == []
+    assert list(value_defects(holder, prefixed(octets), known_context)) == []
 
 
-def test_what_is_wrong_says_the_field_that_it_is_in():
+def test_defects_name_the_field_of_the_list():
     holder = Template(300, "octetDeltaCount[1]", "subTemplateList", "basicList")
     body = b"\x07" + prefixed(sub_template_list(2, b"x")) + prefixed(basic_list(8, 4, b"abc"))
     texts = [each.text for each in value_defects(holder, body)]
@@ -371,7 +371,7 @@ def test_what_is_wrong_says_the_field_that_it_is_in():
     assert [each.text for each in value_defects(twice, body)] == ["basicList_2: truncated"]
 
 
-def test_what_is_wrong_within_lists_is_found():
+def test_defects_of_nested_lists():
     inner = Template(258, "basicList")
     record = prefixed(basic_list(8, 4, b"abc"))
     context = ListContext({258: inner}.get)
@@ -386,7 +386,7 @@ def test_what_is_wrong_within_lists_is_found():
 
 
 @pytest.mark.parametrize("size", range(9))
-def test_headers_that_are_cut_off(size):
+def test_truncated_headers(size):
     octets = basic_list(1, 2, pen=29305)
     assert len(octets) == 9
     assert basic_list_header(octets[:size]) is None
@@ -485,7 +485,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("kind", "wrong", "message"), MISTAKES)
-def test_mistakes_say_what_is_wrong(kind, wrong, message):
+def test_errors_name_the_mistake(kind, wrong, message):
     with pytest.raises(ValueError, match=message):
         encode_list(kind, wrong)
     holder = Template(300, kind)
@@ -493,7 +493,7 @@ def test_mistakes_say_what_is_wrong(kind, wrong, message):
         holder.encode({kind: wrong})
 
 
-def test_a_list_that_no_field_holds():
+def test_list_too_long_for_a_field():
     rows = [(1, "x" * 60_000), (2, "y" * 60_000)]
     with pytest.raises(ValueError, match="65535"):
         Template(300, "subTemplateList").encode({"subTemplateList": (FLOW, rows)})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Templates as values: what they are made of, from, and what is wrong with them."""
+"""Tests of templates: construction, parsing, defects."""
 
 import pickle
 
@@ -54,7 +54,7 @@ def test_the_same_element_again_is_numbered():
     assert names == ("tcpControlBits", *(f"tcpControlBits_{i}" for i in range(2, 13)))
 
 
-def test_a_number_that_another_element_has_in_its_name():
+def test_number_in_the_name_of_another_element():
     first = InformationElement("a_2", 1, 99999, data_type("unsigned8"))
     second = InformationElement("a", 2, 99999, data_type("unsigned8"))
     for order in ((first, second, second), (second, first, second), (second, second, first)):
@@ -81,7 +81,7 @@ def test_scopes_of_netflow_v9(kind):
         Template(256, name)  # not a scope field
 
 
-def test_scope_kinds_that_nobody_knows():
+def test_unknown_scope_types():
     template = Template(256, "_scope_77[3]", "octetDeltaCount", scope=1)
     assert template.fields[0].element == v9_scope(77)
     assert template.names == ("_scope_77", "octetDeltaCount")
@@ -103,7 +103,7 @@ def test_scope_kinds_that_nobody_knows():
         ((256,), {"scope": 1}, "template 256: scope 1 of 0 fields"),
     ],
 )
-def test_what_is_no_template(arguments, options, message):
+def test_invalid_templates(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         Template(*arguments, **options)
 
@@ -245,7 +245,7 @@ def test_defects(template, expected):
         (b"\0\0\0\0", 0, ["record-truncated"]),
     ],
 )
-def test_defects_of_what_follows_the_records(rest, records, expected):
+def test_defects_of_trailing_octets(rest, records, expected):
     template = Template(256, "sourceIPv4Address")
     assert [defect.code for defect in template.trailing_defects(rest, records)] == expected
 
@@ -259,17 +259,17 @@ def test_projection():
     assert template.projection(None).names == template.names
 
 
-def test_what_a_template_keeps_goes_with_it():
-    asked = []
+def test_cached_values_live_as_long_as_their_template():
+    computed = []
 
     @cached_per_template
     def length(template):
-        asked.append(template.id)
+        computed.append(template.id)
         return template.length
 
     template = Template(256, "octetDeltaCount")
     assert [length(template), length(template), length(template.with_id(257))] == [8, 8, 8]
-    assert asked == [256, 257]
+    assert computed == [256, 257]
     assert pickle.loads(pickle.dumps(template)) == template
 
 

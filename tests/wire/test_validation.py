@@ -35,11 +35,11 @@ def test_values_that_an_element_cannot_have(field, good, bad, flaw):
     assert found(template, good + b"\6") == []
     name = field.partition("[")[0]
     assert found(template, bad + b"\6") == [f"Set 300: {name}: {flaw}"]
-    # A broken field is broken in every record, and said once.
+    # An invalid field is so in every record, and is reported once.
     assert found(template, (good + b"\6") + (bad + b"\6") * 9) == [f"Set 300: {name}: {flaw}"]
 
 
-def test_each_field_is_said():
+def test_each_field_is_named():
     template = Template(300, "dataRecordsReliability", "interfaceName", "dataRecordsReliability")
     body = b"\7" + prefixed(b"\xff\xfe") + b"\0"
     assert found(template, body) == [
@@ -59,7 +59,7 @@ def test_ranges_of_fewer_octets():
     ]
 
 
-def test_what_has_nothing_to_check():
+def test_templates_without_checks():
     template = Template(300, "octetDeltaCount", "sourceIPv4Address", "_ipfix_9_9[4]")
     assert found(template, bytes(range(16))) == []
     assert found(template, b"") == []
@@ -91,14 +91,14 @@ def test_padding_as_long_as_a_record():
         ("subTemplateMultiList", b"\3\1\1\0\3", "4 octets after the last block"),
     ],
 )
-def test_lists_that_cannot_be_read(kind, octets, text):
+def test_malformed_lists(kind, octets, text):
     (defect,) = value_defects(Template(300, kind), prefixed(octets), ListContext({257: FLOW}.get))
     assert defect.text == f"{kind}: {text}"
     assert (defect.code, defect.severity) == ("list-malformed", "error")
     assert defect.section == "RFC 6313 4.5"
 
 
-def test_lists_that_can_be_read():
+def test_well_formed_lists():
     holder = Template(300, "basicList", "subTemplateList", "subTemplateMultiList")
     rows = [(1, "a"), (2, "b")]
     body = holder.encode((("interfaceName", ["x"]), (FLOW, rows), [(FLOW, rows), (FLOW, [])]))
@@ -146,7 +146,7 @@ def test_where_findings_go():
     assert [each.code for each in plain.all_defects] == expected
 
 
-def test_data_that_waited_is_checked_too():
+def test_pending_data_sets_are_checked():
     template = Template(300, "dataRecordsReliability")
     session = IPFIXSession(check_values=True)
     data = IPFIX() / DataSet(template=template, records=[(7,)])

@@ -48,7 +48,7 @@ def basic_list_of_an_enterprise() -> Packets:
     return [IPFIX() / TemplateSet(templates=[FLOW, LISTS]) / rows]
 
 
-@legal("RFC 6313 4.6", "read four nested lists")
+@legal("RFC 6313 5.2", "read four nested lists")
 def lists_nested_four_deep() -> Packets:
     """A basicList holds basicLists of basicLists of basicLists of names."""
     nested = _NAMES
@@ -77,7 +77,7 @@ def _tree(depth: int) -> bytes:
     return nested
 
 
-@legal("RFC 6313 4.6", "read three nested lists")
+@legal("RFC 6313 5.2", "read three nested lists")
 def sub_template_list_of_its_own_template() -> Packets:
     """A subTemplateList refers to the template that contains it, three levels deep."""
     holder = Template(302, "subTemplateList")
