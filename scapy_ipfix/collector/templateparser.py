@@ -81,7 +81,8 @@ class TemplateParser:
                 parsed.append(_parse_record(span, version, model, options))
             else:
                 parsed.append(ParsedTemplate(span, None, []))
-        defects = defects or _padding_defects(body[stop:], TEMPLATE_SETS[version][options])
+        if stop < len(body) and not defects:
+            defects = _padding_defects(body[stop:], TEMPLATE_SETS[version][options])
         if not defects and most >= 0 and len(body) <= _CACHED_SET:
             self._keep(key, parsed, len(body))
         return parsed, defects
