@@ -46,23 +46,23 @@ class TCPStream:
         self._positions: list[int] = []
         #: Segments removed since the last resize of that table.
         self._removed = 0
-        self._cutter = MessageStream()
+        self._splitter = MessageStream()
         self.lost = 0
         self.held = 0
 
     @property
     def cost(self) -> int:
         """Memory of the stream in octets, about."""
-        return 500 + self.held + self._cutter.waiting
+        return 500 + self.held + self._splitter.waiting
 
     @property
     def waiting(self) -> int:
         """Buffered octets: segments, and the beginning of a message."""
-        return sum(map(len, self._ahead.values())) + self._cutter.waiting
+        return sum(map(len, self._ahead.values())) + self._splitter.waiting
 
     @property
     def skipped(self) -> int:
-        return self._cutter.skipped
+        return self._splitter.skipped
 
     @property
     def ended(self) -> bool:
@@ -103,7 +103,7 @@ class TCPStream:
         messages = []
         while self._positions:
             messages += self._skip_gap()
-        rest = self._cutter.finish()
+        rest = self._splitter.finish()
         return [*messages, rest] if rest else messages
 
     def _position(self, sequence: int) -> int:
@@ -130,7 +130,7 @@ class TCPStream:
         if known >= len(data):
             return []
         self._next = position + len(data)
-        return self._cutter.feed(data[known:])
+        return self._splitter.feed(data[known:])
 
     def _follow(self) -> list[bytes]:
         """Process buffered segments that follow; return the messages that are complete."""
@@ -153,8 +153,8 @@ class TCPStream:
     def _skip_gap(self) -> list[bytes]:
         """Skip the gap, and resume at the next message header."""
         nearest = self._positions[0]
-        self.lost += nearest - self._next + self._cutter.waiting
-        self._cutter.resynchronize()
+        self.lost += nearest - self._next + self._splitter.waiting
+        self._splitter.resynchronize()
         self._next = nearest
         return self._follow()
 

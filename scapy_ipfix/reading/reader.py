@@ -244,19 +244,19 @@ def _note_end(capture: CaptureFile, reader: PacketReader) -> None:
 
 def _from_messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[CollectedMessage]:
     reader = session._reader
-    cutter = FlowStream() if capture.kind == "v9" else MessageStream()
+    splitter = FlowStream() if capture.kind == "v9" else MessageStream()
     key = TransportKey("file", capture.name)
     skipped = 0
-    for octets in read_messages(capture.stream, cutter):
+    for octets in read_messages(capture.stream, splitter):
         reader.count += 1
-        if cutter.skipped > skipped:
-            reader.note("stream-resync", str(key), octets=cutter.skipped - skipped)
-            skipped = cutter.skipped
+        if splitter.skipped > skipped:
+            reader.note("stream-resync", str(key), octets=splitter.skipped - skipped)
+            skipped = splitter.skipped
         read = session.collector.read(key, octets, packet=reader.count)
         if read is not None:
             yield read
-    if cutter.skipped > skipped:
-        reader.note("stream-resync", str(key), octets=cutter.skipped - skipped)
+    if splitter.skipped > skipped:
+        reader.note("stream-resync", str(key), octets=splitter.skipped - skipped)
 
 
 def read_sets(capture: CaptureFile, session: IPFIXSession) -> Iterator[CollectedSet]:

@@ -48,7 +48,7 @@ def _entry(severity: str, sections: tuple[str, str], text: str) -> Entry:
 CATALOGUE: dict[str, Entry] = {
     # messages
     "message-truncated": _entry(
-        ERROR, _HEADER, "the message header says {length} octets, {available} are there"
+        ERROR, _HEADER, "the message has length {length}, {available} octets are there"
     ),
     "message-length": _entry(
         ERROR, _HEADER, "the message length {length} is shorter than the message header"

@@ -36,11 +36,6 @@ class TemplateField(NamedTuple):
     def data_type(self) -> DataType:
         return self.element.type
 
-    @property
-    def has_invalid_length(self) -> bool:
-        """True if the data type does not permit the length (RFC 7011 6.2, 7)."""
-        return is_invalid_length(self.element.type, self.length)
-
     def __str__(self) -> str:
         if self.is_variable:
             return f"{self.name}[v]"

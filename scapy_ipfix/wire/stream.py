@@ -28,7 +28,7 @@ _LONGEST = 65535
 _RECOGNISABLE = IPFIX_HEADER.size + SET_HEADER.size
 
 
-class Cutter(Protocol):
+class StreamSplitter(Protocol):
     """Divider of a stream into messages; ``skipped`` counts octets outside of messages."""
 
     skipped: int
@@ -193,11 +193,11 @@ def _find_v9(buffer: bytearray, start: int) -> int:
         start = at + 1
 
 
-def read_messages(stream: BinaryIO, cutter: Cutter) -> Iterator[bytes]:
+def read_messages(stream: BinaryIO, splitter: StreamSplitter) -> Iterator[bytes]:
     """Yield the messages of a binary stream in order; the last may be truncated."""
     # read1 returns the octets available, without waiting for a whole chunk.
     read = getattr(stream, "read1", stream.read)
     while octets := read(_CHUNK):
-        yield from cutter.feed(octets)
-    if rest := cutter.finish():
+        yield from splitter.feed(octets)
+    if rest := splitter.finish():
         yield rest

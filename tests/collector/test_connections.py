@@ -101,7 +101,7 @@ def test_a_stream_from_its_middle_goes_on_at_the_next_message(start, size):
     whole = [each for each, edge in zip(MESSAGES, edges) if edge >= start]
     assert found == whole
     rest = sum(map(len, whole))
-    assert stream.skipped == len(STREAM) - start - rest - stream._cutter.waiting
+    assert stream.skipped == len(STREAM) - start - rest - stream._splitter.waiting
 
 
 def test_a_gap_is_given_up_when_the_other_end_has_it():

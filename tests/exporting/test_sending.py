@@ -62,11 +62,11 @@ class StreamCollector:
         for _ in range(connections):
             connection, _ = self.socket.accept()
             connection.settimeout(10)
-            cutter = MessageStream()
+            splitter = MessageStream()
             messages: list[bytes] = []
             with connection:
                 while octets := connection.recv(65536):
-                    messages += cutter.feed(octets)
+                    messages += splitter.feed(octets)
             self.connections.append(messages)
 
 

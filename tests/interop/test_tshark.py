@@ -36,7 +36,7 @@ from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
 from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.reverse import REVERSE_PEN
 from scapy_ipfix.reading.reader import iter_messages
-from scapy_ipfix.wire.field import TemplateField
+from scapy_ipfix.wire.field import TemplateField, is_invalid_length
 from tests.interop import tshark
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -265,7 +265,7 @@ class Comparison:
             why = "number"
         elif isinstance(said, datetime) and said.year == 1970:
             why = "half a time" if kind.is_time else "date"
-            why = "timeval" if field.has_invalid_length else why
+            why = "timeval" if is_invalid_length(field.data_type, field.length) else why
         self.found[why, field.element.name] += 1
 
 

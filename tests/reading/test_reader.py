@@ -653,30 +653,30 @@ def test_ipfix_file_truncated() -> None:
 def test_stream_in_pieces() -> None:
     octets = b"noise\0\x0a" + b"".join(MESSAGES) + b"\0\x0anoise"
     for size in (1, 2, 3, 7, 16, 20, 100):
-        cutter = MessageStream()
+        splitter = MessageStream()
         found = []
         for at in range(0, len(octets), size):
-            found += cutter.feed(octets[at : at + size])
+            found += splitter.feed(octets[at : at + size])
         assert found == MESSAGES
-        assert cutter.finish() == b"\0\x0anoise"
-        assert cutter.skipped == 7
-        assert cutter.waiting == 0
+        assert splitter.finish() == b"\0\x0anoise"
+        assert splitter.skipped == 7
+        assert splitter.waiting == 0
 
 
 def test_stream_that_ends_out_of_sync() -> None:
-    cutter = MessageStream()
-    assert cutter.feed(MESSAGES[0] + b"\xff" * 40) == MESSAGES[:1]
-    assert cutter.finish() == b""
-    assert cutter.skipped == 40
+    splitter = MessageStream()
+    assert splitter.feed(MESSAGES[0] + b"\xff" * 40) == MESSAGES[:1]
+    assert splitter.finish() == b""
+    assert splitter.skipped == 40
 
 
 def test_stream_does_not_read_half_a_header() -> None:
     """Octets like a version number at the end of a part are checked with the next part."""
     noise = b"\xff" * 30 + b"\0\x0a\xff\xf0"
-    cutter = MessageStream()
-    assert cutter.feed(noise) == []
-    assert cutter.feed(b"\xff" * 20 + MESSAGES[0]) == MESSAGES[:1]
-    assert cutter.skipped == len(noise) + 20
+    splitter = MessageStream()
+    assert splitter.feed(noise) == []
+    assert splitter.feed(b"\xff" * 20 + MESSAGES[0]) == MESSAGES[:1]
+    assert splitter.skipped == len(noise) + 20
 
 
 # -- in constant memory

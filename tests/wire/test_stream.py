@@ -125,8 +125,8 @@ def test_the_end_of_a_file():
             return super().read1(7)
 
     for cls in (io.BytesIO, Trickle):
-        cutter = MessageStream()
-        assert list(read_messages(cls(WHOLE), cutter)) == MESSAGES
+        splitter = MessageStream()
+        assert list(read_messages(cls(WHOLE), splitter)) == MESSAGES
         assert list(read_messages(cls(WHOLE + MESSAGES[0][:30]), MessageStream())) == [
             *MESSAGES,
             MESSAGES[0][:30],
