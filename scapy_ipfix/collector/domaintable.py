@@ -78,11 +78,12 @@ class DomainTable:
         Only the domains that were used last are searched.
         """
         transport = domain.transport
+        exporter = transport._replace(source_port=None, destination_port=None)
         for other in itertools.islice(reversed(self._domains.values()), _SEARCHED):
             if (
                 (other.version, other.id) == (domain.version, domain.id)
                 and other.transport != transport
-                and other.transport.source == transport.source
+                and other.transport._replace(source_port=None, destination_port=None) == exporter
                 and template_id in other.templates.states
             ):
                 return other.transport.source_port
