@@ -131,9 +131,9 @@ def _read(sent: list[Sent], is_a: Callable[[Any], bool]) -> tuple[Any, ...]:
         before = len(collector.diagnostics)
         found = collector.read(key, octets, 1_700_000_000.0)
         if found is not None and is_a(found.domain):
-            found = collector.diagnostics[before:]
-            # That another port defined the template is about the double, and meant to be.
-            noted += [str(each) for each in found if each.code != "template-other-port"]
+            new = collector.diagnostics[before:]
+            # A template from another port is the double's, and reported on purpose.
+            noted += [str(each) for each in new if each.code != "template-other-port"]
         for each in found.ready if found is not None else ():
             if is_a(each.domain):
                 reads.append(each)
