@@ -17,7 +17,6 @@ import re
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from scapy_ipfix.reading.reader import iter_records
 from scapy_ipfix.testing.torturecases.catalogue import Case, canary, canary_address, torture
 
 from .collectors import (
+    DEADLINE,
     FILE_LIMIT,
     Collector,
     Nfacctd,
@@ -43,16 +43,14 @@ NOTHING = "nothing wrong"
 REPEATS = 2
 #: Messages a second: as the torture command sends them.
 _RATE = 200.0
-#: Seconds in which a collector reads what was sent, and in which a canary comes out.
-_PATIENCE = 4.0
-#: For so many seconds it is looked at whether a collector that is stuck is busy.
-_WATCHED = 1.0
+#: Seconds in which a collector reads all messages, and in which it reports a canary.
+_PATIENCE = DEADLINE
 #: Octets of flows in the output: as nfdump calls them, and as nfacctd does.
 _OCTETS = re.compile(r'"(?:in_bytes|bytes)" ?: (\d+)')
 _CANARY_OCTETS = sum(each["octetDeltaCount"] for each in iter_records([bytes(canary(0))]))
-#: The share of a CPU from which on it is busy.
+#: Seconds of CPU time that a stuck collector has to use to count as busy.
 _BUSY = 0.15
-#: More CPU time (seconds) than that for one case is worth a word.
+#: Seconds of CPU time for one case that are reported.
 _MUCH = 1.5
 
 
@@ -150,11 +148,14 @@ def _busy(collector: Collector) -> str:
 
 
 def _spins(collector: Collector) -> bool:
-    """Return True if one of its processes keeps a CPU busy."""
-    before, started = collector.cpu_seconds(), time.monotonic()
-    time.sleep(_WATCHED)
-    after, much = collector.cpu_seconds(), _BUSY * (time.monotonic() - started)
-    return any(after[each] - before[each] > much for each in before.keys() & after.keys())
+    """Return True once one of its processes has used CPU time, however small its share is."""
+    before = collector.cpu_seconds()
+
+    def has_worked() -> bool:
+        after = collector.cpu_seconds()
+        return any(after[each] - before[each] > _BUSY for each in before.keys() & after.keys())
+
+    return within_deadline(has_worked)
 
 
 def _ended(status: int, when: str = "") -> str:
@@ -166,7 +167,7 @@ def _ended(status: int, when: str = "") -> str:
 
 
 def _lost(text: str) -> str:
-    """Which canaries are not in the output; empty if both are."""
+    """Name the canaries that are not in the output; empty if both are."""
     lost = [
         which
         for number, which in enumerate(("before", "after"))
