@@ -9,6 +9,7 @@ message's layer, which makes records from it when they are first read.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,10 +22,11 @@ from scapy.packet import NoPayload, Packet
 from scapy_ipfix.collector.collected import CollectedMessage
 from scapy_ipfix.collector.collector import Collector
 from scapy_ipfix.collector.transportkey import TransportKey
+from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.layers.lazy import LazyPacketList
 from scapy_ipfix.layers.messages import MESSAGE_CLASSES, Message
 from scapy_ipfix.layers.sets import DataSet
-from scapy_ipfix.reading.reassembly import Fragments
+from scapy_ipfix.reading.reassembly import Fragments, PartialDatagram
 from scapy_ipfix.reading.sourcefiles import SourceFiles
 from scapy_ipfix.reading.streams import FoundMessage, StreamReader
 from scapy_ipfix.wire.diagnostics import Defect, Diagnostic
@@ -33,6 +35,9 @@ from scapy_ipfix.wire.framing import PROTOCOLS, find_flaw
 #: First octets of a message.
 VERSIONS = frozenset((b"\x00\x09", b"\x00\x0a"))
 _UDP_HEADER = 8
+_PORTS = struct.Struct("!HH")
+#: Transport protocols by number.
+_TRANSPORTS = {6: "tcp", 17: "udp", 132: "sctp"}
 
 
 class PacketReader:
@@ -64,11 +69,37 @@ class PacketReader:
         defect = Defect.make(code, **numbers)
         self.collector.diagnostics.note(Diagnostic(defect, self.count, exporter))
 
+    def note_missing(self) -> None:
+        """Record the datagrams of which fragments are missing, each once."""
+        for each in self.fragments:
+            self._note_missing(each)
+
+    def _note_missing(self, datagram: PartialDatagram) -> None:
+        transport = _transport_of(datagram)
+        if datagram.is_noted or transport is None or not self._may_be_export(datagram, transport):
+            return
+        datagram.is_noted = True
+        self.note(
+            "fragment-missing",
+            str(transport),
+            id=datagram.key.id,
+            destination=transport.destination,
+            octets=datagram.octets,
+        )
+
+    def _may_be_export(self, datagram: PartialDatagram, transport: TransportKey) -> bool:
+        """Return False if the first fragment of a datagram shows that it is no message."""
+        if transport.source_port is None:
+            return True
+        ports = PORTS[transport.protocol]
+        if transport.source_port in ports or transport.destination_port in ports:
+            return True
+        payload = datagram.fragments[0][_UDP_HEADER:]
+        return self.any_port and transport.protocol == "udp" and payload[:2] in VERSIONS
+
     def note_incomplete(self, name: str) -> None:
         """Record what a capture, at its end, leaves of incomplete datagrams and messages."""
-        octets = self.fragments.pending
-        if octets:
-            self.note("fragments-waiting", name=name, octets=octets)
+        self.note_missing()
         for exporter, octets in self.streams.pending():
             self.note("stream-waiting", exporter, name=name, octets=octets)
 
@@ -127,6 +158,9 @@ class PacketReader:
 
     def _note_dropped(self, pkt: Packet | None) -> Packet | None:
         """Record fragments that were dropped since the last call; return the packet."""
+        for datagram in self.fragments.expired:
+            self._note_missing(datagram)
+        self.fragments.expired.clear()
         dropped = self.fragments.dropped
         if dropped > self._dropped:
             self.note("fragments-dropped", octets=dropped - self._dropped)
@@ -211,6 +245,22 @@ class PacketReader:
             )
             self._keys[endpoints] = key
         return key
+
+
+def _transport_of(datagram: PartialDatagram) -> TransportKey | None:
+    """Return the transport session of a datagram, without ports if they did not arrive.
+
+    None for a protocol other than UDP, TCP and SCTP.
+    """
+    protocol = _TRANSPORTS.get(datagram.protocol)
+    if protocol is None:
+        return None
+    source, destination = datagram.key.source, datagram.key.destination
+    first = datagram.fragments.get(0, b"")
+    if len(first) < _PORTS.size:
+        return TransportKey(protocol, source, None, destination, None)
+    source_port, destination_port = _PORTS.unpack_from(first)
+    return TransportKey(protocol, source, source_port, destination, destination_port)
 
 
 def _frame_trailer(udp: Packet, octets: bytes) -> bytes:

@@ -219,6 +219,7 @@ def _from_items(items: Iterable[object], session: IPFIXSession) -> Iterator[Coll
                 f"{type(item).__name__} is not a packet and not octets: {item!r:.60}; "
                 "read several files one after the other, with the same session"
             )
+    reader.note_missing()
 
 
 def read_capture(capture: CaptureFile, session: IPFIXSession) -> Iterator[CollectedMessage]:
@@ -364,6 +365,7 @@ def dissect(packets: Iterable[Packet], session: IPFIXSession | None = None) -> P
         )
     session = session or IPFIXSession()
     processed = [session.process(each) for each in packets]
+    session._reader.note_missing()
     return PacketList([each for each in processed if each is not None], name="Dissected")
 
 

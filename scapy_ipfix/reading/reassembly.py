@@ -8,8 +8,9 @@ reassemble. Exporters whose messages exceed the MTU send fragments all the time.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Iterator
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
@@ -21,16 +22,39 @@ _OVERHEAD = 300
 #: Octets of the longest IP datagram, header included, and of the shortest IPv4 header.
 _LONGEST = 65535
 _SHORTEST_HEADER = 20
+#: Seconds without a fragment, after which one is missing (RFC 1122 3.3.2, RFC 8200 4.5).
+_TIMEOUT = 60.0
 #: Mask of the flags octet without "more fragments" and the fragment offset.
 _NOT_FRAGMENT = 0xC0
 
 
+class DatagramKey(NamedTuple):
+    """Identity of an IP datagram; ``protocol`` is that of its payload, 0 in IPv6."""
+
+    source: str
+    destination: str
+    id: int
+    protocol: int = 0
+
+
 class PartialDatagram:
-    """The fragments of one datagram that have arrived so far."""
+    """The fragments of one datagram that have arrived so far.
 
-    __slots__ = ("_beyond_gap", "_contiguous", "fragments", "octets", "size")
+    ``time`` is the capture time of the last one to arrive. ``is_noted`` is True once the
+    others were reported missing.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        *("_beyond_gap", "_contiguous", "fragments", "is_noted", "key", "octets", "protocol"),
+        *("size", "time"),
+    )
+
+    def __init__(self, key: DatagramKey, protocol: int) -> None:
+        self.key = key
+        #: Protocol of the payload, as the first fragment to arrive says.
+        self.protocol = protocol
+        self.time = 0.0
+        self.is_noted = False
         self.fragments: dict[int, bytes] = {}
         self.octets = 0
         self.size: int | None = None
@@ -83,23 +107,38 @@ class Fragments:
     """Datagrams that are incomplete; beyond ``limit`` octets of memory the oldest are dropped.
 
     ``octets`` is the memory that they occupy, ``dropped`` counts octets of fragments that
-    were discarded.
+    were discarded. Datagrams whose fragments do not arrive in time go to ``expired``.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.octets = 0
         self.dropped = 0
-        self._datagrams: OrderedDict[Hashable, PartialDatagram] = OrderedDict()
+        self.expired: list[PartialDatagram] = []
+        self._datagrams: OrderedDict[DatagramKey, PartialDatagram] = OrderedDict()
 
-    @property
-    def pending(self) -> int:
-        """Octets of the fragments that are kept."""
-        return sum(each.octets for each in self._datagrams.values())
+    def __iter__(self) -> Iterator[PartialDatagram]:
+        return iter(self._datagrams.values())
 
-    def add(self, key: Hashable, offset: int, data: bytes, more: bool) -> bytes | None:
-        """Add a fragment; return the payload of the datagram if this completes it."""
-        partial = self._datagrams.setdefault(key, PartialDatagram())
+    def add(
+        self,
+        key: DatagramKey,
+        offset: int,
+        data: bytes,
+        more: bool,
+        protocol: int = 0,
+        time: float = 0.0,
+    ) -> bytes | None:
+        """Add a fragment; return the payload of the datagram if this completes it.
+
+        ``protocol`` is that of the payload, ``time`` the capture time in seconds.
+        """
+        self._expire(time - _TIMEOUT)
+        partial = self._datagrams.get(key)
+        if partial is None:
+            partial = self._datagrams[key] = PartialDatagram(key, protocol)
+        partial.time = time
+        self._datagrams.move_to_end(key)
         before = partial.cost
         partial.add(offset, data, more)
         self.octets += partial.cost - before
@@ -114,6 +153,16 @@ class Fragments:
             self.dropped += oldest.octets
         return None
 
+    def _expire(self, before: float) -> None:
+        """Remove datagrams of which no fragment arrived since a time."""
+        while self._datagrams:
+            oldest = next(iter(self._datagrams.values()))
+            if oldest.time >= before:
+                break
+            del self._datagrams[oldest.key]
+            self.octets -= oldest.cost
+            self.expired.append(oldest)
+
     def add_ipv4(self, pkt: Packet, ip: Packet) -> Packet | None:
         """Add a packet with an IPv4 fragment; return the packet with the whole datagram.
 
@@ -125,8 +174,9 @@ class Fragments:
         if header + 8 * ip.frag + len(data) > _LONGEST:
             self.dropped += len(data)  # longer than any datagram: an attack, or a damaged packet
             return None
-        key = ip.src, ip.dst, ip.id, ip.proto
-        whole = self.add(key, 8 * ip.frag, data, bool(ip.flags.MF))
+        key = DatagramKey(ip.src, ip.dst, ip.id, ip.proto)
+        time = float(pkt.time)
+        whole = self.add(key, 8 * ip.frag, data, bool(ip.flags.MF), ip.proto, time)
         if whole is None:
             return None
         if header + len(whole) > _LONGEST:  # this fragment has more options than the others
@@ -145,8 +195,9 @@ class Fragments:
         if 8 * fragment.offset + len(octets) > _LONGEST:
             self.dropped += len(octets)
             return None
-        key = ip.src, ip.dst, fragment.id
-        whole = self.add(key, 8 * fragment.offset, octets, bool(fragment.m))
+        key = DatagramKey(ip.src, ip.dst, fragment.id)
+        more, time = bool(fragment.m), float(pkt.time)
+        whole = self.add(key, 8 * fragment.offset, octets, more, fragment.nh, time)
         if whole is None:
             return None
         datagram = ip.copy()

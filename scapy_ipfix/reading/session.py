@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from scapy.packet import Packet
@@ -121,6 +122,15 @@ class IPFIXSession(DefaultSession):
             if whole is not None:
                 reader.read_messages(whole)
         return whole
+
+    def recv(self, sock: Any) -> Iterator[Packet]:
+        """Yield the packet that ``sniff()`` receives next; at the end, note what is incomplete."""
+        try:
+            yield from super().recv(sock)
+        except EOFError:
+            with self._lock:
+                self._reader.note_incomplete(getattr(sock, "filename", "the capture"))
+            raise
 
     # -- tables
 

@@ -228,10 +228,10 @@ CATALOGUE: dict[str, Entry] = {
     "fragments-dropped": _entry(
         WARNING, ("RFC 791 3.2", ""), "{octets} octets of incomplete IP fragments were dropped"
     ),
-    "fragments-waiting": _entry(
-        NOTE,
+    "fragment-missing": _entry(
+        WARNING,
         ("RFC 791 3.2", ""),
-        "{octets} octets of IP fragments are incomplete at the end of {name}",
+        "a fragment of IP datagram {id} to {destination} is missing: {octets} octets arrived",
     ),
     "stream-waiting": _entry(
         NOTE,

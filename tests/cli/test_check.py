@@ -224,7 +224,7 @@ def test_every_code_has_a_text(code):
             *("datagrams", "port", "buffer"),
             *("name", "type", "id", "old", "new", "flaw", "limit", "got", "expected", "lost"),
             *("convention", "before", "uptime", "why", "pen", "what", "allowed"),
-            *("kind", "protocol", "source", "port", "shown"),
+            *("kind", "protocol", "source", "port", "shown", "destination"),
         ),
         123456,
     )

@@ -62,16 +62,16 @@ def findings(tmp_path: Path, packets: list[Packet], session: IPFIXSession) -> li
 def test_ipv4_fragments(one: int, tmp_path: Path) -> None:
     there = [ETHER / each for each in V4[:one] + V4[one + 1 :]]
     octets = sum(len(each[IP].payload) for each in there)
-    text = f"{octets} octets of IP fragments are incomplete at the end of {tmp_path}/x.pcap"
-    assert findings(tmp_path, there, IPFIXSession()) == [("fragments-waiting", text)]
+    text = f"a fragment of IP datagram 1 to 192.0.2.2 is missing: {octets} octets arrived"
+    assert findings(tmp_path, there, IPFIXSession()) == [("fragment-missing", text)]
 
 
 def test_ipv6_fragments(tmp_path: Path) -> None:
     there = [ETHER / each for each in V6[1:]]
     ((code, text),) = findings(tmp_path, there, IPFIXSession())
     octets = sum(len(each[IPv6ExtHdrFragment].payload) for each in there)
-    assert code == "fragments-waiting"
-    assert text.startswith(f"{octets} octets of IP fragments")
+    assert code == "fragment-missing"
+    assert text == f"a fragment of IP datagram 7 to 2001:db8::2 is missing: {octets} octets arrived"
 
 
 def test_first_octets_of_a_message(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_iter_messages_notes_the_same(tmp_path: Path) -> None:
     wrpcap(path, [Ether(bytes(ETHER / V4[0]))])
     session = IPFIXSession()
     assert list(iter_messages(path, session)) == []
-    assert session.diagnostics.counts == {"fragments-waiting": 1}
+    assert session.diagnostics.counts == {"fragment-missing": 1}
 
 
 def test_complete_packets(tmp_path: Path) -> None:
@@ -124,4 +124,4 @@ def test_the_rest_in_the_next_capture(tmp_path: Path) -> None:
     findings(tmp_path, [ETHER / each for each in V4[:2]], session)
     findings(tmp_path, [ETHER / each for each in V4[2:]], session)
     assert [domain.stats.records for domain in session.collector.domains] == [9]
-    assert session.diagnostics.counts == {"fragments-waiting": 1}
+    assert session.diagnostics.counts == {"fragment-missing": 1}

@@ -234,7 +234,7 @@ def test_any_octets_that_are_a_fragment(octets, limit):
     last.flags, last.frag = 0, 0
     for each in (packet, middle, last):
         fragments.add_ipv4(each, each)
-        assert 0 <= fragments.pending <= fragments.octets <= limit
+        assert 0 <= sum(each.octets for each in fragments) <= fragments.octets <= limit
         assert fragments.dropped <= 3 * len(octets)
 
 
@@ -269,4 +269,30 @@ def test_ipv6():
     assert done[UDP].dport == 2
     assert bytes(done[UDP].payload) == DATA
     assert IPv6ExtHdrFragment not in done
+    assert fragments.octets == 0
+
+
+def test_fragments_that_do_not_arrive_in_time():
+    fragments = Fragments(LIMIT)
+    (first, *rest), _ = frames()
+    for packet, time in zip([first, *rest[:-1]], (100.0, 120.0, 159.0)):
+        packet.time = time
+        assert fragments.add_ipv4(packet, packet[IP]) is None
+    rest[-1].time = 219.5
+    assert fragments.add_ipv4(rest[-1], rest[-1][IP]) is None
+    (expired,) = fragments.expired
+    assert (expired.key.id, expired.octets) == (7, 3000)
+    assert [each.time for each in fragments] == [219.5]
+
+
+def test_identification_used_again():
+    """Fragments of two datagrams are not mixed once the first one expired."""
+    fragments = Fragments(LIMIT)
+    pieces, whole = frames()
+    pieces[-1].time = 1.0
+    assert fragments.add_ipv4(pieces[-1], pieces[-1][IP]) is None
+    for piece in pieces:
+        piece.time = 1000.0
+    assert bytes(add_all(fragments, pieces)[-1][IP]) == whole
+    assert len(fragments.expired) == 1
     assert fragments.octets == 0

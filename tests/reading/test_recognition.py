@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet import IP, TCP, UDP, fragment
 from scapy.layers.l2 import Ether
 from scapy.layers.sctp import SCTP, SCTPChunkData
 from scapy.packet import Packet, Raw
@@ -93,6 +93,14 @@ def datagram(payload: bytes, dport: int = 9991, sport: int = 40000) -> bytes:
         / UDP(sport=sport, dport=dport)
         / Raw(payload)
     )
+
+
+def fragments(payload: bytes, dport: int, id: int = 7) -> list[bytes]:
+    """Return the frames of a UDP datagram in two fragments."""
+    packet = Ether(datagram(payload, dport))
+    packet[IP].id, packet[IP].chksum = id, None
+    size = len(packet[IP].payload) // 2 + 7 & ~7
+    return [bytes(each) for each in fragment(packet, fragsize=size)]
 
 
 def announcement(version: int) -> bytes:
@@ -292,3 +300,44 @@ def test_cut_record_is_not_padding(read: Read, version: int) -> None:
 def test_cut_record_of_a_layer() -> None:
     (packet,) = dissect([Ether(datagram(many(9)[:-3], 2055))])
     assert [each.code for each in packet.lastlayer().all_defects] == ["set-truncated"]
+
+
+# Fragments that are missing
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_fragment_missing(read: Read, missing: int) -> None:
+    frames = fragments(many(9), 2055)
+    octets = len(frames[1 - missing]) - 34
+    records, findings = read(frames[1 - missing])
+    text = f"a fragment of IP datagram 7 to 192.0.2.8 is missing: {octets} octets arrived"
+    assert (records, findings) == (0, [("fragment-missing", text)])
+
+
+def test_fragment_of_another_protocol_missing(read: Read) -> None:
+    """The first fragment shows the port, and that no message begins there."""
+    assert read(fragments(b"x" * 200, 9991)[0]) == (0, [])
+    assert read(fragments(many(9), 9991)[0], any_port=False) == (0, [])
+    assert read(fragments(many(9), 9991)[0])[1][0][0] == "fragment-missing"
+
+
+def test_fragment_that_expired(tmp_path: Path) -> None:
+    """A source that does not end reports it as well, and names the exporter."""
+    session = IPFIXSession()
+    for time, octets in (0, fragments(many(9), 2055)[0]), (61, fragments(many(9), 2055, 8)[0]):
+        packet = Ether(octets)
+        packet.time = time
+        assert session.process(packet) is None
+    (diagnostic,) = session.diagnostics
+    assert (diagnostic.code, diagnostic.exporter) == ("fragment-missing", "192.0.2.9:40000")
+
+
+def test_fragment_in_the_next_list() -> None:
+    session = IPFIXSession()
+    first, second = (Ether(each) for each in fragments(many(9), 2055))
+    assert not dissect([first], session)
+    (packet,) = dissect([second], session)
+    assert len(packet.lastlayer().records) == 10
+    dissect([first], session)
+    dissect([], session)
+    assert [code for code, _ in found(session)] == ["fragment-missing"] * 2
