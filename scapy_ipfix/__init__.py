@@ -54,6 +54,7 @@ from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.reading.columns import address_text, read_columns, to_pandas
 from scapy_ipfix.reading.ipfixfile import read_ipfix, write_ipfix
+from scapy_ipfix.reading.listener import listen
 from scapy_ipfix.reading.reader import dissect, iter_records
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.testing.generator import traffic
@@ -94,6 +95,7 @@ __all__ = [
     "dissect",
     "elements",
     "iter_records",
+    "listen",
     "read_columns",
     "read_ipfix",
     "to_pandas",

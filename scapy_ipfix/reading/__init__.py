@@ -8,7 +8,7 @@ The package imports ``collector``, ``layers`` and all above them, but not ``expo
 
 Modules, each importing only from those before it: ``extras``, ``filterparser``, ``conditions``,
 ``filters``, ``capture``, ``reassembly``, ``streams``, ``sourcefiles``, ``packetreader``,
-``tables``, ``session``, ``fastpath``, ``selection``, ``reader``, ``inbox``,
-``listeningsockets``, ``udpreceiver``, ``streamreceiver``, ``ipfixfile``, ``arrays``,
-``derivedcolumns``, ``columns``, ``parquet``.
+``tables``, ``session``, ``fastpath``, ``selection``, ``recordfilter``, ``reader``, ``inbox``,
+``listeningsockets``, ``udpreceiver``, ``streamreceiver``, ``listenstats``, ``listener``,
+``ipfixfile``, ``arrays``, ``derivedcolumns``, ``columns``, ``parquet``.
 """

@@ -35,7 +35,9 @@ from scapy_ipfix.reading.capture import (
     plain_udp,
 )
 from scapy_ipfix.reading.fastpath import FastPathReader
+from scapy_ipfix.reading.filters import Filter
 from scapy_ipfix.reading.packetreader import VERSIONS, PacketReader
+from scapy_ipfix.reading.recordfilter import RecordFilter
 from scapy_ipfix.reading.selection import CONTEXT, ReadRecords, dict_reader, kind_of, tuple_reader
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.field import TemplateField
@@ -131,13 +133,45 @@ def iter_records(
     ValueError for an unknown ``kind``, ``values`` or element, for ``fields`` with ``resolve``
     or ``context``, or for a file that is not a capture (CaptureError).
     """
-    is_options = parse_kind(kind)
     session = session or IPFIXSession()
-    read_records = _record_reader(session, fields, values, resolve, context, lists)
-    return _records(iter_sets(source, session), read_records, is_options)
+    read_records = record_reader(session, fields, kind, values, resolve, context, lists)
+    return _records(iter_sets(source, session), read_records)
 
 
-def _record_reader(
+def _records(sets: Iterable[CollectedSet], read_records: ReadRecords) -> Iterator[Any]:
+    for read in sets:
+        yield from read_records(read)
+
+
+def record_reader(
+    session: IPFIXSession,
+    fields: Sequence[str] | None = None,
+    kind: str = "all",
+    values: str = "scapy",
+    resolve: bool = False,
+    context: bool = False,
+    lists: bool = True,
+    where: str | Filter | None = None,
+) -> ReadRecords:
+    """Return the function that reads the records of a Data Set.
+
+    The arguments are those of :func:`iter_records`; ``where`` is a filter. Raises ValueError.
+    """
+    read_records = _form_reader(session, fields, values, resolve, context, lists)
+    if where is not None:
+        record_filter = RecordFilter(where, session._reader.files, session.collector.model)
+        read_records = record_filter.reader(read_records)
+    is_options = parse_kind(kind)
+    if is_options is None:
+        return read_records
+    return lambda read: read_records(read) if _is_of_kind(read, is_options) else []
+
+
+def _is_of_kind(read: CollectedSet, is_options: bool) -> bool:
+    return read.template is not None and read.template.is_options is is_options
+
+
+def _form_reader(
     session: IPFIXSession,
     fields: Sequence[str] | None,
     values: str,
@@ -145,7 +179,7 @@ def _record_reader(
     context: bool,
     lists: bool,
 ) -> ReadRecords:
-    """Return the function that reads the records of a Data Set. Raises ValueError."""
+    """Return the function that reads records as dicts or tuples. Raises ValueError."""
     if values not in VALUE_DOMAINS:
         raise ValueError(f"values is one of {', '.join(VALUE_DOMAINS)}, not {values!r}")
     files = session._reader.files
@@ -164,19 +198,6 @@ def parse_kind(kind: str) -> bool | None:
     if kind not in _IS_OPTIONS:
         raise ValueError(f"kind is 'all', 'data' or 'options', not {kind!r}")
     return _IS_OPTIONS[kind]
-
-
-def _records(
-    sets: Iterable[CollectedSet],
-    read_records: ReadRecords,
-    is_options: bool | None,
-) -> Iterator[Any]:
-    for read in sets:
-        template = read.template
-        assert template is not None
-        if is_options is not None and template.is_options is not is_options:
-            continue
-        yield from read_records(read)
 
 
 def iter_sets(source: Source, session: IPFIXSession) -> Iterator[CollectedSet]:

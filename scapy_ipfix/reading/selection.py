@@ -133,9 +133,17 @@ class FieldSelection:
         return found
 
     def rows(
-        self, read: CollectedSet, values: str, lists: bool, files: SourceFiles
+        self,
+        read: CollectedSet,
+        values: str,
+        lists: bool,
+        files: SourceFiles,
+        converter: Callable[[str, str], Callable[[Any], Any] | None] = converter,
     ) -> list[tuple[Any, ...]]:
-        """Return the records of a Data Set as tuples in the order of the names."""
+        """Return the records of a Data Set as tuples in the order of the names.
+
+        ``converter`` returns the function for resolved and context values of a kind.
+        """
         template = read.template
         if template is None or not self.permits(template):
             return []

@@ -107,9 +107,13 @@ class StreamReceiver:
         """Number of open connections."""
         return len(self._connections)
 
+    def stop(self) -> None:
+        """Make the thread end soon; :meth:`close` waits for it."""
+        self._is_stopping.set()
+
     def close(self) -> None:
         """Close all connections and the socket; messages that have arrived are in the inbox."""
-        self._is_stopping.set()
+        self.stop()
         self._thread.join()
 
     def _run(self) -> None:

@@ -88,9 +88,13 @@ class UDPReceiver:
             self._dropped = max(self._dropped, self._overflow, dropped_datagrams(self._socket))
         return self._dropped
 
+    def stop(self) -> None:
+        """Make the thread end soon; :meth:`close` waits for it."""
+        self._is_stopping.set()
+
     def close(self) -> None:
         """Stop receiving and close the socket; datagrams that have arrived are in the inbox."""
-        self._is_stopping.set()
+        self.stop()
         self._thread.join()
         _ = self.dropped  # the system forgets the count with the socket
         self._socket.close()
