@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scapy_ipfix.cli.arguments import Parser
-from scapy_ipfix.cli.sessionoptions import add_session_options, make_model, make_session
+from scapy_ipfix.cli.sessionoptions import (
+    add_session_options,
+    make_model,
+    make_session,
+    reason_for_no_message,
+)
 from scapy_ipfix.cli.terminal import print_error, reason
 from scapy_ipfix.reading.capture import CaptureError, CaptureFile
 from scapy_ipfix.reading.reader import read_capture
@@ -42,6 +47,10 @@ _OTHERS = "other exporters"
 #: Least widths of the columns before the text.
 _WIDTHS = (8, 7, 13, 17)
 _ORDER = {ERROR: 0, WARNING: 1, NOTE: 2}
+
+
+#: Exit status for a capture without a message.
+_NO_MESSAGE = 3
 
 
 @dataclass(slots=True)
@@ -99,7 +108,8 @@ class Report:
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return its exit status.
 
-    0: no finding of severity error; 1: at least one; 2: a file cannot be read.
+    0: no finding of severity error; 1: at least one; 2: a file cannot be read; 3: no finding
+    of severity error, and a capture without a message.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -110,14 +120,17 @@ def main(arguments: Sequence[str]) -> int:
         parser.fail(reason(problem))
     report = Report()
     session.diagnostics.observers.append(report.add)
+    is_missing = False
     for name in options.files:
         try:
             capture = CaptureFile(sys.stdin.buffer if name == "-" else name)
-            for _ in read_capture(capture, session):
-                pass
+            why = _read(capture, session, options.bound_ports)
         except (CaptureError, OSError) as problem:
             print_error(parser.prog, reason(problem))
             return 2
+        if why:
+            print_error(parser.prog, f"{capture.name}: {why}")
+            is_missing = True
     if options.state:
         session.save(options.state)
     least = _ORDER[options.severity]
@@ -128,14 +141,25 @@ def main(arguments: Sequence[str]) -> int:
     else:
         _print_findings(findings)
         print(_summary(report, session))
-    return 1 if report.has_errors else 0
+    return 1 if report.has_errors else _NO_MESSAGE if is_missing else 0
+
+
+def _read(capture: CaptureFile, session: IPFIXSession, is_bound: bool) -> str:
+    """Read a capture; return the reason if it has no message, else ""."""
+    packets, others = session.packets, Counter(session.other_protocols)
+    messages = sum(1 for _ in read_capture(capture, session))
+    if messages:
+        return ""
+    found = dict(Counter(session.other_protocols) - others)
+    return reason_for_no_message(session.packets - packets, found, is_bound)
 
 
 def _parser() -> Parser:
     parser = Parser(
         prog="scapy-ipfix check",
         description="Report problems in captures of IPFIX and NetFlow v9, by exporter. Exit "
-        "status: 0 no problem of severity error, 1 at least one, 2 a file cannot be read.",
+        "status: 0 no problem of severity error, 1 at least one, 2 a file cannot be read, 3 a "
+        "capture has no message.",
     )
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="capture or IPFIX File; - is standard input"

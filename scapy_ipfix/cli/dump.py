@@ -15,7 +15,12 @@ from typing import BinaryIO, cast
 
 from scapy_ipfix.cli.arguments import Parser
 from scapy_ipfix.cli.output import CSV, JSONLines, Output, TextTable
-from scapy_ipfix.cli.sessionoptions import add_session_options, make_model, make_session
+from scapy_ipfix.cli.sessionoptions import (
+    add_session_options,
+    make_model,
+    make_session,
+    reason_for_no_message,
+)
 from scapy_ipfix.cli.terminal import PROGRESS_SECONDS, ProgressLine, print_error, reason
 from scapy_ipfix.collector.collected import CollectedSet
 from scapy_ipfix.reading.capture import CaptureError, CaptureFile
@@ -62,6 +67,8 @@ def main(arguments: Sequence[str], commands: Sequence[str] = ()) -> int:
             for _ in _sets(sources, session, progress):
                 pass
             print(session.templates if options.templates else session.stats)
+            if not any(session.collector.domains):
+                print_error("scapy-ipfix", _reason_for_no_records(options, session))
         else:
             output = _output(options, sources, fields, stack)
             _print_records(options, sources, session, output, progress)
@@ -156,13 +163,9 @@ def _print_problems(options: argparse.Namespace, session: IPFIXSession) -> None:
 def _reason_for_no_records(options: argparse.Namespace, session: IPFIXSession) -> str:
     stats = [domain.stats for domain in session.collector.domains]
     messages, records = sum(each.messages for each in stats), sum(each.records for each in stats)
-    if not messages and options.bound_ports:
-        return (
-            "no message of IPFIX or NetFlow v9 on a bound port; "
-            "leave out --bound-ports to read all ports"
-        )
     if not messages:
-        return "no message of IPFIX or NetFlow v9"
+        others = session.other_protocols
+        return reason_for_no_message(session.packets, others, options.bound_ports)
     if not records:
         return (
             f"{counted(messages, 'message')}, no record that can be decoded; "

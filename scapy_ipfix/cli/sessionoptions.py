@@ -11,6 +11,7 @@ from scapy_ipfix.collector.persistence import load_state
 from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.reading.session import IPFIXSession
+from scapy_ipfix.text import counted
 
 
 def add_session_options(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +54,19 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="define Information Elements: IESpecs (RFC 7013), one per line, or CSV; repeatable",
     )
+
+
+def reason_for_no_message(packets: int, others: dict[str, int], is_bound: bool) -> str:
+    """Return a sentence for a capture without a message, with the protocols that it has.
+
+    ``others`` are the numbers of datagrams by protocol, ``is_bound`` is ``--bound-ports``.
+    """
+    text = f"no message of IPFIX or NetFlow v9 in {counted(packets, 'packet')}"
+    if is_bound:
+        text += " on a bound port; leave out --bound-ports to read all ports"
+    for name, count in others.items():
+        text += f"; {counted(count, 'datagram')} of {name}"
+    return text
 
 
 def make_model(options: argparse.Namespace) -> InformationModel:

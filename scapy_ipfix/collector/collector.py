@@ -36,11 +36,13 @@ from scapy_ipfix.wire.diagnostics import Defect, Diagnostic, Diagnostics, cite_v
 from scapy_ipfix.wire.framing import (
     IPFIX_HEADER,
     IPFIX_VERSION,
+    PROTOCOLS,
     V9_HEADER,
     V9_VERSION,
     find_message_end,
     without_cut,
 )
+from scapy_ipfix.wire.otherprotocols import unread_defect
 
 _seconds = data_type("dateTimeSeconds")
 #: Seconds between export time and capture time that are worth a diagnostic.
@@ -110,6 +112,17 @@ def _read_header(octets: bytes) -> tuple[int, int, int, int, int, int, Defect | 
         _, _, _, exported, sequence, domain_id = V9_HEADER.unpack_from(octets)
         return version, exported, sequence, domain_id, V9_HEADER.size, size, None
     return None
+
+
+def _find_header_defect(octets: bytes, missing: int) -> Defect:
+    """Return the defect of octets without a whole header of version 9 or 10."""
+    version = int.from_bytes(octets[:2], "big")
+    if version not in PROTOCOLS and len(octets) > 1:
+        return unread_defect(octets)
+    defect = Defect.make("header-truncated", available=len(octets))
+    if missing:
+        defect = Defect.make("packet-cut", octets=missing)
+    return cite_version([defect], version)[0] if version == V9_VERSION else defect
 
 
 class Collector:
@@ -208,11 +221,7 @@ class Collector:
             cache.clear()
         header = _read_header(octets)
         if header is None:
-            defect = Defect.make("header-truncated", available=len(octets))
-            if missing:
-                defect = Defect.make("packet-cut", octets=missing)
-            if int.from_bytes(octets[:2], "big") == V9_VERSION:
-                (defect,) = cite_version([defect], V9_VERSION)
+            defect = _find_header_defect(octets, missing)
             self.diagnostics.note(Diagnostic(defect, packet, str(transport)))
             return None
         version, exported, sequence, domain_id, start, stop, wrong = header

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
+from scapy_ipfix.wire.otherprotocols import identify_protocol
+
 #: Upper limit for the octets of a captured packet; a longer one means a damaged file.
 _LONGEST_FRAME = 1 << 18
 #: Upper limit for a pcapng block: blocks without packets may be longer than a frame.
@@ -168,6 +170,10 @@ class CaptureFile:
         elif not magic:
             why = self._gzip.problem if self._gzip else None
             raise CaptureError(f"{self.name}: {why or 'empty file'}")
+        elif (protocol := identify_protocol(self.stream.peek(_MAGIC))) is not None:
+            raise CaptureError(
+                f"{self.name}: neither a capture nor messages of IPFIX or NetFlow v9: {protocol}"
+            )
         else:
             raise CaptureError(
                 f"{self.name}: not a capture (pcap, pcapng, IPFIX or NetFlow v9 messages): "

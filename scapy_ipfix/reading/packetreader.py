@@ -10,6 +10,7 @@ message's layer, which makes records from it when they are first read.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ from scapy_ipfix.reading.sourcefiles import SourceFiles
 from scapy_ipfix.reading.streams import FoundMessage, StreamReader
 from scapy_ipfix.wire.diagnostics import Defect, Diagnostic
 from scapy_ipfix.wire.framing import PROTOCOLS, find_flaw
+from scapy_ipfix.wire.otherprotocols import FIRST_OCTETS, unread_defect
 
 #: First octets of a message.
 VERSIONS = frozenset((b"\x00\x09", b"\x00\x0a"))
@@ -57,9 +59,13 @@ class PacketReader:
         self.fragments = Fragments(collector.limits.fragment_octets)
         self.streams = StreamReader(collector, self.note, any_port)
         self._with_tcp = with_tcp
+        self._most_transports = collector.limits.transports
         self._dropped = 0
         #: Transport sessions on ports without a binding that sent a message.
         self._recognised: set[TransportKey] = set()
+        #: Datagrams of other flow protocols by name.
+        self.other_protocols: Counter[str] = Counter()
+        self._noted_others: set[tuple[TransportKey, str]] = set()
         self._keys: dict[tuple[Any, ...], TransportKey] = {}
 
     # -- diagnostics
@@ -127,10 +133,33 @@ class PacketReader:
                 "not-recognised", numbers, self.count, str(transport), version=version
             )
             return False
-        if len(self._recognised) >= self.collector.limits.transports:
+        if len(self._recognised) >= self._most_transports:
             self._recognised.clear()
         self._recognised.add(transport)
         return True
+
+    def note_unread(
+        self, transport: TransportKey, octets: bytes, is_bound: bool, size: int = 0
+    ) -> None:
+        """Record a UDP payload of another version than 9 or 10, by its protocol if that is known.
+
+        A protocol is recorded once for each transport session; :attr:`other_protocols` counts
+        all. Unknown octets are of interest only on a port that ``is_bound``. ``size`` is as
+        for :meth:`recognises`.
+        """
+        if not (is_bound or self.any_port):
+            return
+        defect = unread_defect(octets, size)
+        if defect.code == "other-protocol":
+            protocol = dict(defect.numbers)["protocol"]
+            self.other_protocols[protocol] += 1
+            sender = transport, protocol
+            if sender in self._noted_others or len(self._noted_others) >= self._most_transports:
+                return
+            self._noted_others.add(sender)
+        elif not is_bound:
+            return
+        self.collector.diagnostics.note(Diagnostic(defect, self.count, str(transport)))
 
     # -- packets
 
@@ -192,8 +221,7 @@ class PacketReader:
             kind = layer.__class__
             if kind is UDP:
                 transport = layer
-                if self.any_port:
-                    self._dissect_message(network, layer)
+                self._dissect_message(network, layer)
             elif kind is TCP and network is not None and self._with_tcp:
                 yield from self.streams.read_tcp(self._key(network, layer), layer)
                 return
@@ -215,10 +243,12 @@ class PacketReader:
             return
         # Not bytes(payload), which includes the padding of the frame.
         octets = payload.original or payload.fields.get("load", b"")
-        if octets[:2] not in VERSIONS:
-            return
+        is_bound = udp.sport in PORTS["udp"] or udp.dport in PORTS["udp"]
         size = (udp.fields.get("len") or 0) - _UDP_HEADER
-        if self.recognises(self._key(network, udp), octets, size):
+        if octets[:2] not in VERSIONS:
+            if is_bound or octets[:2] in FIRST_OCTETS:
+                self.note_unread(self._key(network, udp), octets, is_bound, size)
+        elif self.any_port and self.recognises(self._key(network, udp), octets, size):
             trailer = _frame_trailer(udp, octets)
             udp.payload = MESSAGE_CLASSES[octets[1]](octets, _internal=1, _underlayer=udp)
             if trailer:
@@ -237,7 +267,7 @@ class PacketReader:
         )
         key = self._keys.get(endpoints)
         if key is None:
-            if len(self._keys) >= self.collector.limits.transports:
+            if len(self._keys) >= self._most_transports:
                 self._keys.clear()
             protocol, source, sport, destination, dport = endpoints
             key = TransportKey(

@@ -41,6 +41,7 @@ from scapy_ipfix.reading.recordfilter import RecordFilter
 from scapy_ipfix.reading.selection import CONTEXT, ReadRecords, dict_reader, kind_of, tuple_reader
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.field import TemplateField
+from scapy_ipfix.wire.otherprotocols import FIRST_OCTETS
 from scapy_ipfix.wire.resolvedvalues import RESOLVED_VALUES
 from scapy_ipfix.wire.stream import FlowStream, MessageStream, read_messages
 from scapy_ipfix.wire.v9scopes import V9_SCOPES
@@ -329,6 +330,7 @@ class _FrameReader:
         reader.count += 1
         endpoints, payload = found
         if payload[:2] not in VERSIONS:
+            self._note_unread(endpoints, payload)
             return ()
         transport, bound = self._cached.get(endpoints) or self._new(endpoints)
         if bound or (self._any_port and reader.recognises(transport, payload)):
@@ -336,6 +338,14 @@ class _FrameReader:
             if read is not None:
                 return (read,)
         return ()
+
+    def _note_unread(self, endpoints: bytes, payload: bytes) -> None:
+        """Record a payload of another version, for the few ports and first octets that may be."""
+        ports = PORTS["udp"]
+        is_bound = (endpoints[-2] << 8 | endpoints[-1]) in ports
+        is_bound = is_bound or (endpoints[-4] << 8 | endpoints[-3]) in ports
+        if payload and (is_bound or payload[:2] in FIRST_OCTETS):
+            self._reader.note_unread(_transport(endpoints)[0], payload, is_bound)
 
     def _new(self, endpoints: bytes) -> tuple[TransportKey, bool]:
         if len(self._cached) >= _CACHED:

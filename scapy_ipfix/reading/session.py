@@ -140,6 +140,14 @@ class IPFIXSession(DefaultSession):
         return self._reader.count
 
     @property
+    def other_protocols(self) -> dict[str, int]:
+        """Number of UDP datagrams of other flow protocols so far, by name.
+
+        For example ``{"NetFlow v5, read by scapy.layers.netflow": 3}``.
+        """
+        return dict(self._reader.other_protocols)
+
+    @property
     def templates(self) -> Table[TemplateRow]:
         """The templates in force, a table of named tuples."""
         with self._lock:

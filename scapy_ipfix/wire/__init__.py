@@ -7,7 +7,7 @@ The resolver derives values such as the sampling rate from a record and facts of
 The package imports ``model`` and ``text``, and neither keeps state nor knows Scapy.
 
 Modules, each importing only from those before it: ``catalogue``, ``diagnostics``, ``framing``,
-``stream``, ``field``, ``layout``, ``codec``, ``structured``, ``v9scopes``, ``template``, ``rows``,
-``validation``, ``display``, ``facts``, ``contextfields``, ``resolver``, ``flowtimes``,
-``alternatives``, ``recordcontext``, ``resolvedvalues``.
+``otherprotocols``, ``stream``, ``field``, ``layout``, ``codec``, ``structured``, ``v9scopes``,
+``template``, ``rows``, ``validation``, ``display``, ``facts``, ``contextfields``, ``resolver``,
+``flowtimes``, ``alternatives``, ``recordcontext``, ``resolvedvalues``.
 """

@@ -65,6 +65,14 @@ CATALOGUE: dict[str, Entry] = {
         "{octets} octets to port {port} begin like {protocol} and are not read: {flaw}; "
         "bind_port({port}) reads them",
     ),
+    "other-protocol": _entry(
+        WARNING, _HEADER, "{octets} octets are {protocol}; only IPFIX and NetFlow v9 are read here"
+    ),
+    "version-unknown": _entry(
+        WARNING,
+        _HEADER,
+        "{octets} octets have version {version}, neither that of IPFIX, 10, nor of NetFlow v9",
+    ),
     "header-truncated": _entry(
         ERROR, _HEADER, "{available} octets are too few for a message header"
     ),

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from scapy_ipfix import IPFIX, DataSet, Template, TemplateSet
 from scapy_ipfix.cli import check as cli_check
@@ -14,6 +17,7 @@ from scapy_ipfix.cli.check import Report, as_json
 from scapy_ipfix.cli.main import main
 from scapy_ipfix.wire.catalogue import CATALOGUE, ERROR
 from scapy_ipfix.wire.diagnostics import Defect, Diagnostic
+from tests.builders import raw_pcap
 from tests.test_text import is_harmless
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -224,7 +228,7 @@ def test_every_code_has_a_text(code):
             *("datagrams", "port", "buffer"),
             *("name", "type", "id", "old", "new", "flaw", "limit", "got", "expected", "lost"),
             *("convention", "before", "uptime", "why", "pen", "what", "allowed"),
-            *("kind", "protocol", "source", "port", "shown", "destination"),
+            *("kind", "protocol", "source", "port", "shown", "destination", "version"),
         ),
         123456,
     )
@@ -265,3 +269,48 @@ def test_many_exporters_are_counted_together(monkeypatch):
     }
     assert len(report.findings) == 7
     assert sum(each.count for each in report.findings) == 41
+
+
+NETFLOW5 = b"\0\5\0\1" + bytes(68)
+NOT_READ = "1 datagram of NetFlow v5, read by scapy.layers.netflow"
+
+
+def udp_pcap(path: Path, *payloads: bytes) -> str:
+    frames = [
+        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+        / IP(src="192.0.2.9", dst="192.0.2.8")
+        / UDP(sport=40000, dport=9991)
+        / Raw(payload)
+        for payload in payloads
+    ]
+    path.write_bytes(raw_pcap(map(bytes, frames)))
+    return str(path)
+
+
+def test_capture_without_a_message(tmp_path, capsys):
+    path = udp_pcap(tmp_path / "x.pcap", NETFLOW5, b"text")
+    assert main(["check", path]) == 3
+    out, err = capsys.readouterr()
+    assert err == (
+        f"scapy-ipfix check: {path}: no message of IPFIX or NetFlow v9 in 2 packets; {NOT_READ}\n"
+    )
+    assert "NetFlow v5, read by scapy.layers.netflow" in out
+    assert out.endswith("\n\n0 messages, 0 records: 0 errors, 1 warning, 0 notes\n")
+    assert main(["check", "--bound-ports", path]) == 3
+    assert "in 2 packets on a bound port; leave out --bound-ports" in capsys.readouterr().err
+
+
+def test_capture_without_a_message_among_others(broken, tmp_path, capsys):
+    empty = udp_pcap(tmp_path / "x.pcap", b"text")
+    clean = str(PCAPS / "pmacctd_ipfix.pcap")
+    assert main(["check", clean, empty]) == 3
+    assert "x.pcap: no message of IPFIX or NetFlow v9 in 1 packet\n" in capsys.readouterr().err
+    assert main(["check", empty, broken]) == 1  # an error has precedence
+    assert main(["check", str(tmp_path / "none"), empty]) == 2
+
+
+def test_records_of_another_protocol(tmp_path, capsys):
+    path = udp_pcap(tmp_path / "x.pcap", NETFLOW5)
+    for arguments in ([], ["--json"], ["--stats"], ["--templates"]):
+        assert main([*arguments, path]) == 0
+        assert f"in 1 packet; {NOT_READ}\n" in capsys.readouterr().err

@@ -365,10 +365,10 @@ def test_text_of_exporters_is_escaped_in_templates_and_stats(
 
 
 NOTHING = {
-    "no message": ([], "scapy-ipfix: no message of IPFIX or NetFlow v9\n"),
+    "no message": ([], "scapy-ipfix: no message of IPFIX or NetFlow v9 in 1 packet\n"),
     "no message there": (
         ["--bound-ports"],
-        "no message of IPFIX or NetFlow v9 on a bound port; leave out --bound-ports",
+        "no message of IPFIX or NetFlow v9 in 1 packet on a bound port; leave out --bound-ports",
     ),
     "fields": (["--fields", "vlanId,mplsTopLabelType"], "has all of vlanId,mplsTopLabelType; run"),
     "kind": (["--kind", "options"], "no record of kind options; leave out --kind"),

@@ -24,6 +24,7 @@ from scapy_ipfix import (
     read_columns,
 )
 from scapy_ipfix.layers.messages import Message
+from scapy_ipfix.reading.capture import CaptureError
 from scapy_ipfix.reading.reader import iter_messages
 from tests.builders import EXPORTED, data_set, message_octets, raw_pcap, template_sets
 
@@ -341,3 +342,58 @@ def test_fragment_in_the_next_list() -> None:
     dissect([first], session)
     dissect([], session)
     assert [code for code, _ in found(session)] == ["fragment-missing"] * 2
+
+
+# Other protocols
+
+
+NETFLOW5 = b"\0\5\0\1" + bytes(68)
+SFLOW = b"\0\0\0\5\0\0\0\1" + bytes(32)
+
+
+@pytest.mark.parametrize(
+    ("payload", "port", "protocol"),
+    [
+        (NETFLOW5, 2055, "NetFlow v5, read by scapy.layers.netflow"),
+        (NETFLOW5, 9991, "NetFlow v5, read by scapy.layers.netflow"),
+        (SFLOW, 6343, "sFlow v5, which no layer of Scapy reads"),
+        (SFLOW, 9991, "sFlow v5, which no layer of Scapy reads"),
+    ],
+)
+def test_another_protocol_is_named(read: Read, payload: bytes, port: int, protocol: str) -> None:
+    records, findings = read(*[datagram(payload, port)] * 3)
+    text = f"{len(payload)} octets are {protocol}; only IPFIX and NetFlow v9 are read here"
+    assert (records, findings) == (0, [("other-protocol", text)])
+    assert read(datagram(payload, 9991), any_port=False) == (0, [])
+
+
+def test_datagrams_of_another_protocol_are_counted(route: Route, tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(raw_pcap([datagram(NETFLOW5, port) for port in (2055, 2055, 9991)]))
+    session = IPFIXSession()
+    route(str(path), session)
+    assert session.other_protocols == {"NetFlow v5, read by scapy.layers.netflow": 3}
+
+
+def test_unknown_version_on_a_bound_port(read: Read) -> None:
+    text = "32 octets have version 11, neither that of IPFIX, 10, nor of NetFlow v9"
+    payload = b"\0\x0b" + bytes(30)
+    assert read(datagram(payload, 2055)) == (0, [("version-unknown", text)])
+    assert read(datagram(payload, 9991)) == (0, [])
+
+
+def test_octets_of_another_protocol() -> None:
+    session = IPFIXSession()
+    assert list(iter_records(NETFLOW5, session=session)) == []
+    text = (
+        "72 octets are NetFlow v5, read by scapy.layers.netflow; only IPFIX and NetFlow v9 are "
+        "read here"
+    )
+    assert found(session) == [("other-protocol", text)]
+
+
+def test_file_of_another_protocol(tmp_path: Path) -> None:
+    path = tmp_path / "x.nf5"
+    path.write_bytes(NETFLOW5 * 2)
+    with pytest.raises(CaptureError, match=r"x.nf5: neither a capture .*: NetFlow v5, read by"):
+        iter_records(str(path))

@@ -91,13 +91,13 @@ def two_messages_in_a_datagram() -> Packets:
     return [first / (IPFIX(sequenceNumber=1) / DataSet(template=FLOW, records=[ROW]))]
 
 
-@illegal("RFC 7011 3.1", _DISCARD)
+@illegal("RFC 7011 3.1", _DISCARD, "version-unknown")
 def version_eleven() -> Packets:
     """The message header has version 11, which is not defined."""
     return [IPFIX(version=11) / TemplateSet(templates=[FLOW])]
 
 
-@illegal("RFC 7011 3.1", _DISCARD)
+@illegal("RFC 7011 3.1", _DISCARD, "version-unknown")
 def version_zero() -> Packets:
     """The message header has version 0, and the rest of the message is valid."""
     return [IPFIX(version=0) / TemplateSet(templates=[FLOW])]
