@@ -11,6 +11,7 @@ message would hide the true ones.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -161,7 +162,11 @@ class SequenceTracker:
 
     def _fitting(self, last: Counts, message: Counts, shared: Counts | None) -> list[str]:
         """Return the conventions that a message's number fits."""
-        conventions = _V9_CONVENTIONS if self.version == V9_VERSION else CONVENTIONS
+        conventions: Iterable[str] = CONVENTIONS
+        if self.version == V9_VERSION:
+            if message.number == last.number:
+                return []  # a number that stays is no count of anything
+            conventions = _V9_CONVENTIONS
         return [
             each
             for each in conventions

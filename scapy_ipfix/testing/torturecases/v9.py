@@ -106,7 +106,7 @@ def v9_count_zero() -> Packets:
 @illegal(
     *("RFC 3954 5", "discard the packet and log it", "header-truncated", "set-truncated"),
     *("template-truncated", "padding-nonzero", "sets-trailing", "count-disagrees"),
-    *("sequence-duplicate", "sequence-convention"),
+    "sequence-duplicate",
 )
 def v9_truncated_at_every_octet() -> Packets:
     """A packet with templates, options and data is cut off after 2 octets, after 3, and so on."""
