@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
 
 from scapy_ipfix.cli.arguments import Parser
-from scapy_ipfix.cli.output import CSV, JSONLines, Output, TextTable
+from scapy_ipfix.cli.output import CSV, Additions, JSONLines, Output, TextTable
 from scapy_ipfix.cli.sessionoptions import (
     add_session_options,
     make_model,
@@ -56,6 +56,8 @@ def main(arguments: Sequence[str], commands: Sequence[str] = ()) -> int:
         fields = field_names(options.fields.split(","), model) if options.fields else None
     except (OSError, ValueError) as problem:
         parser.fail(reason(problem))
+    if options.names and not options.json:
+        parser.fail("--names is for --json; CSV and tables have names without it")
     if options.parquet and any(_same_file(options.parquet, name) for name in options.files):
         parser.fail(f"--parquet would overwrite the input {options.parquet}; name another file")
     session = make_session(options, model)
@@ -70,7 +72,8 @@ def main(arguments: Sequence[str], commands: Sequence[str] = ()) -> int:
             if not any(session.collector.domains):
                 print_error("scapy-ipfix", _reason_for_no_records(options, session))
         else:
-            output = _output(options, sources, fields, stack)
+            additions = Additions(session.source_files, options.resolve, options.context)
+            output = _output(options, sources, fields, additions, stack)
             _print_records(options, sources, session, output, progress)
     sys.stdout.flush()
     if options.state:
@@ -103,11 +106,7 @@ def _parser(commands: Sequence[str]) -> Parser:
     form.add_argument(
         "--stats", action="store_true", help="print counters by exporter and Observation Domain"
     )
-    parser.add_argument(
-        "--fields",
-        metavar="NAME,...",
-        help="print only these fields, of the records that have all of them (--csv: any of them)",
-    )
+    _add_value_options(parser)
     parser.add_argument(
         "--kind",
         choices=("all", "data", "options"),
@@ -126,6 +125,31 @@ def _parser(commands: Sequence[str]) -> Parser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_session_options(parser)
     return parser
+
+
+def _add_value_options(parser: Parser) -> None:
+    """Add the options that select the values of records."""
+    parser.add_argument(
+        "--fields",
+        metavar="NAME,...",
+        help="print only these fields, of the records that have all of them (--csv: any of them)",
+    )
+    parser.add_argument(
+        "--resolve",
+        action="store_true",
+        help="add flow times, addresses of either family, sampling rates, names of interfaces "
+        "and so on, as far as the records or options data determine them",
+    )
+    parser.add_argument(
+        "--context",
+        action="store_true",
+        help="add version and export time of the message, packet number and file",
+    )
+    parser.add_argument(
+        "--names",
+        action="store_true",
+        help="with --json: write enumerations and flags by name, as CSV and tables do",
+    )
 
 
 def _print_records(
@@ -193,26 +217,27 @@ def _output(
     options: argparse.Namespace,
     sources: list[str | BinaryIO],
     fields: tuple[str, ...] | None,
+    additions: Additions,
     stack: contextlib.ExitStack,
 ) -> Output:
     if options.json:
-        return JSONLines(sys.stdout, fields)
+        return JSONLines(sys.stdout, fields, additions, with_names=options.names)
     if options.csv:
-        return CSV(sys.stdout, fields or _columns(sources, options))
+        is_known = fields is not None and not options.resolve
+        templates = () if is_known else _templates(sources, options)
+        return CSV(sys.stdout, additions.columns(templates, fields), additions)
     if options.parquet is not None:
         require_pyarrow()  # fail before the sources are read
         templates = _templates(sources, options)
-        return stack.enter_context(ParquetWriter(options.parquet, templates, fields))
+        columns = additions.columns(templates, ())
+        writer = ParquetWriter(
+            options.parquet, templates, fields, added=columns, files=additions.files
+        )
+        return stack.enter_context(writer)
     width = options.width
     if width is None and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
-    return TextTable(sys.stdout, fields, width)
-
-
-def _columns(sources: list[str | BinaryIO], options: argparse.Namespace) -> list[str]:
-    """Return every field that a record of the sources has, in order of appearance."""
-    names = (name for each in _templates(sources, options) for name in each.names)
-    return list(dict.fromkeys(names))
+    return TextTable(sys.stdout, fields, width, additions)
 
 
 def _templates(sources: list[str | BinaryIO], options: argparse.Namespace) -> list[Template]:

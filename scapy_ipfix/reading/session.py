@@ -21,6 +21,7 @@ from scapy_ipfix.collector.metadata import MetadataRow, metadata_table
 from scapy_ipfix.collector.persistence import load_state, save_state
 from scapy_ipfix.model.model import InformationModel, elements
 from scapy_ipfix.reading.packetreader import PacketReader
+from scapy_ipfix.reading.sourcefiles import SourceFiles
 from scapy_ipfix.reading.tables import (
     StatsRow,
     TemplateRow,
@@ -146,6 +147,11 @@ class IPFIXSession(DefaultSession):
         For example ``{"NetFlow v5, read by scapy.layers.netflow": 3}``.
         """
         return dict(self._reader.other_protocols)
+
+    @property
+    def source_files(self) -> SourceFiles:
+        """The files of the packets so far."""
+        return self._reader.files
 
     @property
     def templates(self) -> Table[TemplateRow]:
