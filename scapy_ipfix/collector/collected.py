@@ -149,8 +149,8 @@ class CollectedSet:
     ) -> list[Any]:
         """Return the records as dicts, or as tuples in the order of ``names``.
 
-        ``values`` is the domain of values, "scapy", "python" or "json". ``resolve`` adds facts
-        from options data to dicts. Without ``lists``, structured data stays octets. The list is
+        ``values`` is the domain of values, "scapy", "python" or "json". ``resolve`` adds
+        resolved values to dicts. Without ``lists``, structured data stays octets. The list is
         empty while the template is unknown, or if it lacks one of ``names``.
         """
         template = self.template

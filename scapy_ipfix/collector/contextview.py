@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +26,6 @@ from scapy_ipfix.wire.facts import (
 from scapy_ipfix.wire.flowtimes import MessageHeader
 from scapy_ipfix.wire.framing import IPFIX_VERSION
 from scapy_ipfix.wire.recordcontext import RecordContext
-from scapy_ipfix.wire.resolvedvalues import ResolvedColumns, add_resolved, resolved_names
 from scapy_ipfix.wire.resolver import RecordResolver
 from scapy_ipfix.wire.template import Template
 
@@ -121,25 +119,3 @@ class ContextView(RecordContext):
     @property
     def init_time(self) -> int | None:
         return self.find(INIT_TIME, None)  # type: ignore[no-any-return]
-
-    def resolve_one(self, template: Template, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the resolved values of a record of a template, a dict to add to it.
-
-        ``values`` are those of the Scapy domain, keyed by field name. Every Data Record has a
-        ``sampling_rate``; the other values are there for layouts with fields that they are
-        computed from; None: unknown. Options Data Records have no resolved values.
-        """
-        resolved = dict(values)
-        self.resolve_many(template, [resolved])
-        return {name: resolved[name] for name in resolved_names(template)}
-
-    def resolve_many(self, template: Template, records: Sequence[dict[str, Any]]) -> None:
-        """Add to each record of a template its resolved values, see :meth:`resolve_one`."""
-        columns = ResolvedColumns(
-            self,
-            template,
-            len(records),
-            lambda name: [record.get(name) for record in records],
-            self.header,
-        )
-        add_resolved(columns, records, "scapy")

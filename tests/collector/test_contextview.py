@@ -17,6 +17,7 @@ from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.wire.facts import Application, Interface, Sampling
 from scapy_ipfix.wire.resolver import _MANY
 from scapy_ipfix.wire.template import Template
+from tests.collector.resolving import resolve_many, resolve_one
 
 HERE = ("exporter", 10, 7)
 
@@ -86,7 +87,7 @@ def test_the_only_sampler_is_that_of_records_without_one() -> None:
     ):
         view = stated(*facts)
         assert view.sampling_rate(*without_sampler()) == expected
-        assert view.resolve_one(*without_sampler())["sampling_rate"] == expected
+        assert resolve_one(view, *without_sampler())["sampling_rate"] == expected
         assert view.sampling_rate(layout, record(1, 6)) == expected
     assert stated((SAMPLER, (1, 10)), domain=(*HERE[:2], 8)).sampling_rate(layout, {}) is None
     view = stated((SAMPLER, (1, 10)), domain=(*HERE[:2], 0))
@@ -311,7 +312,7 @@ def test_resolve_one() -> None:
     template, record = layout_of(
         "ingressInterface", "egressVRFID", "applicationId", "octetDeltaCount"
     )
-    resolve = partial(view.resolve_one, template)
+    resolve = partial(resolve_one, view, template)
     expected = {
         "sampling_rate": 20,
         "ingress_interface_name": "Gi1",
@@ -322,11 +323,11 @@ def test_resolve_one() -> None:
         assert resolve(record(1, 2, b"\1", octets)) == expected | {"octets": octets}
     unnamed = expected | {"ingress_interface_name": None, "octets": 1}
     assert resolve(record(2, 2, b"\1", 1)) == unnamed
-    assert view.resolve_one(layout_of("octetDeltaCount")[0], {"octetDeltaCount": 1}) == {
+    assert resolve_one(view, layout_of("octetDeltaCount")[0], {"octetDeltaCount": 1}) == {
         "sampling_rate": 20,
         "octets": 1,
     }
-    assert view.resolve_one(SYSTEM, {"scopeSystem": 0, "samplingInterval": 20}) == {}
+    assert resolve_one(view, SYSTEM, {"scopeSystem": 0, "samplingInterval": 20}) == {}
 
 
 @pytest.fixture
@@ -351,7 +352,7 @@ def test_a_fact_is_looked_up_once_for_many_records(found: list[Any]) -> None:
     )
     fields = "selectionSequenceId", "ingressInterface", "egressInterface", "ingressVRFID"
     template, record = layout_of(*fields, "applicationId", "octetDeltaCount")
-    resolve = partial(view.resolve_one, template)
+    resolve = partial(resolve_one, view, template)
     for number in range(20):
         for index in range(20):
             resolved = resolve(record(number, index, 19 - index, index, b"\3", number))
@@ -363,13 +364,13 @@ def test_a_fact_is_looked_up_once_for_many_records(found: list[Any]) -> None:
 def test_a_fact_is_looked_up_once_for_many_sets(found: list[Any]) -> None:
     view = stated((BY_INTERFACE, (5, 20)), (INTERFACE, (5, "Gi5", "")))
     template, record = layout_of("ingressInterface", "egressInterface")
-    expected = view.resolve_one(template, record(5, 6))
+    expected = resolve_one(view, template, record(5, 6))
     assert expected["ingress_interface_name"] == "Gi5"
     before = len(found)
     assert before
     for _ in range(10):
         again = ContextView(view.metadata, ("exporter", 10, 7), view.number)
-        assert again.resolve_one(template, record(5, 6)) == expected
+        assert resolve_one(again, template, record(5, 6)) == expected
         assert again.sampling_rate(template, record(5, 6)) == 20
     assert len(found) == before
 
@@ -389,7 +390,7 @@ def test_other_facts_other_templates_other_domains() -> None:
             (later, twin, ("Gi1/1", 9)),
             (ContextView(view.metadata, ("exporter", 10, 8), later.number), twin, (None, None)),
         ):
-            resolved = each.resolve_one(layout, record(1))
+            resolved = resolve_one(each, layout, record(1))
             assert (resolved["ingress_interface_name"], resolved["sampling_rate"]) == expected
 
 
@@ -398,7 +399,7 @@ def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scapy_ipfix.wire.resolver._NUMBERS", 10)
     view = stated((INTERFACE, (99, "Gi99", "")))
     template, record = layout_of("ingressInterface")
-    resolve = partial(view.resolve_one, template)
+    resolve = partial(resolve_one, view, template)
     for index in range(100):
         assert resolve(record(index))["ingress_interface_name"] == ("Gi99" if index == 99 else None)
     resolver = view.resolver(template)
@@ -409,12 +410,12 @@ def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_view_with_a_resolver_can_be_copied() -> None:
     view = stated((INTERFACE, (1, "Gi1", "")))
     template, record = layout_of("ingressInterface")
-    expected = view.resolve_one(template, record(1))
+    expected = resolve_one(view, template, record(1))
     for twin in (pickle.loads(pickle.dumps(view)), copy.deepcopy(view)):
         assert twin.metadata is not view.metadata
-        assert twin.resolve_one(template, record(1)) == expected
+        assert resolve_one(twin, template, record(1)) == expected
         twin.metadata.learn(HERE, INTERFACE, [dict(zip(INTERFACE.names, (1, "x", "")))])
-        assert view.resolve_one(template, record(1)) == expected
+        assert resolve_one(view, template, record(1)) == expected
 
 
 def test_rates_of_a_sequence_beyond_all_floats() -> None:
@@ -424,7 +425,7 @@ def test_rates_of_a_sequence_beyond_all_floats() -> None:
     template, record = layout_of("selectionSequenceId")
     view = stated((sequence, (1, *range(64))), *rates, (SELECTOR, (63, 2, 3)))
     assert view.sampling_rate(template, record(1)) is None
-    assert view.resolve_one(template, record(1)) == {"sampling_rate": None}
+    assert resolve_one(view, template, record(1)) == {"sampling_rate": None}
     view = stated((sequence, (1, *range(64))), *rates, (SELECTOR, (63, 1, 3)))
     assert view.sampling_rate(template, record(1)) is None
 
@@ -433,7 +434,7 @@ def test_resolve_one_equals_the_methods() -> None:
     view = stated((SAMPLER, (1, 10)), (BY_INTERFACE, (5, 20)), (INTERFACE, (5, "Gi5", "")))
     fields = ("samplerId", "ingressInterface", "egressInterface", "flowDirection")
     template, record = layout_of(*fields, "samplingInterval")
-    resolve = partial(view.resolve_one, template)
+    resolve = partial(resolve_one, view, template)
     for sampler in (0, 1):
         for ingress in (5, 6):
             for direction in (0, 1):
@@ -480,10 +481,10 @@ def test_resolve_many_equals_resolve_one(
     for view in views:
         records = [record(*row) for row in rows]
         metadata.last_resolver = None
-        expected = [each | view.resolve_one(layout, each) for each in records]
+        expected = [each | resolve_one(view, layout, each) for each in records]
         metadata.last_resolver = None
         many = [dict(each) for each in records * (1 + _MANY // max(1, len(records)))]
-        view.resolve_many(layout, many)
+        resolve_many(view, layout, many)
         assert many[: len(records)] == expected
         assert many == expected * (len(many) // max(1, len(expected)))
         then = [resolved_by_methods(view, layout, each) for each in records]
@@ -505,7 +506,7 @@ def test_keys_hold_the_beginning_of_long_values() -> None:
     """A record may hold names of 65,000 octets, of which 255 characters are significant."""
     view = stated((INTERFACE, (99, "Gi99", "")))
     template, record = layout_of("interfaceName", "ingressInterface[v]", "applicationId[v]")
-    resolve = partial(view.resolve_one, template)
+    resolve = partial(resolve_one, view, template)
     long = "\U0001f300" * 60_000
     for name, index, application in ((long, 99, b"\1"), ("a", b"\7" * 60_000, b"\2" * 60_000)):
         resolved = resolve(record(name, index, application))

@@ -17,6 +17,7 @@ from scapy_ipfix.reading.reader import iter_sets
 from scapy_ipfix.reading.session import IPFIXSession
 from scapy_ipfix.wire.facts import COUNTERS, INTERFACE, SAMPLING, Interface
 from scapy_ipfix.wire.template import Template
+from tests.collector.resolving import resolve_one
 
 HERE = ("exporter", 10, 7)
 SAMPLERS = Template(256, "samplerId", "samplingInterval", scope=1)
@@ -330,7 +331,7 @@ def learned(path: Path) -> tuple[Metadata, list[dict[str, Any]]]:
             assert metadata.learn(read.domain.key, template, records) == []
         else:
             view = ContextView(metadata, read.domain.key, metadata.now)
-            resolved += [view.resolve_one(template, values) for values in records]
+            resolved += [resolve_one(view, template, values) for values in records]
     return metadata, resolved
 
 

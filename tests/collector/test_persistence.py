@@ -204,6 +204,7 @@ def test_deeply_nested_json_is_an_error(tmp_path: Path) -> None:
         ("VRF", 1, "red"),
         ("application", {"octets": "0300"}, {"Application": ["a", None, None]}),
         ("domain", None, "name"),
+        ("time of initialization", None, 1_699_999_900_000),
         ("counters", {"tuple": [{"tuple": ["exportingProcessId", 1]}]}, {"dict": [["a", 1]]}),
     ],
 )
