@@ -79,6 +79,7 @@ def iter_records(
     resolve: bool = False,
     context: bool = False,
     lists: bool = True,
+    where: str | Filter | None = None,
     session: IPFIXSession | None = None,
 ) -> Iterator[dict[str, Any]]: ...
 @overload
@@ -91,6 +92,7 @@ def iter_records(
     resolve: bool = False,
     context: bool = False,
     lists: bool = True,
+    where: str | Filter | None = None,
     session: IPFIXSession | None = None,
 ) -> Iterator[tuple[Any, ...]]: ...
 def iter_records(
@@ -102,6 +104,7 @@ def iter_records(
     resolve: bool = False,
     context: bool = False,
     lists: bool = True,
+    where: str | Filter | None = None,
     session: IPFIXSession | None = None,
 ) -> Iterator[Any]:
     """Yield the Data Records of a source, each as a dict keyed by element name.
@@ -127,15 +130,19 @@ def iter_records(
         :mod:`~scapy_ipfix.reading.selection`.
     ``lists``
         False leaves structured data (RFC 6313) as octets, which takes less time.
+    ``where``
+        a filter expression, ``"dst port 443 and octets > 1e6"``: only the records that it
+        selects, see :mod:`~scapy_ipfix.reading.filters`.
     ``session``
         keeps templates for the next call, and the diagnostics of this one.
 
     Records that arrive before their template follow when it arrives. Raises OSError, and
     ValueError for an unknown ``kind``, ``values`` or element, for ``fields`` with ``resolve``
-    or ``context``, or for a file that is not a capture (CaptureError).
+    or ``context``, for a mistake in ``where`` (FilterError), or for a file that is not a
+    capture (CaptureError).
     """
     session = session or IPFIXSession()
-    read_records = record_reader(session, fields, kind, values, resolve, context, lists)
+    read_records = record_reader(session, fields, kind, values, resolve, context, lists, where)
     return _records(iter_sets(source, session), read_records)
 
 
