@@ -11,7 +11,7 @@ from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.collector.pending import PendingSets
 from scapy_ipfix.collector.sequence import SharedSequence
 from scapy_ipfix.collector.shrinking import remake
-from scapy_ipfix.collector.transportkey import TransportKey
+from scapy_ipfix.collector.transportkey import FILE, TransportKey
 from scapy_ipfix.wire.diagnostics import Defect
 from scapy_ipfix.wire.framing import IPFIX_VERSION
 
@@ -46,6 +46,8 @@ class DomainTable:
         self.open: dict[TransportKey, dict[tuple[int, int], Domain]] = {}
         #: The last message of each Transport Session, of any domain.
         self.shared: dict[TransportKey, SharedSequence] = {}
+        #: The latest domain of IPFIX Files, by version and id.
+        self._in_files: dict[tuple[int, int], Domain] = {}
         #: The domain found last: most messages follow one of the same domain.
         self._last: Domain | None = None
 
@@ -106,7 +108,20 @@ class DomainTable:
             limit = self._most_domains
             defects.append(Defect.make("limit", what="observation domains", limit=limit))
         self._last = domain
+        if transport.protocol == FILE:
+            defects += self._inherit(domain)
         return domain, defects
+
+    def _inherit(self, domain: Domain) -> list[Defect]:
+        """Give a domain in an IPFIX File the templates that it had in an earlier one.
+
+        An exporter may continue a file in the next one; a file has no Transport Session
+        (RFC 5655), so that only the domain identifies it.
+        """
+        key = domain.version, domain.id
+        earlier = self._in_files.pop(key, None)
+        self._in_files[key] = domain
+        return [] if earlier is None else domain.templates.inherit(earlier.templates)
 
     def reopen(self, domain: Domain) -> None:
         """Record that a domain has state that goes when its Transport Session ends."""
@@ -146,5 +161,7 @@ class DomainTable:
             self.open.pop(oldest.transport, None)
         elif len(siblings).bit_count() == 1:
             remake(siblings)  # each time that half of them are gone
+        if self._in_files.get((oldest.version, oldest.id)) is oldest:
+            del self._in_files[oldest.version, oldest.id]
         self._end_domain(oldest)
         oldest.streams.clear()

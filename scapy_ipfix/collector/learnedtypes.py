@@ -251,6 +251,11 @@ class LearnedTypes:
             self._sessions[session].version = self._versions
             self._drop_oldest()
 
+    def copy(self, session: Hashable, other: Hashable) -> None:
+        """Learn in a session the elements that another one described."""
+        if other in self._sessions:
+            self.restore(session, list(self._sessions[other].elements))
+
     def _add(
         self, session: Hashable, element: InformationElement
     ) -> tuple[InformationElement | None, Defect | None]:

@@ -366,7 +366,7 @@ class MessageReader:
                 # Pending type information that used one of these templates gave names to others.
                 template = with_learned_names(template, store.model)
             state = states.get(template.id)
-            if state is not None and state.template is template:
+            if state is not None and state.template is template and not state.is_inherited:
                 state.refreshes += 1  # inline refresh(): a message may have 8,000 templates
                 state.seen = time
             else:
@@ -391,7 +391,7 @@ class MessageReader:
         if state is not None and state.template == template:
             state.refresh(time)
             return
-        if state is not None:
+        if state is not None and not state.is_inherited:
             self._note_redefined(state, template, index)
         self._note_limits(store.add(template, time))
         if self._parts.pending.octets:

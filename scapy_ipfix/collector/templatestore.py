@@ -32,10 +32,13 @@ class TemplateState:
     seen: float = 0.0
     #: The :meth:`LearnedTypes.version` of the names that the template has.
     version: int = 0
+    #: True for a template of an earlier file, which its own file may define otherwise.
+    is_inherited: bool = False
 
     def refresh(self, seen: float) -> None:
         """Count the same template again, at a capture time in seconds since 1970."""
-        self.refreshes += 1
+        self.refreshes += not self.is_inherited
+        self.is_inherited = False
         self.seen = seen
 
 
@@ -204,7 +207,22 @@ class TemplateStore(Mapping[int, Template]):
 
     def restore(self, state: TemplateState) -> list[Defect]:
         """Put a saved template in force, unless there is one with that id already."""
-        return [] if state.template.id in self.states else self._put(state)
+        present = self.states.get(state.template.id)
+        if present is None:
+            return self._put(state)
+        if not present.is_inherited or state.is_inherited:
+            return []
+        self.remove(state.template.id)
+        return self._put(state)
+
+    def inherit(self, other: TemplateStore) -> list[Defect]:
+        """Put the templates of another domain in force, with the elements that it learned."""
+        self._learned_types.copy(self._transport, other._transport)
+        defects = []
+        for state in list(other.states.values()):
+            inherited = TemplateState(state.template, 0, state.seen, is_inherited=True)
+            defects += self.restore(inherited)
+        return defects
 
     def _put(self, state: TemplateState) -> list[Defect]:
         template = state.template

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: Protocol in the key of an IPFIX File, whose source is its name.
+FILE = "file"
+
 
 class TransportKey(NamedTuple):
     """Key of a Transport Session: protocol, source and destination address, and their ports.

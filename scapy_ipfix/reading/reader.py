@@ -21,7 +21,7 @@ from scapy.packet import Packet
 from scapy.plist import PacketList
 
 from scapy_ipfix.collector.collected import CollectedMessage, CollectedSet
-from scapy_ipfix.collector.transportkey import TransportKey
+from scapy_ipfix.collector.transportkey import FILE, TransportKey
 from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.model.datatypes import VALUE_DOMAINS
 from scapy_ipfix.model.element import FieldSpec, InformationElement
@@ -275,7 +275,7 @@ def _note_end(capture: CaptureFile, reader: PacketReader) -> None:
 def _from_messages(capture: CaptureFile, session: IPFIXSession) -> Iterator[CollectedMessage]:
     reader = session._reader
     splitter = FlowStream() if capture.kind == "v9" else MessageStream()
-    key = TransportKey("file", capture.name)
+    key = TransportKey(FILE, capture.name)
     skipped = 0
     for octets in read_messages(capture.stream, splitter):
         reader.count += 1

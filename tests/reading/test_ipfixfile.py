@@ -17,6 +17,8 @@ from scapy.packet import Raw
 from scapy_ipfix.exporting.exporter import Exporter
 from scapy_ipfix.layers.messages import IPFIX, NetFlowV9
 from scapy_ipfix.layers.sets import DataSet, TemplateSet
+from scapy_ipfix.model.datatypes import data_type
+from scapy_ipfix.model.element import InformationElement
 from scapy_ipfix.reading.capture import CaptureError
 from scapy_ipfix.reading.ipfixfile import iter_ipfix, read_ipfix, write_ipfix
 from scapy_ipfix.reading.reader import dissect, iter_records
@@ -212,3 +214,96 @@ def test_a_file_that_is_cut_off_or_damaged(path: Path) -> None:
     session = IPFIXSession()
     assert read_ipfix(io.BytesIO(packed[:-12]), session=session)
     assert session.diagnostics.counts["capture-cut"] == 1
+
+
+# Files that continue others
+
+
+def split(path: Path, whole: list[Any], at: int) -> tuple[Path, Path]:
+    """Write messages to two files, the first with ``at`` of them."""
+    first, second = path.with_name("1.ipfix"), path.with_name("2.ipfix")
+    for file, part in (first, whole[:at]), (second, whole[at:]):
+        file.write_bytes(b"".join(map(bytes, part)))
+    return first, second
+
+
+def test_templates_of_an_earlier_file(path: Path) -> None:
+    session = IPFIXSession()
+    first, second = split(path, messages(), 1)
+    found = [list(iter_records(each, session=session)) for each in (first, second)]
+    assert [record["octetDeltaCount"] for each in found for record in each] == list(range(9))
+    assert not session.diagnostics.counts
+    assert [row.exporter for row in session.stats] == [str(first), str(second)]
+    packets = read_ipfix(second, session=session)
+    assert sum(len(each.records) for each in packets) == len(found[1])
+
+
+def test_templates_of_another_domain_of_an_earlier_file(path: Path) -> None:
+    session = IPFIXSession()
+    first, second = split(path, messages(), 1)
+    octets = bytearray(second.read_bytes())
+    position = 0
+    while position < len(octets):
+        octets[position + 15] = 8
+        position += int.from_bytes(octets[position + 2 : position + 4], "big")
+    second.write_bytes(octets)
+    list(iter_records(first, session=session))
+    assert list(iter_records(second, session=session)) == []
+    assert set(session.diagnostics.counts) == {"missing-template"}
+
+
+def test_own_templates_have_precedence_over_those_of_an_earlier_file(path: Path) -> None:
+    """Two files of unrelated exporters are read without a word about the other one."""
+    session = IPFIXSession()
+    other = Template(256, "packetDeltaCount")
+    unrelated = Exporter(domain=7, mtu=None).export(other, [(5,)], export_time=1_700_000_000)
+    first, second = split(path, [*messages(), *unrelated], len(messages()))
+    list(iter_records(first, session=session))
+    assert list(iter_records(second, session=session)) == [{"packetDeltaCount": 5}]
+    assert not session.diagnostics.counts
+    session = IPFIXSession()
+    again = [IPFIX(exportTime=1, observationDomainId=7, sets=[FLOW]) for _ in range(2)]
+    first, second = split(path, again, 1)
+    for each in first, second:
+        list(iter_records(each, session=session))
+    assert [row.refreshes for row in session.templates] == [0, 0]
+
+
+def test_saved_templates_of_files(path: Path) -> None:
+    session = IPFIXSession()
+    other = Template(256, "packetDeltaCount")
+    unrelated = Exporter(domain=7, mtu=None).export(other, [(5,)], export_time=1_700_000_000)
+    first, second = split(path, [messages()[0], *unrelated], 1)
+    for each in first, second:
+        list(iter_records(each, session=session))
+    session.save(path)
+    restored = IPFIXSession.load(path)
+    assert [row.fields for row in restored.templates] == [row.fields for row in session.templates]
+
+
+def test_learned_elements_of_an_earlier_file(path: Path) -> None:
+    types = Template(
+        300,
+        *("privateEnterpriseNumber", "informationElementId", "informationElementDataType"),
+        *("informationElementSemantics", "informationElementName"),
+        scope=2,
+    )
+    own = InformationElement("temperature", 1, 32473, data_type("unsigned32"))
+    flow = Template(301, own)
+    whole = [
+        IPFIX(exportTime=1, sets=[types, DataSet(template=types, records=[_DESCRIPTION])]),
+        IPFIX(exportTime=1, sets=[flow]),
+        IPFIX(exportTime=1, sequenceNumber=1, sets=[DataSet(template=flow, records=[(21,)])]),
+    ]
+    session = IPFIXSession()
+    first, second = split(path, whole, 2)
+    list(iter_records(first, session=session))
+    assert list(iter_records(second, session=session)) == [{"temperature": 21}]
+    first, second = split(path, whole, 1)
+    session = IPFIXSession()
+    list(iter_records(first, session=session))
+    assert list(iter_records(second, session=session)) == [{"temperature": 21}]
+
+
+#: Values of element 32473/1: unsigned32, quantity.
+_DESCRIPTION = (32473, 1, 3, 1, "temperature")
