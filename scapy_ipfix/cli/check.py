@@ -55,43 +55,67 @@ _NO_MESSAGE = 3
 
 @dataclass(slots=True)
 class Finding:
-    """Equal diagnostics of one exporter and domain: the first one, and their number."""
+    """Equal diagnostics of one file, exporter and domain: the first one, and their number.
+
+    The first one has the number of its packet in the file.
+    """
 
     first: Diagnostic
     count: int = 0
+    file: str = ""
+    #: Position of the file among those that are read.
+    position: int = 0
+
+    @property
+    def where(self) -> str:
+        """The file, exporter and domain."""
+        exporter, domain = self.first.exporter, self.first.domain
+        # The exporter of an IPFIX File is the file.
+        names = [each for each in (self.file, exporter) if each]
+        where = ": ".join(dict.fromkeys(names)) or "capture"
+        return where if domain is None else f"{where}, domain {domain}"
 
 
 class Report:
-    """Findings by exporter, domain and code, from the diagnostics of a session."""
+    """Findings by file, exporter, domain and code, from the diagnostics of a session."""
 
     def __init__(self) -> None:
-        self._findings: dict[tuple[str, int | None, str, str], Finding] = {}
-        #: Number of findings by exporter, domain and code.
-        self._kinds: Counter[tuple[str, int | None, str]] = Counter()
+        self._findings: dict[tuple[int, str, int | None, str, str], Finding] = {}
+        #: Number of findings by file, exporter, domain and code.
+        self._kinds: Counter[tuple[int, str, int | None, str]] = Counter()
+        self._file, self._position, self._before = "", 0, 0
+
+    def begin_file(self, name: str, packets: int) -> None:
+        """Begin a file, before which the session counted ``packets``."""
+        self._file, self._before = name, packets
+        self._position += 1
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Count a diagnostic with those equal to it."""
-        kind = diagnostic.exporter, diagnostic.domain, diagnostic.code
+        file, position = self._file, self._position
+        kind = position, diagnostic.exporter, diagnostic.domain, diagnostic.code
         text = ""
         if diagnostic.code in _BY_TEXT and self._kinds[kind] < _TEXTS:
             text = diagnostic.text
         key = (*kind, text)
         finding = self._findings.get(key)
         if finding is None and len(self._findings) >= _FINDINGS:
-            key = _OTHERS, None, diagnostic.code, ""
+            key = position, _OTHERS, None, diagnostic.code, ""
             diagnostic = diagnostic._replace(exporter=_OTHERS, domain=None)
             finding = self._findings.get(key)
         if finding is None:
-            finding = self._findings[key] = Finding(diagnostic)
-            self._kinds[key[:3]] += 1
+            first = diagnostic._replace(packet=diagnostic.packet - self._before)
+            finding = self._findings[key] = Finding(first, 0, file, position)
+            self._kinds[key[:4]] += 1
         finding.count += 1
 
     @property
     def findings(self) -> list[Finding]:
-        """All findings, by exporter and domain, errors first."""
+        """All findings, by file, exporter and domain, errors first."""
         return sorted(
             self._findings.values(),
             key=lambda each: (
+                each.position,
                 each.first.exporter,
                 each.first.domain or 0,
                 _ORDER[each.first.severity],
@@ -124,6 +148,7 @@ def main(arguments: Sequence[str]) -> int:
     for name in options.files:
         try:
             capture = CaptureFile(sys.stdin.buffer if name == "-" else name)
+            report.begin_file(capture.name, session.packets)
             why = _read(capture, session, options.bound_ports)
         except (CaptureError, OSError) as problem:
             print_error(parser.prog, reason(problem))
@@ -179,6 +204,7 @@ def as_json(finding: Finding) -> dict[str, object]:
     """Return a finding as a JSON object."""
     first = finding.first
     return {
+        "file": finding.file,
         "exporter": first.exporter,
         "domain": first.domain,
         "severity": first.severity,
@@ -191,17 +217,15 @@ def as_json(finding: Finding) -> dict[str, object]:
 
 
 def _print_findings(findings: list[Finding]) -> None:
-    heading = None
+    heading: tuple[int, str] | None = None
     for each in findings:
         first = each.first
-        where = first.exporter or "capture"
-        if first.domain is not None:
-            where += f", domain {first.domain}"
-        if where != heading:
+        place = each.position, each.where
+        if place != heading:
             if heading is not None:
                 print()
-            print(printable(where))
-            heading = where
+            print(printable(each.where))
+            heading = place
         cells = (first.severity, f"{each.count} x", f"packet {first.packet}", first.section)
         columns = [f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS)]
         print("  " + " ".join((*columns, printable(first.text))))

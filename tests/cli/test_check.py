@@ -17,7 +17,7 @@ from scapy_ipfix.cli.check import Report, as_json
 from scapy_ipfix.cli.main import main
 from scapy_ipfix.wire.catalogue import CATALOGUE, ERROR
 from scapy_ipfix.wire.diagnostics import Defect, Diagnostic
-from tests.builders import raw_pcap
+from tests.builders import raw_message, raw_pcap, raw_set
 from tests.test_text import is_harmless
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -91,6 +91,7 @@ def test_findings_as_json(broken, capsys):
         *("value", "sequence-gap", "set-length", "set-empty"),
     ]
     assert found[0] == {
+        "file": broken,
         "exporter": broken,
         "domain": 0,
         "severity": "warning",
@@ -314,3 +315,38 @@ def test_records_of_another_protocol(tmp_path, capsys):
     for arguments in ([], ["--json"], ["--stats"], ["--templates"]):
         assert main([*arguments, path]) == 0
         assert f"in 1 packet; {NOT_READ}\n" in capsys.readouterr().err
+
+
+def test_findings_name_their_file(tmp_path, capsys):
+    """Packets are numbered within their file, and equal findings of two files stay apart."""
+    octets = [raw_message(raw_set(256, b"abcd")), raw_message(raw_set(9))]
+    first = udp_pcap(tmp_path / "1.pcap", *octets)
+    second = udp_pcap(tmp_path / "2.pcap", *octets[:1], octets[0], octets[1])
+    assert main(["check", "--json", first, second]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    reserved = [each for each in found if each["code"] == "set-reserved"]
+    assert [(each["file"], each["first_packet"]) for each in reserved] == [(first, 2), (second, 3)]
+    main(["check", first, second])
+    out = capsys.readouterr().out
+    for name in first, second:
+        assert f"{name}: 192.0.2.9:40000, domain 1\n" in out
+
+
+def test_an_ipfix_file_is_named_once(broken, capsys):
+    main(["check", broken, broken])
+    out = capsys.readouterr().out.splitlines()
+    assert out.count(f"{broken}, domain 0") == out.count(f"{broken}, domain 7") == 2
+    assert main(["check", "--json", broken]) == 1
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {each["file"] for each in found} == {broken}
+
+
+def test_a_file_without_packets(broken, tmp_path, capsys):
+    """What is wrong with it is not put into the file before."""
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(raw_pcap([])[:10])
+    main(["check", "--json", broken, str(cut)])
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [
+        (each["file"], each["first_packet"]) for each in found if each["code"] == "capture-cut"
+    ] == [(str(cut), 0)]
