@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, TextIO
 from scapy_ipfix.collector.collected import CollectedSet
 from scapy_ipfix.collector.domain import Domain
 from scapy_ipfix.model.model import elements
+from scapy_ipfix.model.times import NTPTime
 from scapy_ipfix.reading.selection import (
     CONTEXT,
     MESSAGE_CONTEXT,
@@ -149,6 +150,8 @@ class _Line(NamedTuple):
 def _place(field: TemplateField) -> str:
     """Return the ``%`` place of a field for values of the domain "json"."""
     kind = field.data_type
+    if isinstance(kind, NTPTime):
+        return "%s"  # an unknown time is null
     # The text of a time or an address has no character that JSON escapes.
     if kind.is_time or kind.is_address:
         return '"%s"' if field.length == kind.length else "%s"

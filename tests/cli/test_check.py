@@ -342,7 +342,7 @@ def test_an_ipfix_file_is_named_once(broken, capsys):
 
 
 def test_a_file_without_packets(broken, tmp_path, capsys):
-    """What is wrong with it is not put into the file before."""
+    """A finding about the second file does not name the first."""
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(raw_pcap([])[:10])
     main(["check", "--json", broken, str(cut)])
