@@ -7,8 +7,9 @@ tuples, arrays or Parquet files.
 The package imports ``collector``, ``layers`` and all above them, but not ``exporting``.
 
 Modules, each importing only from those before it: ``extras``, ``filterparser``, ``conditions``,
-``filters``, ``capture``, ``reassembly``, ``streams``, ``sourcefiles``, ``packetreader``,
-``tables``, ``session``, ``fastpath``, ``selection``, ``recordfilter``, ``reader``, ``inbox``,
-``listeningsockets``, ``udpreceiver``, ``streamreceiver``, ``listenstats``, ``listener``,
-``ipfixfile``, ``arrays``, ``derivedcolumns``, ``columns``, ``parquet``.
+``filters``, ``capture``, ``reassembly``, ``streams``, ``sourcefiles``, ``duplicates``,
+``packetreader``, ``tables``, ``session``, ``fastpath``, ``selection``, ``recordfilter``,
+``reader``, ``inbox``, ``listeningsockets``, ``udpreceiver``, ``streamreceiver``,
+``listenstats``, ``listener``, ``ipfixfile``, ``arrays``, ``derivedcolumns``, ``columns``,
+``parquet``.
 """

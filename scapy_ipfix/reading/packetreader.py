@@ -17,6 +17,7 @@ from typing import Any
 from scapy.config import conf
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Ether
 from scapy.layers.sctp import SCTP
 from scapy.packet import NoPayload, Packet
 
@@ -27,6 +28,7 @@ from scapy_ipfix.layers.bindings import PORTS
 from scapy_ipfix.layers.lazy import LazyPacketList
 from scapy_ipfix.layers.messages import MESSAGE_CLASSES, Message
 from scapy_ipfix.layers.sets import DataSet
+from scapy_ipfix.reading.duplicates import DuplicateFilter, is_loopback
 from scapy_ipfix.reading.reassembly import Fragments, PartialDatagram
 from scapy_ipfix.reading.sourcefiles import SourceFiles
 from scapy_ipfix.reading.streams import FoundMessage, StreamReader
@@ -37,6 +39,8 @@ from scapy_ipfix.wire.otherprotocols import FIRST_OCTETS, unread_defect
 #: First octets of a message.
 VERSIONS = frozenset((b"\x00\x09", b"\x00\x0a"))
 _UDP_HEADER = 8
+#: Link types of the layers that may show the loopback interface.
+_LINK_TYPES = {Ether: 1, CookedLinux: 113, CookedLinuxV2: 276}
 _PORTS = struct.Struct("!HH")
 #: Transport protocols by number.
 _TRANSPORTS = {6: "tcp", 17: "udp", 132: "sctp"}
@@ -46,12 +50,23 @@ class PacketReader:
     """Reader of the messages in packets, with the state of fragments and streams.
 
     ``any_port`` recognises messages on ports that are not bound. ``with_tcp`` is False where
-    another session reassembles TCP before this reader. ``count`` is the number of packets so
-    far: the number of the present packet in diagnostics, from 1.
+    another session reassembles TCP before this reader. ``deduplicate`` leaves out the second
+    copies of packets on the loopback interface, which ``duplicates`` counts. ``count`` is the
+    number of packets so far: the number of the present packet in diagnostics, from 1.
     """
 
-    def __init__(self, collector: Collector, *, any_port: bool, with_tcp: bool = True) -> None:
+    def __init__(
+        self,
+        collector: Collector,
+        *,
+        any_port: bool,
+        with_tcp: bool = True,
+        deduplicate: bool = True,
+    ) -> None:
         self.collector = collector
+        self.deduplicate = deduplicate
+        self.duplicates = 0
+        self._copies = DuplicateFilter()
         self.any_port = any_port
         self.count = 0
         #: The files of the packets counted so far.
@@ -162,6 +177,23 @@ class PacketReader:
         self.collector.diagnostics.note(Diagnostic(defect, self.count, str(transport)))
 
     # -- packets
+
+    def note_duplicate(self) -> None:
+        """Count the second copy of a packet; record the first one."""
+        self.duplicates += 1
+        if self.duplicates == 1:
+            self.note("packet-duplicate")
+
+    def leaves_out(self, pkt: Packet) -> bool:
+        """Return True, and count the packet, if it is a second copy on the loopback interface."""
+        link_type = _LINK_TYPES.get(pkt.__class__)
+        if not self.deduplicate or link_type is None or not is_loopback(link_type, pkt.original):
+            return False
+        if not self._copies.is_copy(link_type, pkt.original, float(pkt.time)):
+            return False
+        self.count += 1
+        self.note_duplicate()
+        return True
 
     def read(self, pkt: Packet) -> list[CollectedMessage]:
         """Count a packet and return its messages, none for a fragment that completes nothing."""

@@ -34,6 +34,7 @@ from scapy_ipfix.reading.capture import (
     is_file_source,
     plain_udp,
 )
+from scapy_ipfix.reading.duplicates import DuplicateFilter, is_loopback
 from scapy_ipfix.reading.fastpath import FastPathReader
 from scapy_ipfix.reading.filters import Filter
 from scapy_ipfix.reading.packetreader import VERSIONS, PacketReader
@@ -242,7 +243,8 @@ def _from_items(items: Iterable[object], session: IPFIXSession) -> Iterator[Coll
             if read is not None:
                 yield read
         elif isinstance(item, Packet):
-            yield from reader.read(item)
+            if not reader.leaves_out(item):
+                yield from reader.read(item)
         else:
             raise ValueError(
                 f"{type(item).__name__} is not a packet and not octets: {item!r:.60}; "
@@ -327,10 +329,15 @@ class _FrameReader:
         self._collector = reader.collector
         self._any_port = reader.any_port
         self._cached: dict[bytes, tuple[TransportKey, bool]] = {}
+        #: Filter of the second copies on the loopback interface, until that shows packets once.
+        self._copies = DuplicateFilter() if reader.deduplicate else None
+        self._is_doubtful = False
 
     def read(self, frame: Frame) -> Sequence[CollectedMessage]:
         """Return the messages in a frame."""
         reader = self._reader
+        if self._copies is not None and self._leaves_out(frame, self._copies):
+            return ()
         found = plain_udp(frame)
         if found is None or found[0][-2:] in _TUNNELS:
             return reader.read(_dissect_frame(frame))
@@ -354,12 +361,32 @@ class _FrameReader:
         if payload and (is_bound or payload[:2] in FIRST_OCTETS):
             self._reader.note_unread(_transport(endpoints)[0], payload, is_bound)
 
+    def _leaves_out(self, frame: Frame, copies: DuplicateFilter) -> bool:
+        """Return True for the second copy of a packet, which is counted.
+
+        The fast path sees no copies: it reads no packets of a loopback interface unless that
+        shows them once.
+        """
+        self._is_doubtful = is_loopback(frame.link_type, frame.octets)
+        if not self._is_doubtful:
+            return False
+        if copies.is_copy(frame.link_type, frame.octets, frame.time):
+            self._reader.count += 1
+            self._reader.note_duplicate()
+            return True
+        if copies.shows_once:
+            self._copies, self._is_doubtful = None, False
+            for endpoints, (transport, bound) in self._cached.items():
+                if bound or self._any_port:
+                    self.transports[endpoints] = transport
+        return False
+
     def _new(self, endpoints: bytes) -> tuple[TransportKey, bool]:
         if len(self._cached) >= _CACHED:
             self._cached.clear()
             self.transports.clear()
         transport, bound = self._cached[endpoints] = _transport(endpoints)
-        if bound or self._any_port:
+        if (bound or self._any_port) and not self._is_doubtful:
             self.transports[endpoints] = transport
         return transport, bound
 

@@ -66,6 +66,9 @@ class IPFIXSession(DefaultSession):
     ``lenient``
         True reads Template FlowSets of NetFlow v9 in IPFIX messages, and Template Sets of
         IPFIX in NetFlow v9, which some exporters send.
+    ``deduplicate``
+        False reads the second copies of packets, too. Linux shows each packet of its loopback
+        interface twice; :attr:`duplicates` counts the copies.
     ``ntp_epoch``
         1970 reads dateTimeMicroseconds and dateTimeNanoseconds of exporters that count their
         seconds from 1970 instead of 1900 (RFC 7011 6.1.9).
@@ -73,7 +76,9 @@ class IPFIXSession(DefaultSession):
     Data Sets that arrive before their template are kept, and resolved in place when it
     arrives. Nothing that a capture holds raises an error; :attr:`diagnostics` lists what is
     wrong. While one thread feeds the session, as an AsyncSniffer does, others may read its
-    tables and diagnostics and save it. Raises ValueError for an unknown ``scope``.
+    tables and diagnostics and save it.
+
+    Raises ValueError for an unknown ``scope``.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class IPFIXSession(DefaultSession):
         learn_elements: bool = True,
         ntp_epoch: int = 1900,
         lenient: bool = False,
+        deduplicate: bool = True,
     ) -> None:
         super().__init__(supersession)
         #: The Collecting Process itself: state by Observation Domain.
@@ -105,13 +111,19 @@ class IPFIXSession(DefaultSession):
         self._lock = threading.RLock()
         # After a TCPSession, a packet has whole messages in place of its segment.
         with_tcp = not isinstance(self.supersession, TCPSession)
-        self._reader = PacketReader(self.collector, any_port=any_port, with_tcp=with_tcp)
+        self._reader = PacketReader(
+            self.collector, any_port=any_port, with_tcp=with_tcp, deduplicate=deduplicate
+        )
 
     def process(self, pkt: Packet) -> Packet | None:
         """Read the messages in a packet and return the packet, with Data Sets resolved.
 
-        An IP fragment returns None until the datagram is complete, then the whole packet.
+        An IP fragment returns None until the datagram is complete, then the whole packet. The
+        second copy of a packet on the loopback interface returns None, see ``deduplicate``.
         """
+        with self._lock:
+            if self._reader.leaves_out(pkt):
+                return None
         if self.supersession:
             pkt = self.supersession.process(pkt)
             if not pkt:
@@ -139,6 +151,11 @@ class IPFIXSession(DefaultSession):
     def packets(self) -> int:
         """Number of packets so far; diagnostics count them from 1."""
         return self._reader.count
+
+    @property
+    def duplicates(self) -> int:
+        """Number of packets that were second copies on the loopback interface."""
+        return self._reader.duplicates
 
     @property
     def other_protocols(self) -> dict[str, int]:

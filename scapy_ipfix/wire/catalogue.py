@@ -59,6 +59,11 @@ CATALOGUE: dict[str, Entry] = {
         _HEADER,
         "the capture has only a part of the packet: {octets} octets are missing",
     ),
+    "packet-duplicate": _entry(
+        NOTE,
+        _HEADER,
+        "the capture of the loopback interface shows packets twice; second copies are not read",
+    ),
     "not-recognised": _entry(
         NOTE,
         _HEADER,

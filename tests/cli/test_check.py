@@ -350,3 +350,20 @@ def test_a_file_without_packets(broken, tmp_path, capsys):
     assert [
         (each["file"], each["first_packet"]) for each in found if each["code"] == "capture-cut"
     ] == [(str(cut), 0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        *(("d-trailing-zeros-port-9991", 0), ("d2-known-session-trailing-rubbish", 0)),
+        *(("e-netflow5", 3), ("f-snaplen-96", 0), ("g-cut-record", 1), ("h-lost-fragment", 3)),
+        *(("i-v9-flowset-of-length-zero", 0), ("i2-seconds-of-length-zero", 0)),
+    ],
+)
+def test_cases(name, status, capsys):
+    path = PCAPS.parents[1] / "shared" / "cases" / f"{name}.pcap"
+    if not path.exists():
+        pytest.skip("no ../shared/cases beside the repository")
+    assert main(["check", "--json", str(path)]) == status
+    (finding,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert finding["file"] == str(path)

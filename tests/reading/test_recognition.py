@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP, fragment
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import CookedLinux, Ether
 from scapy.layers.sctp import SCTP, SCTPChunkData
 from scapy.packet import Packet, Raw
 from scapy.sendrecv import sniff
@@ -397,3 +397,111 @@ def test_file_of_another_protocol(tmp_path: Path) -> None:
     path.write_bytes(NETFLOW5 * 2)
     with pytest.raises(CaptureError, match=r"x.nf5: neither a capture .*: NetFlow v5, read by"):
         iter_records(str(path))
+
+
+# Packets that the loopback interface shows twice
+
+
+def loopback(payload: bytes, identification: int, cooked: bool = False) -> list[bytes]:
+    """Return both copies of a datagram on the loopback interface."""
+    network = IP(src="192.0.2.9", dst="192.0.2.8", id=identification)
+    whole = network / UDP(sport=40000, dport=2055) / Raw(payload)
+    if not cooked:
+        nobody = "00:00:00:00:00:00"
+        return [bytes(Ether(src=nobody, dst=nobody) / whole)] * 2
+    return [
+        bytes(CookedLinux(pkttype=kind, lladdrtype=772, proto=0x800) / whole) for kind in (4, 0)
+    ]
+
+
+def doubled(count: int, version: int = 9, cooked: bool = False) -> list[bytes]:
+    """Return both copies of messages with a record each."""
+    payloads = [announcement(version), *(data(version, number) for number in range(1, count))]
+    return [
+        frame
+        for number, octets in enumerate(payloads)
+        for frame in loopback(octets, number, cooked)
+    ]
+
+
+@pytest.mark.parametrize("cooked", [False, True])
+@pytest.mark.parametrize("version", [9, 10])
+def test_loopback_shows_packets_twice(
+    route: Route, tmp_path: Path, version: int, cooked: bool
+) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(raw_pcap(doubled(30, version, cooked), 113 if cooked else 1))
+    session = IPFIXSession()
+    assert route(str(path), session) == 30
+    assert (session.packets, session.duplicates) == (60, 30)
+    assert [(row.messages, row.records) for row in session.stats] == [(30, 30)]
+    assert [code for code, _ in found(session)] == ["packet-duplicate"]
+
+
+def test_duplicates_on_request(route: Route, tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(raw_pcap(doubled(5)))
+    session = IPFIXSession(deduplicate=False)
+    assert route(str(path), session) == 10
+    assert session.duplicates == 0
+    assert "sequence-duplicate" in session.diagnostics.counts
+
+
+def test_loopback_that_shows_packets_once(route: Route, tmp_path: Path) -> None:
+    """libpcap leaves out a copy. The fast path reads the packets after those that are tried."""
+    path = tmp_path / "x.pcap"
+    path.write_bytes(raw_pcap(doubled(200, 10)[::2]))
+    session = IPFIXSession()
+    assert route(str(path), session) == 200
+    assert (session.packets, session.duplicates, found(session)) == (200, 0, [])
+
+
+def test_duplicates_on_another_interface(read: Read) -> None:
+    """These the exporter may have sent."""
+    frame = datagram(data(9), 2055)
+    records, findings = read(datagram(announcement(9), 2055), frame, frame)
+    assert (records, [code for code, _ in findings]) == (3, ["sequence-duplicate"])
+
+
+# Captures of other parties
+
+
+#: Records, and for each finding in order a part of its text.
+CASES = {
+    "d-trailing-zeros-port-9991": (1, ["4 octets of zeros follow the last Set"]),
+    "d2-known-session-trailing-rubbish": (2, ["2 octets follow the last Set: de ad"]),
+    "e-netflow5": (0, ["NetFlow v5, read by scapy.layers.netflow"]),
+    "f-snaplen-96": (4, ["only a part of the packet: 50 octets are missing"]),
+    "g-cut-record": (0, ["Set 256 has length 12, 7 octets are there"]),
+    "h-lost-fragment": (0, ["a fragment of IP datagram 7 to 192.0.2.8 is missing"]),
+    "i-v9-flowset-of-length-zero": (1, ["a Set of id 0 has length 0"]),
+}
+
+
+@pytest.fixture
+def cases(root: Path) -> Path:
+    """Return a directory of captures that is not part of the project."""
+    path = root.parent / "shared" / "cases"
+    if not path.is_dir():
+        pytest.skip("no ../shared/cases beside the repository")
+    return path
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cases(route: Route, cases: Path, name: str) -> None:
+    records, parts = CASES[name]
+    session = IPFIXSession()
+    assert route(str(cases / f"{name}.pcap"), session) == records
+    texts = [text for _, text in found(session)]
+    assert len(texts) == len(parts), texts
+    assert all(part in text for part, text in zip(parts, texts))
+
+
+def test_case_of_a_time_of_length_zero(cases: Path) -> None:
+    """A field of it has another name than those of the other cases."""
+    session = IPFIXSession()
+    path = str(cases / "i2-seconds-of-length-zero.pcap")
+    assert [len(each) for each in iter_records(path, session=session)] == [2]
+    assert [text for _, text in found(session)] == [
+        "template 256: flowStartSeconds has length 0; dateTimeSeconds allows only 4"
+    ]

@@ -480,7 +480,7 @@ def test_only_public_names_are_completed():
     names = {name for name in dir(IPFIXSession()) if not name.startswith("_")}
     assert names - set(dir(DefaultSession())) == {
         *("collector", "diagnostics", "load", "metadata", "packets", "save", "stats"),
-        *("other_protocols", "source_files", "template", "templates"),
+        *("duplicates", "other_protocols", "source_files", "template", "templates"),
     }
 
 
