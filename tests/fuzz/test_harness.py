@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scapy_ipfix.collector.collector import Collector
+from scapy_ipfix.collector.transportkey import TransportKey
 
 from ..builders import raw_message, raw_set, raw_template
 from . import harness, invariants
@@ -99,7 +100,7 @@ def test_the_command_finds_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_octets_that_nobody_read_are_noticed() -> None:
-    read = Collector().read(("message",), raw_message(FLOW, raw_set(9, b"x")))  # type: ignore[arg-type]
+    read = Collector().read(TransportKey("message"), raw_message(FLOW, raw_set(9, b"x")))
     assert read is not None
     check_octets(read, noted=True)
     with pytest.raises(Broken):
