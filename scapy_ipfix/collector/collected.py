@@ -99,6 +99,17 @@ class CollectedSet:
         """The octets of the records and of the padding."""
         return self.octets[self.start + 4 : self.stop]
 
+    def with_body(self, body: bytes) -> CollectedSet:
+        """Return the Set with some of its records alone, whose octets are ``body``."""
+        octets = self.octets[self.start : self.start + 4] + body
+        stop, template = len(octets), self.template
+        part = CollectedSet(
+            self.domain, self.index, self.set_id, octets, 0, stop, template, self._header
+        )
+        part.metadata_number = self.metadata_number
+        part.list_context = self.list_context
+        return part
+
     def detach(self) -> None:
         """Keep the octets of the Set alone, so that its message need not be kept."""
         self.octets = self.octets[self.start : self.stop]

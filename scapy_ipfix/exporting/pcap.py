@@ -10,6 +10,7 @@ import ipaddress
 import os
 import struct
 from collections.abc import Iterable
+from types import TracebackType
 
 #: File header: magic number for microseconds, version 2.4, longest frame, Ethernet.
 _FILE_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0x40000, 1)
@@ -21,6 +22,8 @@ _IPV6 = struct.Struct("!IHBB32s")
 _MACS = bytes.fromhex("020000000002 020000000001")
 _HOPS = 64
 _PROTOCOL = 17
+#: Pairs of endpoints whose headers are kept.
+_ENDPOINTS = 4096
 #: Longest message in a datagram, in octets: the total length of IPv4 without both headers.
 MAX_MESSAGE = 65507
 
@@ -39,20 +42,62 @@ def write_pcap(
     (address, port) of exporter and collector, both IPv4 or both IPv6. Raises ValueError for
     other addresses or ports and for a message of more than 65,507 octets; OSError.
     """
-    head = _Headers(source, to)
-    count = octets_written = 0
-    with open(path, "wb") as file:
-        file.write(_FILE_HEADER)
+    octets_written = 0
+    _Headers(source, to)  # raises ValueError before the file is made
+    with PcapWriter(path) as writer:
         for when, octets in messages:
-            frame = head.frame(octets, count)
-            seconds, microseconds = divmod(round(when * 1_000_000), 1_000_000)
-            if not 0 <= seconds < 1 << 32:
-                raise ValueError(f"message {count}: time {when} is not in 0..{(1 << 32) - 1}")
-            file.write(_FRAME_HEADER.pack(seconds, microseconds, len(frame), len(frame)))
-            file.write(frame)
-            count += 1
+            writer.write(when, octets, source, to)
             octets_written += len(octets)
-    return count, octets_written
+    return writer.messages, octets_written
+
+
+class PcapWriter:
+    """Writer of a pcap, a message at a time; ``size`` is that of the file, in octets.
+
+    Raises OSError.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.messages = 0
+        self.size = len(_FILE_HEADER)
+        self._headers: dict[tuple[Endpoint, Endpoint], _Headers] = {}
+        self._file = open(path, "wb")  # noqa: SIM115
+        self._file.write(_FILE_HEADER)
+
+    def write(self, when: float, octets: bytes, source: Endpoint, to: Endpoint) -> None:
+        """Write a message as a UDP datagram. Raises ValueError as :func:`write_pcap`."""
+        head = self._headers.get((source, to))
+        if head is None:
+            if len(self._headers) >= _ENDPOINTS:
+                self._headers.clear()
+            head = self._headers[source, to] = _Headers(source, to)
+        frame = head.frame(octets, self.messages)
+        seconds, microseconds = divmod(round(when * 1_000_000), 1_000_000)
+        if not 0 <= seconds < 1 << 32:
+            raise ValueError(f"message {self.messages}: time {when} is not in 0..{(1 << 32) - 1}")
+        self._file.write(_FRAME_HEADER.pack(seconds, microseconds, len(frame), len(frame)))
+        self._file.write(frame)
+        self.messages += 1
+        self.size += _FRAME_HEADER.size + len(frame)
+
+    def flush(self) -> None:
+        """Write what is buffered to the file."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> PcapWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class _Headers:

@@ -118,9 +118,15 @@ class Listener:
         """
         return self._iterate(_read_packet)
 
-    def collected(self) -> Iterator[tuple[Arrival, CollectedMessage]]:
-        """Yield the messages as the session collected them, and their octets on arrival."""
-        return self._iterate(lambda arrival, message: ((arrival, message),))
+    def poll(self) -> Iterator[tuple[Arrival, CollectedMessage]] | None:
+        """Return the messages that have arrived, as the session collects them.
+
+        Waits up to 0.1 s for the first one; returns None after the end.
+        """
+        if self._is_drained():
+            return None
+        self._pending = iter(self._inbox.get(self._wait_seconds()))
+        return self._collect()
 
     def _read_records(self, arrival: Arrival, message: CollectedMessage) -> Iterable[Any]:
         if len(message.ready) == 1:
@@ -265,6 +271,11 @@ class Listener:
         return [receiver.port for receiver in self._receivers]
 
     @property
+    def places(self) -> list[str]:
+        """The sockets in words, such as "udp port 4739"."""
+        return [f"{each.protocol} port {each.port}" for each in self._receivers]
+
+    @property
     def is_open(self) -> bool:
         """False once the listener is closed; records received before may still follow."""
         return not self._is_closed
@@ -273,6 +284,10 @@ class Listener:
     def stats(self) -> ListenStats:
         """The counters, at any time and in any thread."""
         return listen_stats(self._receivers, self.session.stats, self._ignored, self._inbox.waiting)
+
+    def stop(self) -> None:
+        """Let the iteration close the listener soon; for signal handlers."""
+        self._end = 0.0
 
     def close(self) -> None:
         """Close the sockets; iteration ends after what has arrived. May be called anywhere."""
@@ -297,8 +312,7 @@ class Listener:
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else "closed"
-        names = ", ".join(f"{each.protocol} {each.port}" for each in self._receivers)
-        return f"<Listener at {names}, {state}: {self.stats}>"
+        return f"<Listener at {', '.join(self.places)}, {state}: {self.stats}>"
 
 
 # One function: its docstring describes each argument.

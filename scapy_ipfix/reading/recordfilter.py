@@ -50,25 +50,32 @@ class RecordFilter:
         #: Bound filters by identity of their template.
         self._bound: dict[int, _Bound] = {}
 
-    def select(self, read: CollectedSet) -> list[bool] | bool:
-        """Return for each record of a Data Set if it is selected; one value is for all."""
-        if read.template is None:
-            return False
-        _, selection, test = self._bind(read.template)
+    def apply(self, read: CollectedSet) -> CollectedSet | None:
+        """Return a Data Set with the selected records alone, None if there are none."""
+        template = read.template
+        if template is None:
+            return None
+        _, selection, test = self._bind(template)
         if isinstance(test, bool):
-            return test
-        return [*map(test, selection.rows(read, "scapy", False, self._files, _converter))]
+            return read if test else None
+        rows = selection.rows(read, "scapy", False, self._files, _converter)
+        selected = [*map(test, rows)]
+        if True not in selected:
+            return None
+        if False not in selected:
+            return read
+        body = read.body
+        spans, _ = template.codec.record_spans(body)
+        return read.with_body(
+            b"".join([body[start:stop] for (start, stop), keep in zip(spans, selected) if keep])
+        )
 
     def reader(self, read_records: ReadRecords) -> ReadRecords:
         """Return the function that reads the selected records alone."""
 
         def read_selected(read: CollectedSet) -> list[Any]:
-            selected = self.select(read)
-            if isinstance(selected, bool):
-                return read_records(read) if selected else []
-            if True not in selected:
-                return []
-            return [record for record, keep in zip(read_records(read), selected) if keep]
+            part = self.apply(read)
+            return [] if part is None else read_records(part)
 
         return read_selected
 

@@ -369,7 +369,7 @@ def test_the_text_of_stats(opened: Opened) -> None:
     assert "2 messages of another protocol" in str(stats)
     assert stats.buffer_requested == 1 << 20
     assert 0 < stats.buffer_granted <= 1 << 20
-    assert repr(listener).startswith(f"<Listener at udp {listener.ports[0]}, closed: ")
+    assert repr(listener).startswith(f"<Listener at udp port {listener.ports[0]}, closed: ")
 
 
 def test_broken_connections_are_diagnostics(opened: Opened) -> None:
