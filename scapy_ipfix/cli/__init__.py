@@ -6,6 +6,6 @@ own name. Each parses its arguments and calls the packages above. The package ma
 others, and none imports it.
 
 Modules, each importing only from those before it: ``arguments``, ``terminal``,
-``sessionoptions``, ``output``, ``dump``, ``check``, ``elementsearch``, ``generate``, ``send``,
-``torturerun``, ``main``.
+``sessionoptions``, ``output``, ``dump``, ``check``, ``elementsearch``, ``generate``,
+``flowlines``, ``livesources``, ``pcapfiles``, ``listening``, ``send``, ``torturerun``, ``main``.
 """

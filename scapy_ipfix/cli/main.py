@@ -2,7 +2,7 @@
 """Entry point of the command ``scapy-ipfix``: starts one of the other modules.
 
 scapy-ipfix FILE...            print the records of captures
-scapy-ipfix COMMAND ...        check, elements, generate, send, torture
+scapy-ipfix COMMAND ...        check, elements, generate, listen, send, torture
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 
-from scapy_ipfix.cli import check, dump, elementsearch, generate, send, torturerun
+from scapy_ipfix.cli import check, dump, elementsearch, generate, listening, send, torturerun
 from scapy_ipfix.cli.terminal import discard_output, print_error, reason
 from scapy_ipfix.collector.persistence import StateError
 from scapy_ipfix.reading.capture import CaptureError
@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "check": check.main,
     "elements": elementsearch.main,
     "generate": generate.main,
+    "listen": listening.main,
     "send": send.main,
     "torture": torturerun.main,
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +34,18 @@ def discard_output() -> None:
     Python would report the broken pipe a second time when it flushes the output at exit.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def has_reader(out: TextIO) -> bool:
+    """Return False if output is a pipe that its reader has closed, as ``head`` does."""
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    try:
+        poll.register(out, 0)
+        return not any(events & select.POLLERR for _, events in poll.poll(0))
+    except (OSError, ValueError):  # not a file descriptor
+        return True
 
 
 class ProgressLine:

@@ -110,4 +110,6 @@ def test_help_explains_every_option(command: list[str], capsys: pytest.CaptureFi
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert "check, elements, generate, send, torture" in " ".join(capsys.readouterr().out.split())
+    assert "check, elements, generate, listen, send, torture" in " ".join(
+        capsys.readouterr().out.split()
+    )
